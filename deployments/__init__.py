@@ -1,0 +1,1 @@
+"""Who is drilled and when: fleet files, deployments, and the command line."""

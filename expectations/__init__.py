@@ -1,0 +1,1 @@
+"""What must hold: the data team's suites, how they are loaded and how they are run."""

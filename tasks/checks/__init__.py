@@ -1,0 +1,1 @@
+"""What a restored database is held against: its archive, its history, its own constraints."""

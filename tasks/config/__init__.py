@@ -1,0 +1,1 @@
+"""The fleet file: its strict schema and its loader."""

@@ -1,0 +1,1 @@
+"""Rebuilding a database: one module per way to restore."""

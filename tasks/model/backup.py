@@ -1,0 +1,257 @@
+"""What is stored: candidates, recovery points, archives and their tables of contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from tasks.model.findings import Finding
+
+
+class Format(StrEnum):
+    """How a backup's bytes are laid out, as sniffed from the bytes themselves."""
+
+    CUSTOM = "custom"
+    DIRECTORY = "directory"
+    TAR = "tar"
+    PLAIN = "plain"
+    CLUSTER = "pg_dumpall"
+    BASEBACKUP = "pg_basebackup"
+    PGBACKREST = "pgbackrest"
+    BARMAN = "barman"
+    WALG = "wal-g"
+
+
+class ByteSource(Protocol):
+    """Bytes that can be read by range: a file, or an object in a store."""
+
+    @property
+    def uri(self) -> str:
+        """Where the bytes lie, for messages."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes from *offset*; fewer only at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object or file of a store, as a listing or a head shows it.
+
+    Attributes:
+        uri: `s3://bucket/key` or `file:///path`; for a directory dump, the folder's, with `/` at the end.
+        modified_at: aware UTC.
+        checksums: algorithm (`sha256`, `crc32`, `crc32c`, `crc64nvme`, `sha1`, `md5`) to lower-case hex digest of the
+            whole object; only those that can be compared (a multipart composite is left out).
+        members: for a directory dump, its files, their uris below the folder's.
+    """
+
+    uri: str
+    bytes: int
+    modified_at: datetime
+    etag: str | None = None
+    version_id: str | None = None
+    storage_class: str | None = None
+    checksums: dict[str, str] = field(default_factory=dict)
+    members: tuple[StoredObject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An object that discovery looked at, and what became of it.
+
+    Attributes:
+        taken: it is (one of) the recovery point(s) to drill.
+        reason: why it was taken or not, one sentence.
+        at: the recovery point read out of the key, aware UTC; None where there is none.
+    """
+
+    uri: str
+    bytes: int
+    at: datetime | None
+    taken: bool
+    reason: str
+
+    def as_dict(self) -> dict[str, str | int | bool | None]:
+        """Return the candidate as the evidence holds it."""
+        return {
+            "uri": self.uri,
+            "bytes": self.bytes,
+            "at": None if self.at is None else self.at.isoformat(),
+            "taken": self.taken,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPoint:
+    """The backup that a drill takes, and the moment that it can bring back.
+
+    Attributes:
+        at: aware UTC; from the key's name, else LastModified.
+        dated_by: `name` or `modified`.
+        previous_at: the matching recovery point before this one, if any.
+    """
+
+    object: StoredObject
+    at: datetime
+    dated_by: str = "name"
+
+    @property
+    def label(self) -> str:
+        """The last part of the key: what a run is called by."""
+        return self.object.uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What the listing showed.
+
+    Attributes:
+        points: the recovery points to drill, in the order in which they are to be tried.
+        candidates: everything looked at, taken or not, with its reason.
+        points_at: every matching recovery point's time in the window, ascending.
+        seed: the seed of a `random` selection.
+        findings: what is to be said (gaps, undrilled neighbours, names in the future).
+    """
+
+    points: tuple[RecoveryPoint, ...]
+    candidates: tuple[Candidate, ...]
+    points_at: tuple[datetime, ...]
+    seed: int | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TocEntry:
+    """One entry of an archive's table of contents.
+
+    Attributes:
+        desc: the kind, as pg_dump writes it (`TABLE`, `TABLE DATA`, `FK CONSTRAINT`, ...).
+        tag: the name, unquoted; for functions with argument types; for constraints and triggers `table name`.
+        section: `pre-data`, `data`, `post-data` or `none`.
+        has_data: the archive holds a data block or file for it.
+        data_offset: custom format: where its block begins, bytes; None where unknown.
+        filename: directory and tar format: its file, without compression suffix.
+    """
+
+    dump_id: int
+    desc: str
+    tag: str
+    namespace: str
+    owner: str
+    section: str
+    defn: str = ""
+    copy_stmt: str = ""
+    has_data: bool = False
+    data_offset: int | None = None
+    filename: str | None = None
+    tablespace: str = ""
+    dependencies: tuple[int, ...] = ()
+
+
+class Toc:
+    """An archive's table of contents. A plain class: Prefect walks into dataclasses, and this one is long.
+
+    Attributes:
+        entries: in archive order.
+        archive_version: of the header, such as (1, 16); None for plain dumps.
+        server_version: of the database that was dumped, such as `17.11`; "" if unknown.
+        dump_version: of the pg_dump that wrote it; "" if unknown.
+        database: the name of the database that was dumped; "" if unknown.
+        made_at: the header's time; naive, in the dumping host's local time; None if unknown.
+        compression: `none`, `gzip`, `lz4`, `zstd`; of the data blocks, not of a wrapper.
+        encoding: such as `UTF8`; "" if the archive does not say.
+    """
+
+    def __init__(
+        self,
+        entries: tuple[TocEntry, ...],
+        *,
+        archive_version: tuple[int, int] | None = None,
+        server_version: str = "",
+        dump_version: str = "",
+        database: str = "",
+        made_at: datetime | None = None,
+        compression: str = "none",
+        encoding: str = "",
+    ) -> None:
+        self.entries = entries
+        self.archive_version = archive_version
+        self.server_version = server_version
+        self.dump_version = dump_version
+        self.database = database
+        self.made_at = made_at
+        self.compression = compression
+        self.encoding = encoding
+
+    def of(self, *descs: str) -> tuple[TocEntry, ...]:
+        """Return the entries of the kinds *descs*."""
+        return tuple(entry for entry in self.entries if entry.desc in descs)
+
+    @property
+    def major(self) -> int | None:
+        """The major of the server that was dumped; None if unknown."""
+        return major_of(self.server_version)
+
+    @property
+    def dump_major(self) -> int | None:
+        """The major of the pg_dump that wrote it; None if unknown."""
+        return major_of(self.dump_version)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveHead:
+    """What the first bytes of a backup tell, before it is downloaded.
+
+    Attributes:
+        wrappers: compressions or encryptions round the archive, outermost first, such as ("gzip",) or ("gpg",).
+        toc: None where the head cannot tell (wrapped beyond the bytes read, encrypted, hand-written).
+        databases: names that a pg_dumpall or `pg_dump -C` script connects to, as far as read.
+        written_by: `pg_dump`, `pg_dumpall` or "" for a script written by hand.
+    """
+
+    format: Format
+    wrappers: tuple[str, ...] = ()
+    toc: Toc | None = None
+    databases: tuple[str, ...] = ()
+    written_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBackup:
+    """A backup on the drill's own disk, proven as far as its bytes can prove it.
+
+    Attributes:
+        path: the file, or the folder of a directory dump; unwrapped (a compressed script may stay wrapped).
+        bytes: as stored, before unwrapping.
+        sha256: of the stored bytes, hex; of a directory dump, of the sorted lines `digest  name`.
+        integrity: what proved the bytes: `s3-sha256`, `s3-crc64nvme`, `sidecar`, `format`, `none`.
+        findings: warnings of the fetch (integrity unproven, misnamed).
+        fetch_s, decrypt_s: wall seconds.
+    """
+
+    path: Path
+    head: ArchiveHead
+    bytes: int
+    sha256: str
+    integrity: str
+    findings: tuple[Finding, ...] = ()
+    fetch_s: float = 0.0
+    decrypt_s: float = 0.0
+
+
+def major_of(version: str) -> int | None:
+    """Return the major of a PostgreSQL version such as `17.11 (Debian ...)`; None if it does not begin with one."""
+    digits = version.strip().split(".", 1)[0].split(" ", 1)[0]
+    leading = "".join(c for c in digits if c.isdigit())
+    return int(leading) if leading and digits.startswith(leading) else None

@@ -1,0 +1,63 @@
+"""What a restore leaves behind, besides the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.model.backup import Toc
+from tasks.model.findings import Check, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCommand:
+    """A command that worked, as a person could type it: paths and roles as words, no secret.
+
+    Attributes:
+        seconds: wall time that it took here.
+    """
+
+    command: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, str | float]:
+        """Return the command as the evidence holds it."""
+        return {"command": self.command, "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A restored database.
+
+    Attributes:
+        database: its name in the sandbox.
+        toc: what the archive listed (of a plain dump: what its comments announced).
+        findings: every line of stderr that meant something, classified by archive entry.
+        checks: what the restore step itself looked at (`restore-errors`, `owners-and-grants`).
+        commands: see `RecoveryCommand`.
+        not_restored: entries left out by policy, `DESC schema.name`.
+        roles: the roles that the backup, with its globals, brought (not those merely referred to).
+        other_databases: databases of a cluster dump that were not restored.
+        restore_s, analyze_s: wall seconds.
+    """
+
+    database: str
+    toc: Toc
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    commands: tuple[RecoveryCommand, ...]
+    not_restored: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    other_databases: tuple[str, ...] = ()
+    restore_s: float = 0.0
+    analyze_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a group of checks saw."""
+
+    checks: tuple[Check, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    def __add__(self, other: Checked) -> Checked:
+        return Checked(self.checks + other.checks, self.findings + other.findings)

@@ -1,0 +1,121 @@
+"""What the backup's own bytes can show."""
+
+from __future__ import annotations
+
+from tasks.model.findings import FindingClass, Severity, Stage
+from tasks.model.rules.rule import Rule
+
+RULES = (
+    Rule(
+        "archive-empty",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The backup has no bytes.",
+        "The backup job wrote nothing and said nothing: look at its log and its disk.",
+    ),
+    Rule(
+        "archive-tiny",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The backup is too small to hold a database.",
+        "Look at the backup job's log: a dump that died in a pipe looks like this.",
+    ),
+    Rule(
+        "not-a-backup",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The bytes are not a PostgreSQL backup of any kind we know.",
+        "Look at the object's first line: an error page or a job's message is often saved as the backup.",
+    ),
+    Rule(
+        "archive-misnamed",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.FETCH,
+        "The name claims another format than the bytes hold.",
+        "Correct the name in the backup job; whoever restores by hand will reach for the wrong tool.",
+    ),
+    Rule(
+        "archive-truncated",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The backup ends before it is complete.",
+        "Did the backup job finish? Compare the object's size with the job's log and with the backups before it.",
+    ),
+    Rule(
+        "archive-corrupt",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The backup's structure is damaged.",
+        "Take another recovery point; check disk, memory and transfer of the backup job.",
+    ),
+    Rule(
+        "archive-incomplete",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "Files of the backup are missing, empty or cut.",
+        "Was the upload finished? Upload toc.dat last, so that an unfinished upload shows.",
+    ),
+    Rule(
+        "archive-uploading",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The directory has data files and no toc.dat: its upload has not finished, or lost it.",
+        "Wait for the upload, or look at why it stopped.",
+    ),
+    Rule(
+        "end-marker-missing",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The plain dump lacks its end marker: it was cut, whatever the tools say.",
+        "Did the backup job finish? A full disk or a dead pipe leaves this.",
+    ),
+    Rule(
+        "end-marker-unknown",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.FETCH,
+        "The script was not written by pg_dump, so its end cannot be recognised.",
+        "Back up with pg_dump, whose dumps say where they end.",
+    ),
+    Rule(
+        "archive-version-unsupported",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "The archive's format is newer than the tools here can read.",
+        "Set `sandbox.postgres` to the major of the pg_dump that wrote it.",
+    ),
+    Rule(
+        "format-unsupported",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "The format is recognised and not restorable here.",
+        "See docs/operations.md for the kinds of backup that can be drilled.",
+    ),
+    Rule(
+        "archive-date-stale",
+        FindingClass.STALE,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "The archive was made much earlier than its name says: an old dump lies under a new name.",
+        "Look at the backup job: it uploads an old file again.",
+    ),
+    Rule(
+        "archive-database-mismatch",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "The archive is a dump of another database.",
+        "Check which database the backup job names, and `backup.database`.",
+    ),
+)

@@ -1,0 +1,80 @@
+"""The throwaway cluster, and the folder that everything of a drill lives in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresInstall:
+    """One PostgreSQL on this worker.
+
+    Attributes:
+        version: such as `17.11`.
+        bindir: holds postgres, initdb, psql, pg_restore.
+        source: `installed` or `cache`.
+    """
+
+    major: int
+    version: str
+    bindir: Path
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A drill's own folder below RESTORE_DRILL_DIR, stamped with its owner and expiry.
+
+    Attributes:
+        root: removed whole by teardown.
+        os_user: whom server and tools run as; None when that is the caller himself.
+        isolation: what was had, such as `network+user`, `user`, `network` or `none`.
+    """
+
+    drill_id: str
+    root: Path
+    os_user: str | None
+    isolation: str
+    created_at: datetime
+    expires_at: datetime
+
+    @property
+    def backup_dir(self) -> Path:
+        """Where the download lies; readable by the sandbox's user."""
+        return self.root / "backup"
+
+    @property
+    def data_dir(self) -> Path:
+        """PGDATA."""
+        return self.root / "data"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where the server's Unix socket lies."""
+        return self.root / "s"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running cluster.
+
+    Attributes:
+        superuser: our own role, of a name that no dump can guess. Never runs anything that a dump brought.
+        owner: the role that restores; no superuser (unless `restore_as: superuser`).
+        reader: the role that checks and validates: reads everything, writes nothing.
+        profile, settings: the server settings of the restore.
+        jobs: parallel restore jobs.
+    """
+
+    workspace: Workspace
+    postgres: PostgresInstall
+    superuser: str
+    owner: str = "drill_owner"
+    reader: str = "drill_reader"
+    port: int = 5432
+    profile: str = "fast"
+    settings: dict[str, str] = field(default_factory=dict)
+    jobs: int = 1
+    restored_as: str = "owner"

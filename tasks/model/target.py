@@ -1,0 +1,260 @@
+"""What one drill needs to know of one database: the fleet file's keys, resolved to plain numbers.
+
+Pydantic, frozen, nothing extra: an ignored key is a check that silently does not run. Text with units becomes
+numbers here, so that no later step parses a unit. See docs/configuration.md for every key.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
+
+
+def _duration(value: Any) -> float:
+    seconds = parse_duration_s(value)
+    if seconds < 0:
+        raise ValueError(f'"{value}" is negative; write a duration such as 6h')
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(_duration)]
+"""Seconds, written `26h`."""
+Size = Annotated[int, BeforeValidator(parse_size_bytes)]
+"""Bytes, written `50GiB`."""
+Share = Annotated[float, BeforeValidator(parse_share)]
+"""A fraction, written `10%`."""
+Level = Literal["failure", "warning", "off"]
+
+
+def _level(value: Any) -> Any:
+    return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
+
+
+CheckLevel = Annotated[Level, BeforeValidator(_level)]
+
+
+class Strict(BaseModel):
+    """Frozen, and closed to keys that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreConfig(Strict):
+    """How backups are reached."""
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    request_checksum_calculation: Literal["when_supported", "when_required"] = "when_supported"
+
+
+class Newest(Strict):
+    """The newest; if it fails, up to *walk_back* older ones to find the newest recoverable."""
+
+    walk_back: int = Field(0, ge=0, le=1000)
+
+
+class Selection(Strict):
+    """Which recovery points of the window are drilled.
+
+    Attributes:
+        kind: `newest`, `random`, `all`, `at` or `key`.
+    """
+
+    kind: Literal["newest", "random", "all", "at", "key"] = "newest"
+    walk_back: int = 0
+    at: datetime | None = None
+    key: str | None = None
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "at" and self.at is not None:
+            return f"at {self.at.isoformat()}"
+        return f"key {self.key}" if self.kind == "key" else self.kind
+
+
+class GpgKey(Strict):
+    """Keys by reference, never inline: files on the worker, or names of environment variables.
+
+    Attributes:
+        key_file: an armoured or binary secret key.
+        home: a GnuPG home that holds it.
+        passphrase_env, passphrase_file: where the key's passphrase is.
+    """
+
+    key_file: Path | None = None
+    home: Path | None = None
+    passphrase_env: str | None = None
+    passphrase_file: Path | None = None
+
+
+class AgeKey(Strict):
+    """An age identity by reference.
+
+    Attributes:
+        identity_file: a file as age-keygen writes it.
+        identity_env: the name of an environment variable that holds the identity.
+        passphrase_env: for a backup encrypted with a passphrase.
+    """
+
+    identity_file: Path | None = None
+    identity_env: str | None = None
+    passphrase_env: str | None = None
+
+
+class Decrypt(Strict):
+    """Exactly one way to decrypt."""
+
+    gpg: GpgKey | None = None
+    age: AgeKey | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Decrypt:
+        if (self.gpg is None) == (self.age is None):
+            raise ValueError("name exactly one of gpg and age")
+        return self
+
+
+class Backup(Strict):
+    """Where the backups of one database lie and which of them is drilled."""
+
+    kind: Literal["dump", "basebackup", "pgbackrest", "barman", "walg", "rds_snapshot"] = "dump"
+    at: str
+    timezone: str = "UTC"
+    window: Duration = 30 * 86400.0
+    select: Selection = Selection()
+    database: str | None = None
+    globals: str | None = None
+    checksum: Literal["auto", "required", "none"] = "auto"
+    manifest: Literal["auto", "required", "none"] = "auto"
+    decrypt: Decrypt | None = None
+
+
+class Extensions(Strict):
+    """Which extensions may be created, and which a managed service brings itself."""
+
+    allow: Literal["default"] | tuple[str, ...] = "default"
+    absent_ok: tuple[str, ...] = ()
+
+
+class SandboxConfig(Strict):
+    """What the throwaway cluster is like."""
+
+    postgres: Literal["auto"] | Annotated[int, Field(ge=10, le=99)] = "auto"
+    postgres_source: Literal["auto", "installed"] = "auto"
+    extensions: Extensions = Extensions()
+    profile: Literal["fast", "production"] = "fast"
+    jobs: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    disk: Literal["auto"] | Size = "auto"
+    isolation: Literal["required", "preferred", "off"] = "preferred"
+    restore_as: Literal["owner", "superuser"] = "owner"
+    keep_on_failure: Duration | None = None
+
+
+class Freshness(Strict):
+    """The newest value of *column* may be at most *max_age* seconds older than `as_of`."""
+
+    table: str
+    column: str
+    max_age: Duration
+
+
+class Baseline(Strict):
+    """What drift is measured against: the last verified drills, and a file for the first."""
+
+    last: int = Field(5, ge=1, le=1000)
+    seed: Path | None = None
+
+
+class TableDrift(Strict):
+    """Tolerances of the tables that one pattern names; None inherits."""
+
+    rows_drop: Share | None = None
+    rows_grow: Share | None = None
+    min_rows: int | None = Field(None, ge=0)
+
+
+class Drift(Strict):
+    """How far tables may move from one drill to the next."""
+
+    rows_drop: Share = 0.10
+    rows_grow: Share = 0.50
+    min_rows: int = Field(1000, ge=0)
+    tables: dict[str, Literal["ignore"] | TableDrift] = {}
+    baseline: Baseline = Baseline()
+
+
+class Expect(Strict):
+    """What must hold in the restored database. *suite* is a resolved file, or None where none is named."""
+
+    suite: Path | None = None
+    required_tables: tuple[str, ...] = ()
+    required_roles: tuple[str, ...] = ()
+    freshness: Freshness | None = None
+    drift: Drift = Drift()
+
+
+class Checks(Strict):
+    """The deep checks: what a failing one is worth."""
+
+    counts: Annotated[Literal["exact", "off"], BeforeValidator(_level)] = "exact"
+    foreign_keys: CheckLevel = "failure"
+    sequences: CheckLevel = "failure"
+    large_objects: CheckLevel = "failure"
+    matviews: CheckLevel = "failure"
+    amcheck: CheckLevel = "off"
+    full_read: CheckLevel = "off"
+    budget: Duration | None = None
+
+
+class Accepted(Strict):
+    """A known exception, dated, shown in the verdict's line."""
+
+    rule: str
+    where: str
+    until: date
+    why: str = Field(min_length=1)
+
+
+class Rto(Strict):
+    """The recovery time objective, and the part of it that a drill cannot measure."""
+
+    objective: Duration
+    overhead: Duration = 0.0
+
+
+class Target(Strict):
+    """One database, ready to be drilled.
+
+    Attributes:
+        fleet, name: DNS labels.
+        fleet_sha256, config: hash of the fleet file's bytes.
+        rpo: seconds; None where none is promised.
+        deadline: seconds that one stage may take, with its retries.
+    """
+
+    fleet: str
+    name: str
+    owner: str | None = None
+    tier: str | None = None
+    labels: dict[str, str] = {}
+    store: StoreConfig = StoreConfig()
+    backup: Backup
+    sandbox: SandboxConfig = SandboxConfig()
+    expect: Expect = Expect()
+    checks: Checks = Checks()
+    accept: tuple[Accepted, ...] = ()
+    rpo: Duration | None = None
+    rto: Rto | None = None
+    deadline: Duration = 4 * 3600.0
+    evidence: str
+    report_url: str | None = None
+    fleet_file: Path | None = None
+    fleet_sha256: str = ""
+    fleet_databases: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Throwaway clusters, the PostgreSQL builds they run, and the runner for PostgreSQL's tools."""
