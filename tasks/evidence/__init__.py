@@ -1,1 +1,1 @@
-"""Findings to verdict to evidence to report."""
+"""What a drill leaves behind: findings become a verdict, verdicts evidence, evidence a report."""

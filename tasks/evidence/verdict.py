@@ -1,0 +1,74 @@
+"""How findings and checks become a verdict: DESIGN 3, and nothing else decides it.
+
+What did not run is never a pass. One more finding never improves a verdict: `judge` looks for reasons to
+refuse `verified`, never for excuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage, Verdict
+from tasks.model.inventory import Inventory
+from tasks.model.rules import RULES, finding
+
+STAGES = tuple(Stage)
+"""In drill order."""
+_SEVERITIES = tuple(Severity)
+
+
+def judge(findings: Iterable[Finding], checks: Iterable[Check]) -> Verdict:
+    """Return what one drill shows.
+
+    `failed` needs a failure that is not the drill's own. `verified` needs more than the absence of trouble:
+    at least one check of the restored database must have run and passed, and none may be left out.
+    """
+    failures = {finding.klass for finding in findings if finding.severity is Severity.FAILURE}
+    if failures - {FindingClass.DRILL}:
+        return Verdict.FAILED
+    outcomes = [(check.stage, check.outcome) for check in checks]
+    proven = (Stage.VERIFY, Outcome.PASSED) in outcomes
+    skipped = any(outcome is Outcome.NOT_RUN for _, outcome in outcomes)
+    return Verdict.INCONCLUSIVE if failures or skipped or not proven else Verdict.VERIFIED
+
+
+def settle(
+    findings: Iterable[Finding], checks: Iterable[Check], inventory: Inventory | None = None
+) -> tuple[Finding, ...]:
+    """Return *findings* without repeats, worst first, with what they keep silent about added.
+
+    A check that failed without a finding in its stage, or a restored database without a table, would
+    otherwise slip through `judge`.
+    """
+    said = list(dict.fromkeys(findings))
+    said += [_unexplained(check) for check in checks if _is_unexplained(check, said)]
+    if inventory is not None and not inventory.tables and not _failed_data(said):
+        said.append(
+            finding("nothing-restored", "The restored database holds no table. Nothing was recovered.")
+        )
+    return tuple(sorted(said, key=rank))
+
+
+def rank(item: Finding) -> tuple[int, int]:
+    """Return a sort key: failures first, then drill order; a stable sort keeps the rest as observed."""
+    return _SEVERITIES.index(item.severity), STAGES.index(item.stage)
+
+
+def _is_unexplained(check: Check, findings: Sequence[Finding]) -> bool:
+    return check.outcome is Outcome.FAILED and not any(
+        item.stage is check.stage and RULES[item.rule].severity is not Severity.INFO for item in findings
+    )
+
+
+def _unexplained(check: Check) -> Finding:
+    return finding(
+        "check-errored",
+        f"The check {check.name} failed and left no finding. What it saw cannot be judged.",
+        where=check.name,
+        hint="This is a fault of the drill: report it with the evidence.",
+        stage=check.stage,
+    )
+
+
+def _failed_data(findings: Iterable[Finding]) -> bool:
+    return any(item.severity is Severity.FAILURE and item.klass is FindingClass.DATA for item in findings)
