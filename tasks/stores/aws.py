@@ -1,0 +1,169 @@
+"""Clients of S3 and STS: whose rights they carry, how long they wait, how often they try again.
+
+Time-outs are explicit and short because a drill must tell "the store is down" within a minute: three attempts
+of at most five seconds to connect and twelve of silence. What is worth a longer wait is retried by the step.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tasks.model.errors import ConfigInvalid
+from tasks.model.target import StoreConfig
+from tasks.stores.translate import Action, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 12
+ATTEMPTS = 3
+ROLE_SESSION_NAME = "restore-drill"
+_DEFAULT_REGION = "us-east-1"
+
+
+def s3_client(config: StoreConfig, *, assume_role: bool = True) -> S3Client:
+    """Return a client of the store of *config*, as the recovery role where one is configured.
+
+    With *assume_role* False it is the worker's own, for what it does in its own name: writing evidence.
+
+    Raises:
+        PermanentError: the role could not be assumed, or the configuration cannot be used.
+        TransientError: STS did not answer.
+    """
+    session = _session(config, assume_role=assume_role)
+    endpoint = endpoint_of(config, "S3")
+    try:
+        return session.client(
+            "s3",
+            region_name=_region(config, session),
+            endpoint_url=endpoint,
+            config=_client_config(
+                request_checksum_calculation=config.request_checksum_calculation,
+                # We compare checksums ourselves: ranged reads are not covered by the SDK's.
+                response_checksum_validation="when_required",
+                max_pool_connections=16,
+                s3=_addressing(endpoint, session),
+            ),
+        )
+    except (ValueError, BotoCoreError) as exc:
+        raise _unusable(exc, endpoint) from exc
+
+
+def caller_identity(config: StoreConfig) -> str | None:
+    """Return the ARN of whoever reads the store, or None where the endpoint has no STS."""
+    try:
+        session = _session(config, assume_role=True)
+        return _sts(config, session).get_caller_identity().get("Arn")
+    except (ClientError, BotoCoreError, ValueError):
+        return None  # many stores that speak S3 do not speak STS; the evidence then says null
+
+
+def endpoint_of(config: StoreConfig, service: str) -> str | None:
+    """Return the endpoint of *service* (`S3`, `STS`): the configured one, else the environment's, else None."""
+    generic = os.environ.get("AWS_ENDPOINT_URL")
+    special = os.environ.get(f"AWS_ENDPOINT_URL_{service}")
+    if service == "S3":
+        return config.endpoint_url or special or generic or None
+    return special or config.endpoint_url or generic or None
+
+
+def _session(config: StoreConfig, *, assume_role: bool) -> boto3.session.Session:
+    try:
+        own = boto3.session.Session()
+        if not (assume_role and config.role_arn):
+            return own
+        return _as_role(config, own)
+    except BotoCoreError as exc:
+        raise translated(exc, Action.ASSUME, config.role_arn or "credentials") from exc
+
+
+def _as_role(config: StoreConfig, own: boto3.session.Session) -> boto3.session.Session:
+    """Assume the recovery role; its credentials renew themselves, a restore may outlast one session."""
+
+    def refresh() -> dict[str, Any]:
+        return _role_credentials(config, own)
+
+    core = botocore.session.get_session()
+    renewed = RefreshableCredentials.create_from_metadata(refresh(), refresh, "sts-assume-role")
+    core._credentials = renewed  # type: ignore[attr-defined]  # noqa: SLF001  no public way
+    return boto3.session.Session(botocore_session=core)
+
+
+def _role_credentials(config: StoreConfig, own: boto3.session.Session) -> dict[str, Any]:
+    asked: dict[str, Any] = {"RoleArn": config.role_arn, "RoleSessionName": ROLE_SESSION_NAME}
+    if config.external_id:
+        asked["ExternalId"] = config.external_id
+    try:
+        given = _sts(config, own).assume_role(**asked)["Credentials"]
+    except (ClientError, BotoCoreError) as exc:
+        raise translated(exc, Action.ASSUME, str(config.role_arn)) from exc
+    return {
+        "access_key": given["AccessKeyId"],
+        "secret_key": given["SecretAccessKey"],
+        "token": given["SessionToken"],
+        "expiry_time": given["Expiration"].isoformat(),
+    }
+
+
+def _sts(config: StoreConfig, session: boto3.session.Session) -> STSClient:
+    endpoint = endpoint_of(config, "STS")
+    try:
+        return session.client(
+            "sts",
+            region_name=_region(config, session),
+            endpoint_url=endpoint,
+            config=_client_config(),
+        )
+    except (ValueError, BotoCoreError) as exc:
+        raise _unusable(exc, endpoint) from exc
+
+
+def _client_config(**more: Any) -> Config:  # noqa: ANN401  botocore's own keywords
+    return Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        user_agent_extra="restore-drill",
+        **more,
+    )
+
+
+def _region(config: StoreConfig, session: boto3.session.Session) -> str:
+    return config.region or session.region_name or _DEFAULT_REGION
+
+
+def _addressing(endpoint: str | None, session: boto3.session.Session) -> dict[str, str]:
+    """Buckets in the path where the store is not Amazon's, unless the user's profile says otherwise."""
+    chosen = (session._session.get_scoped_config().get("s3") or {}).get("addressing_style")  # noqa: SLF001
+    if chosen and not _is_address(endpoint):
+        return {"addressing_style": chosen}
+    host = urlsplit(endpoint or "").hostname or ""
+    amazons = endpoint is None or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    return {"addressing_style": "auto" if amazons else "path"}
+
+
+def _is_address(endpoint: str | None) -> bool:
+    try:
+        ipaddress.ip_address(urlsplit(endpoint or "").hostname or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _unusable(exc: Exception, endpoint: str | None) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"The store's configuration cannot be used: {exc}.",
+        endpoint,
+        "Correct store.endpoint_url or store.region.",
+    )
