@@ -27,11 +27,22 @@ class TableFigures:
         rows: exact, or None where it was not counted.
         bytes: heap, TOAST and indexes.
         partition_of: the parent's name for a partition.
+        partition_rank: its place among its range-partitioned siblings, 0 the oldest; None for other kinds.
     """
 
     rows: int | None
     bytes: int | None
     partition_of: str | None = None
+    partition_rank: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as the evidence holds them."""
+        figures: dict[str, Any] = {"rows": self.rows, "bytes": self.bytes}
+        if self.partition_of is not None:
+            figures["partition_of"] = self.partition_of
+        if self.partition_rank is not None:
+            figures["partition_rank"] = self.partition_rank
+        return figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +53,27 @@ class Inventory:
         tables: `schema.name` to figures; ordinary, partitioned and partition tables of the user's schemas.
         objects: kind to sorted names; kinds as in `OBJECT_KINDS`.
         large_objects, large_object_bytes: count, and bytes of all of them.
+        keys: those of the constraints that are primary, unique or foreign keys of their own (not inherited from a
+            partitioned parent); None where an old record or a seed does not say.
+        belongs_to: index, sequence or constraint to its table, where the name does not tell (`owner_of`).
     """
 
     tables: dict[str, TableFigures]
     objects: dict[str, tuple[str, ...]] = field(default_factory=dict)
     large_objects: int = 0
     large_object_bytes: int = 0
+    keys: tuple[str, ...] | None = None
+    belongs_to: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the inventory as the evidence, a seed or a manifest holds it."""
-        return {
-            "tables": {
-                name: {"rows": t.rows, "bytes": t.bytes}
-                | ({"partition_of": t.partition_of} if t.partition_of else {})
-                for name, t in sorted(self.tables.items())
-            },
+        document: dict[str, Any] = {
+            "tables": {name: figures.as_dict() for name, figures in sorted(self.tables.items())},
             "objects": {kind: list(self.objects.get(kind, ())) for kind in OBJECT_KINDS},
             "large_objects": {"count": self.large_objects, "bytes": self.large_object_bytes},
         }
+        if self.keys is not None:
+            document["keys"] = list(self.keys)
+        if self.belongs_to:
+            document["belongs_to"] = dict(sorted(self.belongs_to.items()))
+        return document

@@ -1,0 +1,183 @@
+"""What earlier drills saw: the memory that drift is judged by, and how an inventory is read back from a file.
+
+An inventory may be partial (a seed written by hand): what it leaves out is not compared. A kind of object that is
+left out has no key in `Inventory.objects`; a table that is left out has none in `Inventory.tables`; rows that are
+left out are None. Wrong shapes are refused, for a baseline that is misread is a check that does not run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.model.errors import ConfigInvalid
+from tasks.model.findings import Verdict
+from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
+
+_PARTS = frozenset({"tables", "objects", "large_objects", "keys", "belongs_to"})
+_FIGURES = frozenset({"rows", "bytes", "partition_of", "partition_rank"})
+
+
+@dataclass(frozen=True, slots=True)
+class PastDrill:
+    """One earlier drill, as its evidence tells it.
+
+    Attributes:
+        finished_at, as_of, recovery_point_at: aware UTC.
+        bytes: of the backup as it was stored; None if unknown.
+        accepted: the changes taken in with `restore-drill accept` (and dated entries that applied): each has at
+            least `rule` and `where`.
+        path: where the evidence lies.
+    """
+
+    drill_id: str
+    finished_at: datetime
+    as_of: datetime
+    recovery_point_at: datetime
+    verdict: Verdict
+    inventory: Inventory
+    bytes: int | None = None
+    accepted: tuple[dict[str, Any], ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Every earlier drill that can serve as a baseline, and the seed for the first one.
+
+    Attributes:
+        records: verified drills, and others with accepted changes; in any order.
+        seed: compared with only while no drill has been verified.
+    """
+
+    records: tuple[PastDrill, ...] = ()
+    seed: Inventory | None = None
+
+    @property
+    def verified(self) -> tuple[PastDrill, ...]:
+        """The records that are baselines, by recovery point, oldest first."""
+        found = (record for record in self.records if record.verdict is Verdict.VERIFIED)
+        return tuple(sorted(found, key=lambda record: (record.recovery_point_at, record.finished_at)))
+
+
+def inventory_from_dict(document: Any, *, where: str = "inventory", strict: bool = True) -> Inventory:
+    """Return the inventory that *document* (of an evidence record, a seed or a manifest) holds.
+
+    Args:
+        document: the parsed document; a whole evidence record will do, its `inventory` is taken.
+        where: what to call the document in an error.
+        strict: refuse keys that are not known; False for records that a newer version may have written.
+
+    Raises:
+        ConfigInvalid: a part has the wrong shape.
+    """
+    parts = _mapping(document, where)
+    if not _PARTS & set(parts) and isinstance(parts.get("inventory"), Mapping):
+        parts = parts["inventory"]
+        where = f"{where}.inventory"
+    if strict:
+        _known(parts, _PARTS, where)
+    objects = _mapping(parts.get("objects"), f"{where}.objects")
+    if strict:
+        _known(objects, frozenset(OBJECT_KINDS), f"{where}.objects")
+    large = _mapping(parts.get("large_objects"), f"{where}.large_objects")
+    keys = parts.get("keys")
+    return Inventory(
+        tables={
+            str(name): _figures(value, f"{where}.tables.{name}", strict=strict)
+            for name, value in _mapping(parts.get("tables"), f"{where}.tables").items()
+        },
+        objects={
+            kind: _names(objects[kind], f"{where}.objects.{kind}") for kind in OBJECT_KINDS if kind in objects
+        },
+        large_objects=_count(large.get("count"), f"{where}.large_objects.count") or 0,
+        large_object_bytes=_count(large.get("bytes"), f"{where}.large_objects.bytes") or 0,
+        keys=None if keys is None else _names(keys, f"{where}.keys"),
+        belongs_to={
+            str(name): str(table)
+            for name, table in _mapping(parts.get("belongs_to"), f"{where}.belongs_to").items()
+        },
+    )
+
+
+def load_seed(path: Path) -> Inventory:
+    """Return the inventory in the seed file *path* (YAML or JSON).
+
+    Raises:
+        ConfigInvalid: it cannot be read or does not have the shape of an inventory.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as exc:
+        raise ConfigInvalid(
+            f"the seed file cannot be read: {exc.__class__.__name__}",
+            str(path),
+            "Write it in the shape of an evidence record's `inventory`, or take one from a verified drill.",
+        ) from exc
+    if not document:
+        raise ConfigInvalid(
+            "the seed file is empty: nothing would be compared", str(path), "Name its tables."
+        )
+    return inventory_from_dict(document, where=str(path))
+
+
+def _figures(value: Any, where: str, *, strict: bool) -> TableFigures:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return TableFigures(rows=_count(value, where), bytes=None)
+    figures = _mapping(value, where)
+    if strict:
+        _known(figures, _FIGURES, where)
+    parent = figures.get("partition_of")
+    if parent is not None and not isinstance(parent, str):
+        raise _wrong(f"{where}.partition_of", "a table's name")
+    return TableFigures(
+        rows=_count(figures.get("rows"), f"{where}.rows"),
+        bytes=_count(figures.get("bytes"), f"{where}.bytes"),
+        partition_of=parent,
+        partition_rank=_count(figures.get("partition_rank"), f"{where}.partition_rank"),
+    )
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise _wrong(where, "a mapping")
+    return value
+
+
+def _known(value: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    unknown = sorted(str(key) for key in set(value) - known)
+    if unknown:
+        raise ConfigInvalid(
+            f'"{unknown[0]}" is no part of an inventory: it would not be compared',
+            where,
+            f"Known: {', '.join(sorted(known))}.",
+        )
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise _wrong(where, "a list of names")
+    return tuple(sorted(set(value)))
+
+
+def _count(value: Any, where: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise _wrong(where, "a whole number from 0 up")
+    return value
+
+
+def _wrong(where: str, wanted: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"{where} is not {wanted}", where, "Compare it with the `inventory` of an evidence record."
+    )
