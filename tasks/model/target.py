@@ -32,7 +32,9 @@ Level = Literal["failure", "warning", "off"]
 
 
 def _level(value: Any) -> Any:
-    return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
+    return (
+        "off" if value is False or value == "false" else value
+    )  # as YAML 1.1 reads and rewrites a bare `off`
 
 
 CheckLevel = Annotated[Level, BeforeValidator(_level)]
@@ -229,17 +231,15 @@ class Rto(Strict):
     overhead: Duration = 0.0
 
 
-class Target(Strict):
-    """One database, ready to be drilled.
+class Database(Strict):
+    """One database as a fleet file describes it, after `defaults` are merged in.
 
     Attributes:
-        fleet, name: DNS labels.
-        fleet_sha256, config: hash of the fleet file's bytes.
+        name: letters, digits, `-`, `_` and `.`; fills `{database}`.
         rpo: seconds; None where none is promised.
         deadline: seconds that one stage may take, with its retries.
     """
 
-    fleet: str
     name: str
     owner: str | None = None
     tier: str | None = None
@@ -253,6 +253,19 @@ class Target(Strict):
     rpo: Duration | None = None
     rto: Rto | None = None
     deadline: Duration = 4 * 3600.0
+
+
+class Target(Database):
+    """One database, ready to be drilled: its own keys, and what it takes from its fleet.
+
+    Attributes:
+        fleet: a DNS label.
+        evidence: `s3://...` or an absolute path.
+        fleet_sha256: hash of the fleet file's bytes.
+        fleet_databases: the names of all the fleet's databases, also those inside the dumps.
+    """
+
+    fleet: str
     evidence: str
     report_url: str | None = None
     fleet_file: Path | None = None

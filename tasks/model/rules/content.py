@@ -247,3 +247,16 @@ RULES = (
         "Nothing, if it is meant so.",
     ),
 )
+
+ACCEPTABLE = frozenset(
+    {
+        "object-lost",
+        "object-lost-minor",
+        "partition-lost",
+        "rows-drifted-slowly",
+        "rows-dropped",
+        "rows-grown",
+        "table-lost",
+    }
+)
+"""Drift: what `accept` may take in. Never truncation, access or age."""

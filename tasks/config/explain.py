@@ -1,0 +1,217 @@
+"""What pydantic found, in words that name the remedy; a wrong value is shown unless it could be a secret."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tasks.config.secrets import is_secret_key, secret_in
+from tasks.config.yaml_source import KeyPath, Problem, render
+
+_SHOWN = 80
+
+
+def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:
+    """Return the problems of *error*, their paths within *data*; a union's alternatives make one problem."""
+    grouped: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
+    for found in error.errors():
+        grouped[_data_path(found, model)].append(found)
+    return [
+        Problem(path, _message(path, errors, model, data))
+        for path, errors in grouped.items()
+        if not _shadowed(path, grouped)
+    ]
+
+
+def known_keys(model: type[BaseModel], path: KeyPath = ()) -> tuple[str, ...]:
+    """Return the keys that may stand at *path* below *model*, in the schema's order; () where keys are free."""
+    found = _model_at(model, path)
+    return tuple(found.model_fields) if found else ()
+
+
+def key_paths(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield every key of the schema below *model*; `*` stands for a name that the user chooses."""
+    for name, field in model.model_fields.items():
+        yield (*above, name)
+        inner, free = _inner_model(field.annotation)
+        if inner:
+            yield from key_paths(inner, (*above, name, *(("*",) if free else ())))
+
+
+def shown(value: Any) -> str:
+    """Return *value* for a message: short, quoted, never a secret, never a whole mapping."""
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    text = str(value)
+    if secret_in(text):
+        return "this value"
+    return f'"{text[:_SHOWN]}{"..." if len(text) > _SHOWN else ""}"'
+
+
+def unknown_key(key: str, model: type[BaseModel], path: KeyPath) -> str:
+    """Return what to say of a key that nobody reads: the nearest one, or where it belongs."""
+    if is_secret_key(key):
+        return (
+            "unknown key; a secret is never written in a fleet file: credentials come from the environment, "
+            "an AWS profile or the machine's role"
+        )
+    known = known_keys(model, path)
+    near = difflib.get_close_matches(key, known, 1, cutoff=0.7)
+    if near:
+        return f'unknown key; did you mean "{near[0]}"?'
+    homes = [p[:-1] for p in key_paths(model) if p[-1] == key and p[:-1] != path]
+    if homes:
+        return (
+            f'unknown key here; "{key}" belongs under "{render(homes[0])}"'
+            if homes[0]
+            else f'unknown key here; "{key}" belongs one level up'
+        )
+    return f"unknown key; known here: {', '.join(known)}"
+
+
+def _data_path(found: ErrorDetails, model: type[BaseModel]) -> KeyPath:
+    """Return the error's path without pydantic's names for a union's members."""
+    kept: KeyPath = ()
+    annotation: Any = model
+    for part in found["loc"]:
+        step = _step(annotation, part)
+        if step is None:
+            if found["type"] == "extra_forbidden" and part == found["loc"][-1]:
+                kept = (*kept, part)
+            continue
+        annotation = step
+        kept = (*kept, part)
+    return kept
+
+
+def _step(annotation: Any, part: str | int) -> Any:
+    """Return the annotation of *part* below *annotation*, or None where it is no key of it."""
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            if part in option.model_fields:
+                return option.model_fields[str(part)].annotation
+            continue
+        origin, arguments = typing.get_origin(option), typing.get_args(option)
+        if origin is dict and isinstance(part, str) and part != "[key]":
+            return arguments[1]
+        if origin in (tuple, list) and isinstance(part, int):
+            return arguments[0]
+    return None
+
+
+def _options(annotation: Any) -> Iterator[Any]:
+    """Yield the alternatives of an annotation, unwrapped."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _options(typing.get_args(annotation)[0])
+    elif (
+        origin is not None
+        and type(None) in typing.get_args(annotation)
+        or str(origin)
+        in (
+            "typing.Union",
+            "<class 'types.UnionType'>",
+        )
+    ):
+        for argument in typing.get_args(annotation):
+            yield from _options(argument)
+    else:
+        yield annotation
+
+
+def _inner_model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """Return the model below an annotation, and whether names that the user chooses stand between."""
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option, False
+        origin, arguments = typing.get_origin(option), typing.get_args(option)
+        if origin in (dict, tuple, list):
+            inner, _ = _inner_model(arguments[1] if origin is dict else arguments[0])
+            return inner, True
+    return None, False
+
+
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
+    annotation: Any = model
+    for part in path:
+        annotation = _step(annotation, part)
+        if annotation is None:
+            return None
+    for option in _options(annotation):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def _shadowed(path: KeyPath, grouped: dict[KeyPath, list[ErrorDetails]]) -> bool:
+    """A union's alternative that got further says more: of `ignore | {rows_drop}`, the wrong `rows_drop`."""
+    return any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
+
+
+def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel], data: Any) -> str:
+    first = errors[0]
+    if first["type"] == "extra_forbidden":
+        return unknown_key(str(path[-1]), model, path[:-1])
+    if first["type"] == "missing":
+        return "missing; write it"
+    value = first["input"]
+    if value is None:
+        return f"null is no value of this key; leave the key out, or write {_wanted(errors)}"
+    said = next((str(error["ctx"]["error"]) for error in errors if error["type"] == "value_error"), None)
+    others = [error for error in errors if error["type"] != "value_error"]
+    if said:
+        return f"{said}; or write {_wanted(others)}" if others else said
+    return f"{shown(value)} is not valid; write {_wanted(errors)}"
+
+
+def _wanted(errors: list[ErrorDetails]) -> str:
+    return " or ".join(dict.fromkeys(_phrase(error) for error in errors))
+
+
+def _phrase(error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "literal_error":
+        return str(context["expected"]).replace("'", "")
+    if kind in _PHRASES:
+        return _PHRASES[kind].format(**context)
+    if kind == "value_error":
+        return _of_value_error(str(context["error"]))
+    return str(error["msg"])
+
+
+def _of_value_error(text: str) -> str:
+    _, write, remedy = text.partition("write ")
+    return remedy if write else text
+
+
+_PHRASES = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "greater_than_equal": "a number of at least {ge}",
+    "greater_than": "a number above {gt}",
+    "less_than_equal": "a number of at most {le}",
+    "string_type": "text, in quotes if it looks like a number",
+    "string_too_short": "some text",
+    "path_type": "a path",
+    "dict_type": "a mapping: keys, each with its value, indented below",
+    "model_type": "a mapping: keys, each with its value, indented below",
+    "model_attributes_type": "a mapping: keys, each with its value, indented below",
+    "list_type": "a list: [first, second], or one `- item` a line",
+    "tuple_type": "a list: [first, second], or one `- item` a line",
+    "too_short": "a list with at least one entry",
+    "date_type": "a date such as 2026-12-31",
+    "date_parsing": "a date such as 2026-12-31",
+    "date_from_datetime_parsing": "a date such as 2026-12-31",
+    "date_from_datetime_inexact": "a date such as 2026-12-31",
+}

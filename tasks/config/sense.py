@@ -1,0 +1,81 @@
+"""Values that are well formed and make no sense: a window of nothing, a table without a schema, an endless exception."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from tasks.config.yaml_source import KeyPath, Problem
+from tasks.model.rules import RULES
+from tasks.model.rules.content import ACCEPTABLE
+from tasks.model.target import Accepted, Database
+
+ACCEPT_DAYS = 180
+"""An exception that nobody looks at for longer is no exception any more."""
+
+
+def senseless(database: Database, today: date) -> list[Problem]:
+    """Return what is wrong with a well-formed database as of *today*."""
+    return [*_zeros(database), *_tables(database), *_acceptances(database, today), *_keys(database)]
+
+
+def _zeros(database: Database) -> Iterator[Problem]:
+    values: tuple[tuple[KeyPath, float | None, str], ...] = (
+        (("backup", "window"), database.backup.window, "30d"),
+        (("deadline",), database.deadline, "4h"),
+        (("rpo",), database.rpo, "26h"),
+        (("rto", "objective"), database.rto.objective if database.rto else None, "1h"),
+    )
+    for path, value, usual in values:
+        if value == 0:
+            yield Problem(path, f"0 can never be met; write a duration such as {usual}")
+
+
+def _tables(database: Database) -> Iterator[Problem]:
+    expect = database.expect
+    for i, name in enumerate(expect.required_tables):
+        yield from _table(name, ("expect", "required_tables", i))
+    if expect.freshness:
+        yield from _table(expect.freshness.table, ("expect", "freshness", "table"))
+    for pattern in expect.drift.tables:
+        if "*" not in pattern:
+            yield from _table(pattern, ("expect", "drift", "tables", pattern))
+
+
+def _table(name: str, path: KeyPath) -> Iterator[Problem]:
+    schema, dot, table = name.partition(".")
+    if not (schema and dot and table):
+        yield Problem(path, f'"{name}" has no schema; write public.{name.strip(".") or "orders"}')
+    elif '"' in name:
+        yield Problem(path, f"'{name}' is quoted; write the catalogue's name: {name.replace(chr(34), '')}")
+
+
+def _acceptances(database: Database, today: date) -> Iterator[Problem]:
+    for i, entry in enumerate(database.accept):
+        yield from _acceptance(entry, ("accept", i), today)
+
+
+def _acceptance(entry: Accepted, path: KeyPath, today: date) -> Iterator[Problem]:
+    if entry.rule not in RULES:
+        near = difflib.get_close_matches(entry.rule, sorted(ACCEPTABLE), 1)
+        said = f'did you mean "{near[0]}"?' if near else f"write one of {', '.join(sorted(ACCEPTABLE))}"
+        yield Problem((*path, "rule"), f'"{entry.rule}" is no rule; {said}')
+    elif entry.rule not in ACCEPTABLE:
+        text = f'"{entry.rule}" cannot be accepted, only drift can: {", ".join(sorted(ACCEPTABLE))}; take the entry out'
+        yield Problem((*path, "rule"), text)
+    latest = today + timedelta(days=ACCEPT_DAYS)
+    if entry.until > latest:
+        yield Problem(
+            (*path, "until"),
+            f'"{entry.until}" is more than {ACCEPT_DAYS} days ahead; write {latest} at the latest',
+        )
+
+
+def _keys(database: Database) -> Iterator[Problem]:
+    age = database.backup.decrypt.age if database.backup.decrypt else None
+    if age and not (age.identity_file or age.identity_env or age.passphrase_env):
+        yield Problem(
+            ("backup", "decrypt", "age"),
+            "no key is named; write identity_file, identity_env or passphrase_env",
+        )
