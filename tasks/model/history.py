@@ -1,8 +1,8 @@
-"""What earlier drills saw: the memory that drift is judged by, and how an inventory is read back from a file.
+"""What earlier drills saw: the memory that drift is judged by, and how an inventory is read back.
 
-An inventory may be partial (a seed written by hand): what it leaves out is not compared. A kind of object that is
-left out has no key in `Inventory.objects`; a table that is left out has none in `Inventory.tables`; rows that are
-left out are None. Wrong shapes are refused, for a baseline that is misread is a check that does not run.
+An inventory may be partial (a seed written by hand): what it leaves out is not compared. A kind of object that
+is left out has no key in `Inventory.objects`; a table that is left out has none in `Inventory.tables`; rows
+that are left out are None. Wrong shapes are refused: a baseline that is misread is a check that does not run.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class PastDrill:
     Attributes:
         finished_at, as_of, recovery_point_at: aware UTC.
         bytes: of the backup as it was stored; None if unknown.
-        accepted: the changes taken in with `restore-drill accept` (and dated entries that applied): each has at
-            least `rule` and `where`.
+        accepted: the changes taken in with `restore-drill accept` (and dated entries that applied): each has
+            at least `rule` and `where`.
         path: where the evidence lies.
     """
 
@@ -66,7 +66,7 @@ class History:
         return tuple(sorted(found, key=lambda record: (record.recovery_point_at, record.finished_at)))
 
 
-def inventory_from_dict(document: Any, *, where: str = "inventory", strict: bool = True) -> Inventory:
+def inventory_from_dict(document: object, *, where: str = "inventory", strict: bool = True) -> Inventory:
     """Return the inventory that *document* (of an evidence record, a seed or a manifest) holds.
 
     Args:
@@ -128,7 +128,7 @@ def load_seed(path: Path) -> Inventory:
     return inventory_from_dict(document, where=str(path))
 
 
-def _figures(value: Any, where: str, *, strict: bool) -> TableFigures:
+def _figures(value: object, where: str, *, strict: bool) -> TableFigures:
     if isinstance(value, int) and not isinstance(value, bool):
         return TableFigures(rows=_count(value, where), bytes=None)
     figures = _mapping(value, where)
@@ -145,7 +145,7 @@ def _figures(value: Any, where: str, *, strict: bool) -> TableFigures:
     )
 
 
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
@@ -163,13 +163,13 @@ def _known(value: Mapping[str, Any], known: frozenset[str], where: str) -> None:
         )
 
 
-def _names(value: Any, where: str) -> tuple[str, ...]:
+def _names(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
         raise _wrong(where, "a list of names")
     return tuple(sorted(set(value)))
 
 
-def _count(value: Any, where: str) -> int | None:
+def _count(value: object, where: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

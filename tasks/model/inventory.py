@@ -53,9 +53,9 @@ class Inventory:
         tables: `schema.name` to figures; ordinary, partitioned and partition tables of the user's schemas.
         objects: kind to sorted names; kinds as in `OBJECT_KINDS`.
         large_objects, large_object_bytes: count, and bytes of all of them.
-        keys: those of the constraints that are primary, unique or foreign keys of their own (not inherited from a
-            partitioned parent); None where an old record or a seed does not say.
-        belongs_to: index, sequence or constraint to its table, where the name does not tell (`owner_of`).
+        keys: those of the constraints that are primary, unique or foreign keys of their own (not inherited
+            from a partitioned parent); None where an old record or a seed does not say.
+        belongs_to: index, sequence or constraint to its table, where the name does not tell.
     """
 
     tables: dict[str, TableFigures]

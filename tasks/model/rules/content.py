@@ -31,6 +31,22 @@ RULES = (
         "Look for --section in the backup job, or for a dump that was cut and repaired.",
     ),
     Rule(
+        "no-keys",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.VERIFY,
+        "No table has a key or an index, and nothing in the archive says that there was one.",
+        "If the source has keys, look for --section in the backup job; a seed file would settle it.",
+    ),
+    Rule(
+        "table-data-excluded",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.VERIFY,
+        "The archive creates tables and holds no data entry for them: their rows were left out on purpose.",
+        "Look for --exclude-table-data in the backup job; name the tables that must hold rows in required_tables.",
+    ),
+    Rule(
         "all-tables-empty",
         FindingClass.DATA,
         Severity.FAILURE,
@@ -125,6 +141,22 @@ RULES = (
         Stage.VERIFY,
         "A table has lost rows little by little, beyond the tolerance against the long-term baseline.",
         "Check the source for a silent loss; if it is a purge, take it in with `restore-drill accept`.",
+    ),
+    Rule(
+        "large-objects-dropped",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.VERIFY,
+        "Far fewer large objects, or bytes in them, than in the last verified drills.",
+        "Check --no-blobs in the backup job, and the source; if it was a purge, take it in with `restore-drill accept`.",
+    ),
+    Rule(
+        "acceptance-expired",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.VERIFY,
+        "A dated exception has expired and no longer counts.",
+        "Renew it in `accept`, or remove it; a lasting change is taken in with `restore-drill accept`.",
     ),
     Rule(
         "baseline-started",
@@ -250,6 +282,7 @@ RULES = (
 
 ACCEPTABLE = frozenset(
     {
+        "large-objects-dropped",
         "object-lost",
         "object-lost-minor",
         "partition-lost",

@@ -63,6 +63,14 @@ RULES = (
         "The backup is young and what is in it is old: is it a dump of a stale replica?",
     ),
     Rule(
+        "content-in-future",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.VALIDATE,
+        "Rows are dated after the moment that the backup can bring back; freshness was judged without them.",
+        "Check the clocks and the column at the source: is it a planned date rather than a written one?",
+    ),
+    Rule(
         "freshness-unknown",
         FindingClass.DRILL,
         Severity.FAILURE,
