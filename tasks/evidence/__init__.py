@@ -1,1 +1,36 @@
 """What a drill leaves behind: findings become a verdict, verdicts evidence, evidence a report."""
+
+from __future__ import annotations
+
+from tasks.evidence.document import add_finding, build_evidence, to_json
+from tasks.evidence.facts import DrillFacts, describe_host, tool_versions
+from tasks.evidence.history import load_history
+from tasks.evidence.markdown import checks_table, markdown
+from tasks.evidence.measure import Objectives, measure, objectives_of
+from tasks.evidence.sentence import cause, sentence, state_message
+from tasks.evidence.store import list_evidence, read_evidence, write_acceptance, write_evidence
+from tasks.evidence.verdict import judge, settle
+
+__all__ = [
+    "DrillFacts",
+    "Objectives",
+    "add_finding",
+    "build_evidence",
+    "cause",
+    "checks_table",
+    "describe_host",
+    "judge",
+    "list_evidence",
+    "load_history",
+    "markdown",
+    "measure",
+    "objectives_of",
+    "read_evidence",
+    "sentence",
+    "settle",
+    "state_message",
+    "to_json",
+    "tool_versions",
+    "write_acceptance",
+    "write_evidence",
+]

@@ -23,6 +23,36 @@ from tasks.model.redact import redact
 from tasks.model.sandbox import Workspace
 
 SCHEMA = "restore-drill/evidence/v1"
+FIELDS = frozenset(
+    {
+        "schema",
+        "drill_id",
+        "fleet",
+        "database",
+        "started_at",
+        "finished_at",
+        "as_of",
+        "verdict",
+        "findings",
+        "checks",
+        "not_proven",
+        "accepted",
+        "newest_recoverable",
+        "recovery_point",
+        "sandbox",
+        "phases_s",
+        "objectives",
+        "inventory",
+        "recovery_commands",
+        "suites",
+        "actor",
+        "identity",
+        "host",
+        "config",
+        "tool",
+    }
+)
+"""Every document holds all of them."""
 
 Evidence = dict[str, Any]
 """A document as it is stored."""

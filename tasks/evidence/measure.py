@@ -121,7 +121,8 @@ def _judge_rpo(facts: DrillFacts, objectives: Objectives) -> Checked:
 
 def _missed_rpo(facts: DrillFacts, objectives: Objectives) -> Checked:
     achieved = format_duration(objectives.achieved_rpo_s)
-    what = "The newest row is" if objectives.rpo_basis == "content" else "The newest backup is"
+    old_itself = (objectives.age_s or 0.0) > (objectives.rpo_s or 0.0)  # then its rows are no news
+    what = "The newest backup is" if old_itself else "The newest row is"
     message = (
         f"{what} {achieved} old and the RPO is {format_duration(objectives.rpo_s)}. "
         f"A loss now would cost the last {achieved} of writes."

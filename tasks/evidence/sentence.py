@@ -23,7 +23,10 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 
 
 def sentence(evidence: Document) -> str:
-    """Return the drill in one line: `orders: verified — 1.2 GiB restored in 41 s from ... (age 4 h, RPO 26 h)`."""
+    """Return the drill in one line.
+
+    Such as `orders: verified — 1.2 GiB restored in 41 s from 2026-11-22 03:00 UTC (age 4 h, RPO 26 h)`.
+    """
     return f"{evidence['database']}: {state_message(evidence)}"
 
 

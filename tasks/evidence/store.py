@@ -1,7 +1,7 @@
 """Where evidence lies and how it gets there: one file per drill, written whole or not at all.
 
-`<evidence>/<fleet>/<database>/<started_at>_<drill_id>.json`; beside it, with the same beginning, its suite results
-(`_suite-<name>.json`) and what people accepted (`.accept-<n>.json`). Names sort by time.
+`<evidence>/<fleet>/<database>/<started_at>_<drill_id>.json`; beside it, with the same beginning, its suite
+results (`_suite-<name>.json`) and what people accepted (`.accept-<n>.json`). Names sort by time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.evidence.document import SCHEMA, Evidence, add_finding, document_name, to_json
+from tasks.evidence.document import FIELDS, SCHEMA, Evidence, add_finding, document_name, to_json
 from tasks.model.clock import iso
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.redact import redact
@@ -23,9 +23,10 @@ from tasks.stores.blobs import list_blobs, read_blob, write_blob
 
 ACCEPTANCE_SCHEMA = "restore-drill/acceptance/v1"
 _NAME = re.compile(
-    r"(?:.*/)?(?P<fleet>[^/]+)/(?P<database>[^/]+)/"
-    r"(?P<stamp>\d{8}T\d{6}Z)_(?P<drill_id>[^/_.]+)"
-    r"(?P<kind>_suite-[^/]+|\.accept-\d+)?\.json"
+    r"(?:.*/)?(?P<fleet>[a-z0-9][\w.-]*)/(?P<database>[a-z0-9][\w.-]*)/"
+    r"(?P<stamp>\d{8}T\d{6}Z)_(?P<drill_id>[a-z0-9][\w.-]*?)"
+    r"(?P<kind>_suite-[\w.-]+|\.accept-\d+)?\.json",
+    re.ASCII | re.IGNORECASE,
 )
 
 
@@ -64,12 +65,15 @@ def write_evidence(
     The results come first: evidence that names a file is written when the file is there.
 
     Args:
+        document: from `build_evidence`.
+        location: the fleet's `evidence`, `s3://`, `file://` or a path.
+        store: how *location* is reached.
         suite_results: suite name to its results; the names are those of `document["suites"]`.
         spare: a local folder that keeps a copy when *location* cannot be written.
 
     Raises:
-        PermanentError: rule `evidence-unwritable`; the hint says where the copy is. The copy is judged with that
-            failure in it.
+        PermanentError: rule `evidence-unwritable`; the hint says where the copy is. The copy is judged with
+            that failure in it.
     """
     uri = f"{location.rstrip('/')}/{document_name(document)}"
     folder = uri.rsplit("/", 1)[0]
@@ -91,8 +95,8 @@ def read_evidence(uri: str, store: StoreConfig) -> Evidence:
         ValueError: it is no evidence document; another's file, or a damaged one.
     """
     document = json.loads(read_blob(store, uri))
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ValueError(f"not a document of {SCHEMA}")
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA or not document.keys() >= FIELDS:
+        raise ValueError(f"not a whole document of {SCHEMA}")
     return document
 
 

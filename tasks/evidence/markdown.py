@@ -1,0 +1,158 @@
+"""A drill's evidence as markdown, short enough for a run's artifact: the verdict, then what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tasks.evidence.sentence import Document, cause, cause_class, minute, state_message
+from tasks.model.units import format_bytes, format_duration
+
+__all__ = ["checks_table", "markdown", "state_message"]
+
+_WORDS = {"passed": "PASS", "failed": "FAIL", "not_run": "NOT RUN", "not_configured": "not configured"}
+_ORDER = ("failed", "not_run", "passed", "not_configured")
+_CELL = 80
+_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "*": "\\*"})
+_MOST_CHECKS = 200
+_NOTHING = "-"
+
+
+def markdown(evidence: Document, report_url: str | None = None) -> str:
+    """Return the report of one drill in markdown.
+
+    Args:
+        evidence: from `build_evidence`.
+        report_url: where the full report can be read, linked if given.
+    """
+    parts = (
+        _headline(evidence, report_url),
+        _findings(evidence),
+        _objectives(evidence),
+        _section("Checks", _table(("check", "outcome", "observed", "expected"), _check_rows(evidence))),
+        _section("Not proven", _bullets(evidence["not_proven"])),
+        _commands(evidence),
+    )
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def checks_table(evidence: Document) -> list[dict[str, str]]:
+    """Return the checks as rows of a table artifact: short cells, words for outcomes."""
+    return [
+        {
+            "check": check["name"],
+            "stage": check["stage"],
+            "outcome": _WORDS[check["outcome"]],
+            "observed": _text(check["observed"]),
+            "expected": _text(check["expected"]),
+            "why": _text(check["why"]),
+        }
+        for check in evidence["checks"]
+    ]
+
+
+def _headline(evidence: Document, report_url: str | None) -> str:
+    klass = cause_class(evidence)
+    verdict = evidence["verdict"].upper()
+    verdict += f" ({klass})" if klass and evidence["verdict"] == "failed" else ""
+    lines = [
+        f"# {_escape(evidence['fleet'])}/{_escape(evidence['database'])}: {verdict}",
+        _escape(cause(evidence)),
+        _recovery_point(evidence["recovery_point"]),
+    ]
+    if report_url:
+        lines.append(f"[Full report]({report_url})")
+    return "\n\n".join(lines)
+
+
+def _recovery_point(point: Mapping[str, Any] | None) -> str:
+    if point is None or point["uri"] is None:
+        return "Recovery point: none"
+    return f"Recovery point: {_code(point['uri'])}, {minute(point['at'])}, {format_bytes(point['bytes'])}"
+
+
+def _findings(evidence: Document) -> str:
+    return _section("Findings", _bullets(_finding_line(item) for item in evidence["findings"]))
+
+
+def _finding_line(item: Mapping[str, Any]) -> str:
+    where = f" at {_code(item['where'])}" if item["where"] else ""
+    return (
+        f"**{item['severity']}** `{item['rule']}` ({item['class']}){where}: "
+        f"{_escape(item['message'])} *{_escape(item['hint'])}*"
+    )
+
+
+def _objectives(evidence: Document) -> str:
+    facts = evidence["objectives"]
+    sign = ">= " if facts["rto_basis"] == "lower_bound" else ""
+    rows = [
+        ("RPO", _seconds(facts["achieved_rpo_s"]), _seconds(facts["rpo_s"]), facts["rpo_basis"] or _NOTHING),
+        (
+            "RTO",
+            _seconds(facts["achieved_rto_s"], sign),
+            _seconds(facts["rto_s"]),
+            facts["rto_basis"] or _NOTHING,
+        ),
+    ]
+    return _section("Objectives", _table(("objective", "achieved", "limit", "basis"), rows))
+
+
+def _check_rows(evidence: Document) -> Iterator[Sequence[str]]:
+    worst_first = sorted(evidence["checks"], key=lambda check: _ORDER.index(check["outcome"]))
+    for check in worst_first[:_MOST_CHECKS]:
+        observed = check["why"] if check["observed"] is None else check["observed"]
+        yield check["name"], _WORDS[check["outcome"]], _text(observed), _text(check["expected"])
+    left = len(evidence["checks"]) - _MOST_CHECKS
+    if left > 0:
+        yield f"{left} more in the evidence", _NOTHING, _NOTHING, _NOTHING
+
+
+def _commands(evidence: Document) -> str:
+    commands = evidence["recovery_commands"]
+    if not commands:
+        return ""
+    lines = [f"{_one_line(item['command'])}  # {format_duration(item['seconds'])}" for item in commands]
+    fence = "```"
+    return _section("The commands that recovered it", "\n".join((f"{fence}sh", *lines, fence)))
+
+
+def _section(title: str, body: str) -> str:
+    return f"## {title}\n\n{body}" if body else ""
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    body = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    if not body:
+        return ""
+    return "\n".join((f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *body))
+
+
+def _cell(text: str) -> str:
+    short = text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
+    return _escape(short).replace("|", "\\|").replace("\n", " ")
+
+
+def _escape(text: str) -> str:
+    """Names of a dump are not ours: they must not become markup."""
+    return text.translate(_MARKUP)
+
+
+def _code(text: str | None) -> str:
+    return f"`{text.replace('`', chr(39))}`" if text else "none"
+
+
+def _one_line(command: str) -> str:
+    return command.replace("\n", " ").replace("`", "'")
+
+
+def _text(value: object) -> str:
+    return _NOTHING if value is None else str(value)
+
+
+def _seconds(value: float | None, sign: str = "") -> str:
+    return _NOTHING if value is None else f"{sign}{format_duration(value)}"

@@ -1,0 +1,1 @@
+"""Findings to verdict to evidence to report."""
