@@ -30,7 +30,8 @@ class Workspace:
     Attributes:
         root: removed whole by teardown.
         os_user: whom server and tools run as; None when that is the caller himself.
-        isolation: what was had, such as `network+user`, `user`, `network` or `none`.
+        isolation: what was had, such as `network+user+mount+ipc+pid`, `user` or `none`.
+        sockets: a short folder for the server's socket, where *root* is too long for one (107 bytes); else None.
     """
 
     drill_id: str
@@ -39,6 +40,7 @@ class Workspace:
     isolation: str
     created_at: datetime
     expires_at: datetime
+    sockets: Path | None = None
 
     @property
     def backup_dir(self) -> Path:
@@ -53,7 +55,12 @@ class Workspace:
     @property
     def socket_dir(self) -> Path:
         """Where the server's Unix socket lies."""
-        return self.root / "s"
+        return self.sockets or self.root / "s"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """A folder that the sandbox's user may write: homes of tools, pipes."""
+        return self.root / "tmp"
 
 
 @dataclass(frozen=True, slots=True)

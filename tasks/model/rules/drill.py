@@ -39,6 +39,14 @@ RULES = (
         "Read the server's last lines; nothing is said about the backup.",
     ),
     Rule(
+        "workspace-unusable",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.PROVISION,
+        "The folder of the drills cannot be used.",
+        "Name a folder in RESTORE_DRILL_DIR that can be written and that the sandbox's user may pass.",
+    ),
+    Rule(
         "isolation-unavailable",
         FindingClass.DRILL,
         Severity.FAILURE,

@@ -1,0 +1,286 @@
+"""The throwaway cluster: made, started, reached and judged when it dies.
+
+Our superuser has a name that no dump can know and may only come from the drill's own OS user (peer), so that code
+which a dump brought cannot become it through the socket. The restore runs as `drill_owner`, checks as
+`drill_reader`; nobody else may connect.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tasks.model.errors import PermanentError
+from tasks.model.redact import mask_values
+from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
+from tasks.model.target import SandboxConfig
+from tasks.sandbox.isolation import ids
+from tasks.sandbox.launch import launch
+from tasks.sandbox.runner import jail_orders, run_tool
+from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
+from tasks.sandbox.settings import server_settings
+
+_POLL_S = 0.01
+_LOG_TAIL_BYTES = 64 << 10
+_LOCALES = ("C.UTF-8", "C")
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+_KILLED = re.compile(r"terminated by signal 9|Out of memory|out of memory|Cannot allocate memory")
+
+
+def start_sandbox(
+    workspace: Workspace, install: PostgresInstall, config: SandboxConfig, deadline_s: float
+) -> Sandbox:
+    """Make a cluster in *workspace*, start it and create the drill's roles. A second attempt starts afresh.
+
+    Args:
+        deadline_s: seconds for all of it.
+
+    Raises:
+        PermanentError: `postgres-failed`, `disk-full` or `isolation-unavailable`.
+    """
+    deadline = time.monotonic() + deadline_s
+    _check_isolation(workspace, config)
+    stop_server(workspace.drill_id, signal.SIGQUIT)
+    sandbox = Sandbox(
+        workspace=workspace,
+        postgres=install,
+        superuser=f"drill_{secrets.token_hex(6)}",
+        profile=config.profile,
+        settings=server_settings(config.profile, free_bytes(workspace.root)),
+        jobs=_jobs(config),
+        restored_as=config.restore_as,
+    )
+    _make_cluster(sandbox, deadline)
+    _write_access(sandbox)
+    _start_server(sandbox)
+    _wait_ready(sandbox, deadline)
+    with connect(sandbox) as session:
+        _make_roles(session, sandbox)
+    return sandbox
+
+
+def connect(
+    sandbox: Sandbox,
+    database: str = "postgres",
+    role: str | None = None,
+    autocommit: bool = True,
+    statement_timeout_s: float | None = None,
+) -> psycopg.Connection[tuple[Any, ...]]:
+    """Open a connection as *role*; None is our superuser, with nothing but pg_catalog on its search_path.
+
+    Raises:
+        psycopg.OperationalError: the server is gone or the database is not there.
+    """
+    return psycopg.connect(dsn(sandbox, database, role, statement_timeout_s), autocommit=autocommit)
+
+
+def dsn(
+    sandbox: Sandbox,
+    database: str = "postgres",
+    role: str | None = None,
+    statement_timeout_s: float | None = None,
+) -> str:
+    """Return the connection string as libpq takes it, for psycopg and for the tools.
+
+    The tools run as the sandbox's own OS user and so cannot connect as the superuser (*role* None).
+    """
+    options = [] if role else ["-c search_path=pg_catalog"]
+    if statement_timeout_s is not None:
+        options.append(f"-c statement_timeout={max(1, round(statement_timeout_s * 1000))}")
+    return make_conninfo(
+        host=str(sandbox.workspace.socket_dir),
+        port=sandbox.port,
+        dbname=database,
+        user=role or sandbox.superuser,
+        application_name="restore-drill",
+        client_encoding="UTF8",
+        connect_timeout=30,
+        options=" ".join(options),
+    )
+
+
+def url(sandbox: Sandbox, database: str, role: str | None = None) -> str:
+    """Return the same as an SQLAlchemy URL for psycopg 3; the host is a dummy that some validators insist on."""
+    user = quote(role or sandbox.superuser, safe="")
+    host = quote(str(sandbox.workspace.socket_dir), safe="/")
+    return f"postgresql+psycopg://{user}@localhost/{quote(database, safe='')}?host={host}&port={sandbox.port}"
+
+
+def alive(sandbox: Sandbox) -> bool:
+    """Say whether the server still runs."""
+    server = server_of(sandbox.workspace.drill_id)
+    return server is not None and server.jailed.alive()
+
+
+def server_log_tail(sandbox: Sandbox, lines: int = 20) -> tuple[str, ...]:
+    """Return the server's last words, masked."""
+    return _log_tail(sandbox.workspace.root, lines)
+
+
+def classify_death(sandbox: Sandbox) -> str | None:
+    """Return the rule under which the server's death is judged; None while it lives."""
+    server = server_of(sandbox.workspace.drill_id)
+    if server is not None and server.ended_for is not None:
+        return server.ended_for
+    if alive(sandbox):
+        return None
+    text = "\n".join(_log_tail(sandbox.workspace.root, 200))
+    if _NO_SPACE.search(text):
+        return "disk-full"
+    code = None if server is None else server.jailed.wait(0)
+    return "out-of-memory" if code == -signal.SIGKILL or _KILLED.search(text) else "postgres-failed"
+
+
+def _check_isolation(workspace: Workspace, config: SandboxConfig) -> None:
+    had = workspace.isolation.split("+")
+    if config.restore_as == "superuser" and "network" not in had:
+        raise PermanentError(
+            "restore_as: superuser needs isolation, and this host allows no network namespace. Code in a dump would "
+            "run as superuser with the network in reach.",
+            hint="Set restore_as: owner, or run the worker where network namespaces are allowed.",
+            rule="isolation-unavailable",
+        )
+
+
+def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
+    lines: tuple[str, ...] = ()
+    for locale in _LOCALES:
+        _empty(sandbox.workspace.data_dir)
+        argv = [
+            "initdb",
+            "-D",
+            str(sandbox.workspace.data_dir),
+            "-U",
+            sandbox.superuser,
+            "-A",
+            "reject",
+            "-N",
+        ]
+        argv += ["-E", "UTF8", f"--locale={locale}", "--no-instructions"]
+        result = run_tool(sandbox, argv, env={}, deadline_s=max(1.0, deadline - time.monotonic()))
+        lines = result.stderr_lines
+        if result.exit_code == 0:
+            return
+        if result.timed_out or not any("locale" in line for line in lines):
+            break
+    raise _failed(sandbox, "PostgreSQL's initdb failed", lines)
+
+
+def _write_access(sandbox: Sandbox) -> None:
+    """Write who may connect, outside the data folder: the server may read it, not change it."""
+    root, known = sandbox.workspace.root, ids(sandbox.workspace.os_user)
+    try:
+        method, caller = "peer map=drill", pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # an unnamed uid, as some containers have: there is nothing that a map could name
+        method, caller = "trust", "nobody"
+    rules = {
+        "pg_hba.conf": f"local all {sandbox.superuser} {method}\nlocal all {sandbox.owner},{sandbox.reader} trust\n",
+        "pg_ident.conf": f"drill {caller} {sandbox.superuser}\n",
+    }
+    for name, text in rules.items():
+        (root / name).write_text(text)
+        (root / name).chmod(0o640)
+        if known is not None:
+            os.chown(root / name, -1, known[1])
+
+
+def _start_server(sandbox: Sandbox) -> None:
+    workspace = sandbox.workspace
+    log = workspace.root / "server.log"
+    argv = [str(sandbox.postgres.bindir / "postgres"), "-D", str(workspace.data_dir), "-p", str(sandbox.port)]
+    settings = {
+        **sandbox.settings,
+        "unix_socket_directories": str(workspace.socket_dir),
+        "hba_file": str(workspace.root / "pg_hba.conf"),
+        "ident_file": str(workspace.root / "pg_ident.conf"),
+    }
+    argv += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    orders = jail_orders(
+        workspace,
+        argv,
+        env={},
+        cwd=workspace.data_dir,
+        install_dir=sandbox.postgres.bindir.parent,
+        death_signal=signal.SIGQUIT,
+    )
+    with log.open("ab") as output:
+        output.truncate(0)
+        jailed = launch(orders, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    register_server(workspace.drill_id, jailed, workspace.root, log)
+
+
+def _wait_ready(sandbox: Sandbox, deadline: float) -> None:
+    """Wait until our cluster answers: no other knows our superuser's name."""
+    socket_path = sandbox.workspace.socket_dir / f".s.PGSQL.{sandbox.port}"
+    trouble = "it did not answer in time"
+    while time.monotonic() < deadline and alive(sandbox):
+        if socket_path.exists():
+            try:
+                connect(sandbox).close()
+            except psycopg.OperationalError as error:
+                trouble = mask_values(str(error))
+            else:
+                return
+        time.sleep(_POLL_S)
+    said = server_log_tail(sandbox)
+    rule = classify_death(sandbox)
+    stop_server(sandbox.workspace.drill_id, signal.SIGQUIT)
+    raise _failed(sandbox, "PostgreSQL did not start", said or (trouble,), rule)
+
+
+def _make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
+    power = sql.SQL("SUPERUSER" if sandbox.restored_as == "superuser" else "NOSUPERUSER")
+    owner, reader = sql.Identifier(sandbox.owner), sql.Identifier(sandbox.reader)
+    for statement in (
+        sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS {}").format(owner, power),
+        sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS NOSUPERUSER IN ROLE pg_read_all_data").format(reader),
+        sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(reader),
+    ):
+        session.execute(statement)
+
+
+def _jobs(config: SandboxConfig) -> int:
+    if config.jobs != "auto":
+        return config.jobs
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _log_tail(root: Path, lines: int) -> tuple[str, ...]:
+    try:
+        with (root / "server.log").open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(mask_values(text).splitlines()[-lines:])
+
+
+def _failed(sandbox: Sandbox, what: str, lines: tuple[str, ...], rule: str | None = None) -> PermanentError:
+    full = any(_NO_SPACE.search(line) for line in lines)
+    said = " / ".join(lines[-5:]) or "it said nothing"
+    return PermanentError(
+        f"{what}: {said}. Nothing is said about the backup.",
+        where=str(sandbox.postgres.bindir),
+        rule="disk-full" if full else rule or "postgres-failed",
+    )

@@ -1,0 +1,119 @@
+"""How far a sandbox is cut off from its host: what this host allows, and as whom the sandbox runs.
+
+As root, namespaces are entered directly and the sandbox runs as another user. An ordinary user gets a user
+namespace that maps only himself; the sandbox then keeps his uid, so hiding his files is the mount namespace's work.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pwd
+from pathlib import Path
+
+from tasks.model.errors import PermanentError
+from tasks.sandbox.launch import probe_host
+from tasks.sandbox.paths import first_closed
+
+OS_USER_VARIABLE = "RESTORE_DRILL_OS_USER"
+PARTS = ("network", "mount", "ipc", "pid")
+# What no server or tool needs and where others keep their sockets, secrets and data.
+_COVERED = (
+    "/home",
+    "/root",
+    "/run",
+    "/tmp",  # noqa: S108  hidden, not used
+    "/var/tmp",  # noqa: S108
+    "/dev/shm",  # noqa: S108
+    "/mnt",
+    "/media",
+    "/srv",
+    "/var/spool",
+    "/var/backups",
+)
+
+
+def choose_isolation(wanted: str, *, needs_view: bool = False) -> str:
+    """Return what is had, such as `network+user+mount+ipc+pid`, or `none`.
+
+    Args:
+        wanted: `required`, `preferred` or `off`.
+        needs_view: the sandbox's user cannot reach the drill's folder, so the mount namespace, which brings it to
+            him, is wanted even with isolation off.
+
+    Raises:
+        PermanentError: `isolation-unavailable`: required, and the host allows no network namespace.
+    """
+    as_root = os.geteuid() == 0
+    parts = host_parts() if wanted != "off" or needs_view else frozenset()
+    had = [part for part in PARTS if part in parts and (wanted != "off" or part == "mount")]
+    if as_root:
+        had.insert(1 if "network" in had else 0, "user")
+    if wanted == "required" and "network" not in had:
+        raise PermanentError(
+            "This host allows no network namespace. A dump could reach the network, and isolation is required.",
+            rule="isolation-unavailable",
+        )
+    return "+".join(had) or "none"
+
+
+@functools.cache
+def host_parts() -> frozenset[str]:
+    """Return the namespaces that this process may enter; tried once, by doing it."""
+    return probe_host(PARTS, userns=os.geteuid() != 0)
+
+
+def choose_os_user() -> str | None:
+    """Return whom the sandbox runs as: None when that is the caller himself.
+
+    Raises:
+        PermanentError: `workspace-unusable`: root, and the configured user is unknown or root again.
+    """
+    if os.geteuid() != 0:
+        return None
+    configured = os.environ.get(OS_USER_VARIABLE)
+    for name in (configured,) if configured else ("restore-drill", "nobody"):
+        if _uid(name):
+            return name
+    raise PermanentError(
+        f'The OS user "{configured or "nobody"}" cannot run a sandbox. PostgreSQL refuses to run as root.',
+        where=OS_USER_VARIABLE if configured else None,
+        hint=f"Create an unprivileged user and name it in {OS_USER_VARIABLE}.",
+        rule="workspace-unusable",
+    )
+
+
+def ids(os_user: str | None) -> tuple[int, int] | None:
+    """Return uid and gid of *os_user*; None for the caller himself."""
+    if os_user is None:
+        return None
+    entry = pwd.getpwnam(os_user)
+    return entry.pw_uid, entry.pw_gid
+
+
+def closed_folder(path: Path, os_user: str | None) -> Path | None:
+    """Return the uppermost folder on the way to *path* that the sandbox's user may not pass, if any."""
+    known = ids(os_user)
+    return None if known is None else first_closed(path, *known)
+
+
+def covered_folders(keep: tuple[Path, ...], os_user: str | None) -> tuple[str, ...]:
+    """Return the folders that the mount namespace hides, given those that must *keep* their place."""
+    closed = [folder for path in keep if (folder := closed_folder(path.parent, os_user)) is not None]
+    wanted = {Path(name) for name in _COVERED} | {Path.home()} | set(closed)
+    usable = [folder for folder in wanted if _may_cover(folder, keep)]
+    return tuple(
+        str(folder) for folder in sorted(usable) if not any(above in usable for above in folder.parents)
+    )
+
+
+def _may_cover(folder: Path, keep: tuple[Path, ...]) -> bool:
+    holds_kept = any(folder == path or path in folder.parents for path in keep)
+    return folder != Path("/") and not holds_kept and folder.is_dir() and not folder.is_symlink()
+
+
+def _uid(name: str | None) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid if name else 0
+    except KeyError:
+        return 0

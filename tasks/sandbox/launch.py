@@ -1,0 +1,165 @@
+"""Starting a jailed process and holding on to it: the drill's end of jail.py's socket.
+
+As long as the drill holds its end, the process may live; orders and secrets travel through it, never in argv.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tasks.model.errors import PermanentError
+
+_JAIL = Path(__file__).with_name("jail.py")
+_START_TIMEOUT_S = 60.0
+_NAMESPACES = ("network", "mount", "ipc", "pid")
+Stream = int | IO[bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a jailed process is and may see.
+
+    Attributes:
+        drill_id: put into its environment, by which teardown finds it.
+        env: its whole environment, but for the drill's id and `LC_ALL=C`.
+        cwd: where it starts.
+        parts: the namespaces to enter, of network, mount, ipc, pid.
+        ids: uid and gid to become; None to stay.
+        cover, keep: see `jail.build_view`.
+        death_signal: how it ends when its drill dies.
+    """
+
+    drill_id: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    parts: tuple[str, ...] = ()
+    ids: tuple[int, int] | None = None
+    userns: bool = False
+    cover: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    death_signal: int = signal.SIGKILL
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the orders as jail.py reads them."""
+        uid, gid = self.ids or (None, None)
+        parts = [part for part in self.parts if part in _NAMESPACES]
+        return {
+            "argv": list(self.argv),
+            "env": {**self.env, "LC_ALL": "C", "RESTORE_DRILL_ID": self.drill_id},
+            "cwd": str(self.cwd),
+            "parts": parts,
+            "uid": uid,
+            "gid": gid,
+            "userns": self.userns and bool(parts),
+            "cover": list(self.cover),
+            "keep": list(self.keep),
+            "death_signal": int(self.death_signal),
+        }
+
+
+class Jailed:
+    """A process in its jail. It ends when this object's socket is closed, by us or by our death."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, pid: int) -> None:
+        self.process = process
+        self.pid = pid
+        self._control = control
+
+    def signal(self, number: int) -> None:
+        """Send *number* to the process and its group; nothing happens when it has ended."""
+        with contextlib.suppress(OSError):
+            self._control.sendall(bytes([number]))
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Return the exit code (negative: the signal), or None when *timeout_s* passed first."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def alive(self) -> bool:
+        """Say whether it still runs."""
+        return self.process.poll() is None
+
+    def stop(self, number: int, grace_s: float) -> int:
+        """End it with *number*, after *grace_s* seconds with SIGKILL; return its exit code."""
+        self.signal(number)
+        code = self.wait(grace_s)
+        if code is None:
+            self.signal(signal.SIGKILL)
+            code = self.wait(grace_s)
+        self._control.close()  # the jail ends whatever is left
+        if code is None:
+            self.process.kill()
+            code = self.process.wait()
+        return code
+
+
+def launch(orders: Orders, *, stdin: Stream, stdout: Stream, stderr: Stream) -> Jailed:
+    """Start a jailed process.
+
+    Raises:
+        PermanentError: `sandbox-failed`... the program or its namespaces could not be had.
+    """
+    process, control, answer = _converse(
+        orders.as_dict(), {"RESTORE_DRILL_ID": orders.drill_id}, (stdin, stdout, stderr)
+    )
+    if "pid" in answer:
+        return Jailed(process, control, int(answer["pid"]))
+    control.close()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+    raise PermanentError(
+        f"{Path(orders.argv[0]).name} could not be started: {answer.get('error', 'the jail died')}. "
+        "Nothing is said about the backup.",
+        where=answer.get("where") or orders.argv[0],
+        rule="postgres-failed",
+    )
+
+
+def probe_host(parts: Sequence[str], *, userns: bool) -> frozenset[str]:
+    """Return those of *parts* that this host lets us enter; none where the probe itself fails."""
+    quiet = (subprocess.DEVNULL, subprocess.DEVNULL, subprocess.DEVNULL)
+    process, control, answer = _converse({"probe": list(parts), "userns": userns}, {}, quiet)
+    control.close()
+    process.wait()
+    return frozenset(answer.get("parts", ()))
+
+
+def _converse(
+    message: dict[str, Any], env: dict[str, str], streams: tuple[Stream, Stream, Stream]
+) -> tuple[subprocess.Popen[bytes], socket.socket, dict[str, Any]]:
+    """Start a jail, give it *message* and return its first answer; {} when it died before one."""
+    ours, theirs = socket.socketpair()
+    stdin, stdout, stderr = streams
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_JAIL), str(theirs.fileno())],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd="/",
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+    ours.settimeout(_START_TIMEOUT_S)
+    received = b""
+    with contextlib.suppress(OSError):
+        ours.sendall(json.dumps(message).encode() + b"\n")
+        while not received.endswith(b"\n") and (more := ours.recv(65536)):
+            received += more
+    ours.settimeout(None)
+    return process, ours, json.loads(received) if received.endswith(b"\n") else {}

@@ -1,0 +1,63 @@
+"""Where things lie on a worker: the drills' folder and the PostgreSQL cache, which do not depend on each other."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+DRILL_DIR_VARIABLE = "RESTORE_DRILL_DIR"
+POSTGRES_DIR_VARIABLE = "RESTORE_DRILL_POSTGRES_DIR"
+
+
+def drill_dir() -> Path:
+    """Return the one folder below which everything of every drill lies; it need not exist."""
+    configured = os.environ.get(DRILL_DIR_VARIABLE)
+    return (Path(configured) if configured else _cache() / "restore-drill").expanduser().resolve()
+
+
+def postgres_dir() -> Path:
+    """Return the folder of the fetched PostgreSQL builds; it need not exist."""
+    configured = os.environ.get(POSTGRES_DIR_VARIABLE)
+    return (
+        (Path(configured) if configured else _cache() / "restore-drill" / "postgres").expanduser().resolve()
+    )
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make *path* with its parents, the new ones with *mode* whatever the umask; others are not touched.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        folder.chmod(mode)
+
+
+def first_closed(path: Path, uid: int, gid: int) -> Path | None:
+    """Return the uppermost folder on the way to *path*, itself included, that *uid* may not pass."""
+    for folder in reversed((path, *path.parents)):
+        status = folder.stat()
+        if not _may_pass(status, uid, gid):
+            return folder
+    return None
+
+
+def _may_pass(status: os.stat_result, uid: int, gid: int) -> bool:
+    if status.st_uid == uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
+
+
+def _cache() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/cache")  # root's own ~/.cache is closed to the sandbox's user
+    configured = os.environ.get("XDG_CACHE_HOME")
+    return Path(configured) if configured else Path.home() / ".cache"

@@ -1,0 +1,154 @@
+"""The stamp: what a drill's folder says of itself, so that nobody but its drill, or `sweep`, ever removes it.
+
+A drill lives as long as it holds the lock on its lease. Where a file system cannot lock, the owner's pid with its
+start time and boot decides: a pid alone may have been given to another process since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+STAMP_FILE = "stamp.json"
+LEASE_FILE = "lease"
+_SCHEMA = "restore-drill/stamp/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who made a drill's folder, and until when it may stay.
+
+    Attributes:
+        created_at, expires_at: ISO, aware UTC.
+        pid, started, boot, host: the owner; *started* and *boot* are "" where the system does not tell.
+        sockets: the folder outside that belongs to it, or None.
+        keep_until: ISO; set once a failed sandbox is kept for a look: it then needs no owner.
+    """
+
+    drill_id: str
+    fleet: str
+    database: str
+    os_user: str | None
+    isolation: str
+    created_at: str
+    expires_at: str
+    pid: int
+    started: str
+    boot: str
+    host: str
+    sockets: str | None = None
+    keep_until: str | None = None
+
+
+def new_stamp(
+    drill_id: str,
+    fleet: str,
+    database: str,
+    *,
+    os_user: str | None,
+    isolation: str,
+    created_at: datetime,
+    expires_at: datetime,
+) -> Stamp:
+    """Return a stamp that names this process as the owner."""
+    return Stamp(
+        drill_id=drill_id,
+        fleet=fleet,
+        database=database,
+        os_user=os_user,
+        isolation=isolation,
+        created_at=created_at.isoformat(),
+        expires_at=expires_at.isoformat(),
+        pid=os.getpid(),
+        started=process_started(os.getpid()),
+        boot=_boot(),
+        host=socket.gethostname(),
+    )
+
+
+def write_stamp(root: Path, stamp: Stamp) -> None:
+    """Write *stamp* into *root*, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = root / f".{STAMP_FILE}.{os.getpid()}"
+    with draft.open("w") as file:
+        json.dump({"schema": _SCHEMA, **asdict(stamp)}, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(root / STAMP_FILE)
+
+
+def read_stamp(root: Path) -> Stamp | None:
+    """Return the stamp of *root*; None unless it is one of ours, whole, in a folder that it names."""
+    try:
+        fields = json.loads((root / STAMP_FILE).read_bytes())
+        if fields.pop("schema") != _SCHEMA:
+            return None
+        stamp = Stamp(**fields)
+        datetime.fromisoformat(stamp.expires_at)
+        datetime.fromisoformat(stamp.keep_until or stamp.expires_at)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return stamp if stamp.drill_id == root.name else None
+
+
+def kept(stamp: Stamp, until: datetime) -> Stamp:
+    """Return *stamp* without need of an owner until *until*."""
+    return replace(stamp, keep_until=until.isoformat())
+
+
+def owner_lives(root: Path, stamp: Stamp) -> bool:
+    """Say whether the drill that owns *root* is alive."""
+    if stamp.keep_until is not None:
+        return False
+    lease = try_lock(root / LEASE_FILE)
+    if lease is None:
+        return True
+    os.close(lease)
+    if stamp.host == socket.gethostname() and stamp.boot == _boot():
+        return bool(stamp.started) and process_started(stamp.pid) == stamp.started
+    return False
+
+
+def try_lock(path: Path) -> int | None:
+    """Return a descriptor that holds the lock on *path*, which is made; None when somebody else holds it.
+
+    The file may have been removed by its last holder between opening and locking: then it is opened anew.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        os.close(handle)
+
+
+def process_started(pid: int) -> str:
+    """Return when *pid* started, in the kernel's ticks since boot; "" if it is gone or the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

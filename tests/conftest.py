@@ -1,0 +1,5 @@
+"""Loads the fixture plugins; each lives in its own tests/fix_*.py."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.fix_postgres"]
