@@ -1,23 +1,33 @@
 """Cron lines, checked when the file is read: a schedule that never runs is a drill that nobody misses.
 
-Five fields, the subset that Prefect's scheduler reads: numbers, names, `*`, lists, ranges, steps, `L` for the last
-day of a month and `#` for the n-th weekday.
+Five fields, the subset that Prefect's scheduler reads: numbers, names, `*`, lists, ranges, steps, `L` for
+the last day of a month and `#` for the n-th weekday.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EXAMPLE = "0 3 * * *"
+
+
+class _Field(NamedTuple):
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of the month", 1, 31, ()),
-    ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 7, _DAYS),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day of the month", 1, 31),
+    _Field("month", 1, 12, _MONTHS),
+    _Field("day of the week", 0, 7, _DAYS),
 )
 _LONGEST = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
 _TERM = re.compile(r"(?P<start>\*|[a-z0-9]+)(?:-(?P<end>[a-z0-9]+))?(?:/(?P<step>[0-9]+))?")
@@ -32,9 +42,9 @@ def check_cron(text: str) -> str:
     parts = text.split()
     if len(parts) != len(_FIELDS):
         raise ValueError(
-            f'"{text}" has {len(parts)} fields; write five: minute hour day month weekday, such as "{EXAMPLE}"'
+            f'"{text}" has {len(parts)} fields; write minute hour day month weekday, such as "{EXAMPLE}"'
         )
-    values = [_values(part.lower(), *field, line=text) for part, field in zip(parts, _FIELDS, strict=True)]
+    values = [_values(part.lower(), field, text) for part, field in zip(parts, _FIELDS, strict=True)]
     _, _, days, months, _ = values
     if parts[4] == "*" and days and min(days) > max(_LONGEST[month] for month in months):
         raise ValueError(f'"{text}" never runs: none of its months has a day {min(days)}')
@@ -54,34 +64,35 @@ def check_timezone(name: str) -> str:
     return name
 
 
-def _values(part: str, name: str, low: int, high: int, names: tuple[str, ...], *, line: str) -> set[int]:
+def _values(part: str, field: _Field, line: str) -> set[int]:
     found: set[int] = set()
     for term in part.split(","):
-        found |= _term(term, name, low, high, names, line)
+        found |= _term(term, field, line)
     return found
 
 
-def _term(term: str, name: str, low: int, high: int, names: tuple[str, ...], line: str) -> set[int]:
-    if name == "day of the month" and term == "l":
+def _term(term: str, field: _Field, line: str) -> set[int]:
+    if field.name == "day of the month" and term == "l":
         return {28}
-    nth = re.fullmatch(r"(?P<day>[a-z0-9]+)#(?P<nth>[1-5])", term) if high == 7 else None  # noqa: PLR2004
+    nth = re.fullmatch(r"(?P<day>[a-z0-9]+)#[1-5]", term) if field.names is _DAYS else None
     match = _TERM.fullmatch(nth["day"] if nth else term)
     wrong = ValueError(
-        f'"{line}": the {name} "{term}" is not between {low} and {high}; write a line such as "{EXAMPLE}"'
+        f'"{line}": the {field.name} "{term}" is not between {field.low} and {field.high}; '
+        f'write a line such as "{EXAMPLE}"'
     )
     if match is None:
         raise wrong
-    first = low if match["start"] == "*" else _number(match["start"], names, low)
-    last = first if match["end"] is None else _number(match["end"], names, low)
+    first = field.low if match["start"] == "*" else _number(match["start"], field)
+    last = first if match["end"] is None else _number(match["end"], field)
     if match["start"] == "*" or (match["step"] and match["end"] is None):
-        last = high
+        last = field.high
     step = int(match["step"] or 1)
-    if first is None or last is None or step < 1 or not low <= first <= last <= high:
+    if first is None or last is None or step < 1 or not field.low <= first <= last <= field.high:
         raise wrong
     return set(range(first, last + 1, step))
 
 
-def _number(text: str, names: tuple[str, ...], low: int) -> int | None:
-    if text in names:
-        return names.index(text) + low
+def _number(text: str, field: _Field) -> int | None:
+    if text in field.names:
+        return field.names.index(text) + field.low
     return int(text) if text.isdigit() else None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import types
 import typing
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,20 +17,20 @@ from tasks.config.yaml_source import KeyPath, Problem, render
 _SHOWN = 80
 
 
-def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Problem]:
-    """Return the problems of *error*, their paths within *data*; a union's alternatives make one problem."""
+def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Return the problems of *error*, their paths in the data; a union's alternatives make one problem."""
     grouped: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
     for found in error.errors():
         grouped[_data_path(found, model)].append(found)
     return [
-        Problem(path, _message(path, errors, model, data))
+        Problem(path, _message(path, errors, model))
         for path, errors in grouped.items()
         if not _shadowed(path, grouped)
     ]
 
 
 def known_keys(model: type[BaseModel], path: KeyPath = ()) -> tuple[str, ...]:
-    """Return the keys that may stand at *path* below *model*, in the schema's order; () where keys are free."""
+    """Return the keys that may stand at *path* below *model*, in order; () where keys are free."""
     found = _model_at(model, path)
     return tuple(found.model_fields) if found else ()
 
@@ -44,7 +44,7 @@ def key_paths(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[t
             yield from key_paths(inner, (*above, name, *(("*",) if free else ())))
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return *value* for a message: short, quoted, never a secret, never a whole mapping."""
     if value is None:
         return "null"
@@ -82,7 +82,7 @@ def unknown_key(key: str, model: type[BaseModel], path: KeyPath) -> str:
 def _data_path(found: ErrorDetails, model: type[BaseModel]) -> KeyPath:
     """Return the error's path without pydantic's names for a union's members."""
     kept: KeyPath = ()
-    annotation: Any = model
+    annotation: object = model
     for part in found["loc"]:
         step = _step(annotation, part)
         if step is None:
@@ -94,7 +94,7 @@ def _data_path(found: ErrorDetails, model: type[BaseModel]) -> KeyPath:
     return kept
 
 
-def _step(annotation: Any, part: str | int) -> Any:
+def _step(annotation: object, part: str | int) -> object:
     """Return the annotation of *part* below *annotation*, or None where it is no key of it."""
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
@@ -109,27 +109,19 @@ def _step(annotation: Any, part: str | int) -> Any:
     return None
 
 
-def _options(annotation: Any) -> Iterator[Any]:
+def _options(annotation: object) -> Iterator[object]:
     """Yield the alternatives of an annotation, unwrapped."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         yield from _options(typing.get_args(annotation)[0])
-    elif (
-        origin is not None
-        and type(None) in typing.get_args(annotation)
-        or str(origin)
-        in (
-            "typing.Union",
-            "<class 'types.UnionType'>",
-        )
-    ):
+    elif origin in (typing.Union, types.UnionType):
         for argument in typing.get_args(annotation):
             yield from _options(argument)
     else:
         yield annotation
 
 
-def _inner_model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+def _inner_model(annotation: object) -> tuple[type[BaseModel] | None, bool]:
     """Return the model below an annotation, and whether names that the user chooses stand between."""
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
@@ -142,7 +134,7 @@ def _inner_model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 
 def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    annotation: Any = model
+    annotation: object = model
     for part in path:
         annotation = _step(annotation, part)
         if annotation is None:
@@ -158,7 +150,7 @@ def _shadowed(path: KeyPath, grouped: dict[KeyPath, list[ErrorDetails]]) -> bool
     return any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
 
 
-def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel], data: Any) -> str:
+def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) -> str:
     first = errors[0]
     if first["type"] == "extra_forbidden":
         return unknown_key(str(path[-1]), model, path[:-1])

@@ -1,4 +1,4 @@
-"""The loader: one fleet file in, one resolved target for each database out, or every problem of the file at once."""
+"""The loader: one fleet file in, resolved targets out, or every problem of the file at once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def load_fleet(path: Path | str, *, today: date | None = None) -> Fleet:
     """
     document = read_yaml(Path(path), str(path))
     data = _mapping(document)
-    problems = list(find_secrets(data))
+    secrets = list(find_secrets(data))
+    problems: list[Problem] = []
     file = _fleet_file(data, problems)
     databases = [
         _database(data, i, document, today or utc_now().date(), problems)
@@ -45,8 +46,9 @@ def load_fleet(path: Path | str, *, today: date | None = None) -> Fleet:
         if isinstance(own, dict)
     ]
     _check_names(data, problems)
-    if problems or file is None:
-        raise invalid(str(path), problems, document)
+    if secrets or problems or file is None:
+        told = {secret.path for secret in secrets}  # what else is wrong with a secret could repeat it
+        raise invalid(str(path), [*secrets, *(p for p in problems if p.path not in told)], document)
     return _fleet(document, file, [database for database in databases if database])
 
 
@@ -116,7 +118,7 @@ def _merged(trees: tuple[tuple[KeyPath, Any], ...]) -> dict[str, Any]:
 
 
 def _place(path: KeyPath, trees: tuple[tuple[KeyPath, Any], ...]) -> KeyPath:
-    """Return where in the file the merged value at *path* was written: by the database, else by the defaults."""
+    """Return where the merged value at *path* was written: by the database, else by the defaults."""
     for above, tree in trees:
         there = _within(tree, path)
         if there:
@@ -124,23 +126,23 @@ def _place(path: KeyPath, trees: tuple[tuple[KeyPath, Any], ...]) -> KeyPath:
     return (*trees[0][0], *path)
 
 
-def _within(tree: Any, path: KeyPath) -> KeyPath:
+def _within(tree: object, path: KeyPath) -> KeyPath:
     """Return *path*, cut where *tree* holds a plain value instead of more keys; () where it is not there."""
     for depth, part in enumerate(path):
         if isinstance(tree, dict) and part in tree:
             tree = tree[part]
-        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
-            tree = tree[part]
+        elif isinstance(tree, list) and isinstance(part, int):
+            tree = tree[part]  # pydantic counted the same list
         else:
             return path[:depth] if depth and not isinstance(tree, (dict, list)) and tree is not None else ()
     return path
 
 
-def _validated(model: type[Model], data: Any, problems: list[Problem]) -> Model | None:
+def _validated(model: type[Model], data: object, problems: list[Problem]) -> Model | None:
     try:
         return model.model_validate(data)
     except ValidationError as exc:
-        problems += explain(exc, model, data)
+        problems += explain(exc, model)
     return None
 
 
@@ -156,7 +158,7 @@ def _check_names(data: dict[str, Any], problems: list[Problem]) -> None:
             continue
         if not _NAME.fullmatch(name):
             remedy = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:63] or "orders"
-            text = f"{shown(name)} cannot name a database here; write {remedy}, and the dump's own name as backup.database"
+            text = f"{shown(name)} cannot be a name here; write {remedy}, and the real one as backup.database"
             problems.append(Problem(("databases", i, "name"), text))
         if name in seen:
             text = f'"{name}" is databases[{seen[name]}] already; give each database its own name'

@@ -13,7 +13,7 @@ WHOLE = frozenset({"select", "decrypt"})
 
 
 def deep_merge(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return *own* over *defaults*: mappings are merged key by key, everything else is replaced, lists too."""
+    """Return *own* over *defaults*: mappings merge key by key, all else is replaced, lists too."""
     merged = dict(defaults)
     for key, value in own.items():
         old = merged.get(key)

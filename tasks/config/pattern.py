@@ -1,6 +1,6 @@
 """`at`, as far as its text alone can be judged: the line from the backup script, with fields for its time.
 
-What a pattern means in a store is tasks/stores; here a line that could never match is refused before anything runs.
+What a pattern means in a store is tasks/stores; here a line that could never match is refused.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import re
 
-DIRECTIVES = frozenset("YymdHMSfjbBaApIzsFT%")
+DIRECTIVES = frozenset("YymdHIpMSfjbBaAszFTRD%")
 """strftime's fields that a key can be read back from."""
-_DATES = frozenset("Yys F".replace(" ", ""))
-_TIMES = frozenset("HMSIT")
+_DATES = frozenset("YysFD")
+_TIMES = frozenset("HIpMSfTRz")
 _PLACEHOLDERS = ("database", "fleet")
 _FIELD = re.compile(r"%(.?)")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -83,7 +83,7 @@ def _check_fields(at: str) -> None:
             shown = f"%{field}" if field else "a % at the end"
             raise ValueError(
                 f"{shown} is not a field that a time can be read from; known: "
-                f"{' '.join('%' + d for d in sorted(DIRECTIVES))} (write %% for a percent sign, * where a part varies)"
+                f"{' '.join('%' + d for d in sorted(DIRECTIVES))} (%% is a percent sign, * whatever varies)"
             )
     used = set(fields) - {"%"}
     if used and not used & _DATES:

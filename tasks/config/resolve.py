@@ -63,7 +63,7 @@ def evidence(text: str, base: Path, problems: list[Problem]) -> str:
 
 
 def find_suite(text: str, base: Path) -> Path:
-    """Return the suite's file: a path is relative to *base*, a bare name is looked for as `expectations/suites/NAME`.
+    """Return the suite's file: a path from *base* on, or a bare name in an `expectations/suites` folder.
 
     Raises:
         ValueError: there is no such file; the message says where it was looked for.
@@ -77,8 +77,8 @@ def find_suite(text: str, base: Path) -> Path:
             if (folder / f"{text}{suffix}").is_file():
                 return folder / f"{text}{suffix}"
     raise ValueError(
-        f'there is no suite "{text}": expectations/suites/{text}.yaml is neither beside the fleet file, nor in a '
-        "folder above it, nor among the installed ones; write its path, or null for none"
+        f'there is no suite "{text}": expectations/suites/{text}.yaml is neither beside the fleet file, '
+        "nor in a folder above it, nor among the installed ones; write its path, or null for none"
     )
 
 
@@ -105,7 +105,7 @@ def _apply(
 def _kind(text: str) -> str:
     if text in _LATER_KINDS:
         raise ValueError(
-            f'"{text}" comes later: this version drills logical dumps only; write dump, or take the database out'
+            f'"{text}" comes later, this version drills dumps only; write dump, or take the database out'
         )
     return text
 

@@ -18,7 +18,7 @@ EVIDENCE = "evidence"
 """Where evidence goes when the file does not say: a folder beside it."""
 
 
-def _selection(value: Any) -> Any:
+def _selection(value: object) -> Selection | None:
     return value if value is None or isinstance(value, Selection) else selection_from(value)
 
 
@@ -52,7 +52,7 @@ class FleetFile(Strict):
     schedules: tuple[Schedule, ...] = ()
     work_pool: str = Field(WORK_POOL, min_length=1)
     max_parallel: int = Field(2, ge=1, le=1000)
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, Any] = Field(default_factory=dict)
     databases: list[dict[str, Any]] = Field(min_length=1)
 
 

@@ -1,10 +1,9 @@
-"""Secrets do not belong in a fleet file, which is kept in version control: they are refused, and not repeated."""
+"""Secrets do not belong in a fleet file, which version control keeps: refused, and not repeated."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from tasks.config.yaml_source import KeyPath, Problem
 
@@ -39,7 +38,7 @@ def is_secret_key(key: str) -> bool:
     return bool(_SECRET_KEY.search(key))
 
 
-def find_secrets(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
+def find_secrets(value: object, path: KeyPath = ()) -> Iterator[Problem]:
     """Yield a problem for every secret in a document, at its place."""
     if isinstance(value, str):
         found = secret_in(value)

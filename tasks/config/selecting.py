@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from tasks.model.errors import ConfigInvalid
@@ -14,7 +13,7 @@ CLI_FORMS = "newest, random, all, at:2026-01-31T03:00:00Z, key:orders/x.dump, wa
 MAX_WALK_BACK = 1000
 
 
-def selection_from(value: Any, timezone: str = "UTC") -> Selection:
+def selection_from(value: object, timezone: str = "UTC") -> Selection:
     """Return the selection that a fleet file's `select` describes.
 
     Args:
@@ -79,13 +78,13 @@ def parse_time(text: str, timezone: str = "UTC") -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
 
 
-def _inner(argument: Any, key: str, largest: int | None = None) -> int:
+def _inner(argument: object, key: str, largest: int | None = None) -> int:
     if isinstance(argument, dict) and set(argument) == {key}:
         return _whole(argument[key], key, largest)
     raise ValueError(f"{_shown(argument)} is not understood here; write {{{key}: 3}}")
 
 
-def _whole(value: Any, key: str, largest: int | None = None) -> int:
+def _whole(value: object, key: str, largest: int | None = None) -> int:
     text = str(value).strip()
     if not (text.isascii() and text.isdigit()) or isinstance(value, bool):
         raise ValueError(f"{key}: {_shown(value)} is not a whole number; write {key} 3")
@@ -94,7 +93,7 @@ def _whole(value: Any, key: str, largest: int | None = None) -> int:
     return int(text)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, (dict, list)):
         return "this"
     return "null" if value is None else f'"{str(value)[:80]}"'

@@ -1,4 +1,4 @@
-"""Values that are well formed and make no sense: a window of nothing, a table without a schema, an endless exception."""
+"""Well-formed values that make no sense: an empty window, a table without a schema, an endless exception."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def _acceptance(entry: Accepted, path: KeyPath, today: date) -> Iterator[Problem
         said = f'did you mean "{near[0]}"?' if near else f"write one of {', '.join(sorted(ACCEPTABLE))}"
         yield Problem((*path, "rule"), f'"{entry.rule}" is no rule; {said}')
     elif entry.rule not in ACCEPTABLE:
-        text = f'"{entry.rule}" cannot be accepted, only drift can: {", ".join(sorted(ACCEPTABLE))}; take the entry out'
+        known = ", ".join(sorted(ACCEPTABLE))
+        text = f'"{entry.rule}" cannot be accepted, only drift can; take the entry out (drift: {known})'
         yield Problem((*path, "rule"), text)
     latest = today + timedelta(days=ACCEPT_DAYS)
     if entry.until > latest:

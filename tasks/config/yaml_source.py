@@ -1,8 +1,8 @@
 """Reading YAML so that every value knows its line, and nothing is guessed or dropped.
 
-YAML 1.1, which PyYAML reads, turns `off` into false, `1:30` into 90 and `010` into 8, and keeps the last of two
-equal keys. Here only `null`, decimal numbers and text exist (no key of ours is a truth value), and a key that stands
-twice is refused.
+YAML 1.1, which PyYAML reads, turns `off` into false, `1:30` into 90 and `010` into 8, and keeps the last of
+two equal keys. Here only `null`, decimal numbers and text exist (no key of ours is a truth value), and a key
+that stands twice is refused.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _read(path: FilePath, shown: str) -> bytes:
 
 
 def _repeated_keys(root: yaml.Node) -> list[Problem]:
-    """Return what construction would silently drop or never end on: repeated keys, odd keys, endless aliases."""
+    """Return what construction would drop or never end on: repeated keys, odd keys, endless aliases."""
     problems: list[Problem] = []
     left = MAX_VALUES
     stack: list[tuple[yaml.Node, KeyPath, frozenset[int]]] = [(root, (), frozenset())]
