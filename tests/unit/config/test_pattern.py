@@ -59,4 +59,4 @@ def test_only_fields_of_time_date_a_key() -> None:
 
 
 def test_the_fields_are_those_that_stores_read() -> None:
-    assert DIRECTIVES == set(fields.REGEX) | set(fields.EXPANDED) | {"%"}
+    assert set(fields.REGEX) | set(fields.EXPANDED) | {"%"} == DIRECTIVES
