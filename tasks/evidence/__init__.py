@@ -5,8 +5,9 @@ from __future__ import annotations
 from tasks.evidence.document import add_finding, build_evidence, to_json
 from tasks.evidence.facts import DrillFacts, describe_host, tool_versions
 from tasks.evidence.history import load_history
-from tasks.evidence.markdown import checks_table, markdown
+from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.measure import Objectives, measure, objectives_of
+from tasks.evidence.report import publish, render_report
 from tasks.evidence.sentence import cause, sentence, state_message
 from tasks.evidence.store import list_evidence, read_evidence, write_acceptance, write_evidence
 from tasks.evidence.verdict import judge, settle
@@ -17,7 +18,7 @@ __all__ = [
     "add_finding",
     "build_evidence",
     "cause",
-    "checks_table",
+    "check_rows",
     "describe_host",
     "judge",
     "list_evidence",
@@ -25,7 +26,9 @@ __all__ = [
     "markdown",
     "measure",
     "objectives_of",
+    "publish",
     "read_evidence",
+    "render_report",
     "sentence",
     "settle",
     "state_message",

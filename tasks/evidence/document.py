@@ -60,11 +60,16 @@ Json: TypeAlias = Any
 """What `json` can hold."""
 
 
-def build_evidence(facts: DrillFacts) -> Evidence:
+def build_evidence(facts: DrillFacts, finished_at: datetime | None = None) -> Evidence:
     """Return the document of one drill: judged, complete and redacted.
 
-    Fields that do not apply are null. `recovery_point` and `sandbox` are objects as soon as there is anything
-    to say: candidates that were rejected, or the receipt of a teardown.
+    Args:
+        facts: everything known.
+        finished_at: aware UTC, where the facts were gathered before the end.
+
+    Returns:
+        The document. Fields that do not apply are null; `recovery_point` and `sandbox` are objects as soon as
+        there is anything to say: candidates that were rejected, or the receipt of a teardown.
     """
     findings = settle(facts.findings, facts.checks, facts.inventory)
     verdict = judge(findings, facts.checks)
@@ -75,7 +80,7 @@ def build_evidence(facts: DrillFacts) -> Evidence:
             "fleet": facts.target.fleet,
             "database": facts.target.name,
             "started_at": iso(facts.started_at),
-            "finished_at": iso(facts.finished_at),
+            "finished_at": iso(finished_at or facts.finished_at),
             "as_of": iso(facts.judged_at),
             "verdict": verdict.value,
             "findings": [_finding(item) for item in findings],

@@ -1,8 +1,8 @@
 """What earlier evidence remembers: the baselines of drift, read back from where the drills wrote them.
 
-Only names are listed; documents are read newest first, until enough verified drills are found or none is left: a
-database that has failed for months must still be compared with its last good drill, or the loss would become the
-new baseline. Files that are not ours, or are damaged, are passed over with a line in the log.
+Only names are listed; documents are read newest first, until enough verified drills are found or none is
+left: a database that has failed for months must still be compared with its last good drill, or the loss would
+become the new baseline. Files that are not ours, or are damaged, are passed over with a line in the log.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read_records(
     before: datetime | None = None,
     limit: int = ENOUGH_VERIFIED,
 ) -> tuple[PastDrill, ...]:
-    """Return the newest *limit* verified drills, and those with accepted changes met on the way; newest first.
+    """Return the newest *limit* verified drills, and those with accepted changes on the way; newest first.
 
     Raises:
         DrillError: rule `history-unreadable`.
@@ -97,7 +97,7 @@ def _records(
 
 
 def _record(name: EvidenceName, document: Evidence, accepted: tuple[dict[str, Any], ...]) -> PastDrill | None:
-    """Return the baseline that *document* is; None if it is none: not verified, and nothing of it accepted."""
+    """Return the baseline that *document* is; None if it is not verified and nothing of it accepted."""
     if document["inventory"] is None or not (document["verdict"] == "verified" or accepted):
         return None
     try:

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.evidence.sentence import Document, cause, cause_class, minute, state_message
 from tasks.model.units import format_bytes, format_duration
 
-__all__ = ["checks_table", "markdown", "state_message"]
+__all__ = ["check_rows", "markdown", "state_message"]
 
 _WORDS = {"passed": "PASS", "failed": "FAIL", "not_run": "NOT RUN", "not_configured": "not configured"}
 _ORDER = ("failed", "not_run", "passed", "not_configured")
@@ -29,14 +29,14 @@ def markdown(evidence: Document, report_url: str | None = None) -> str:
         _headline(evidence, report_url),
         _findings(evidence),
         _objectives(evidence),
-        _section("Checks", _table(("check", "outcome", "observed", "expected"), _check_rows(evidence))),
+        _section("Checks", _table(("check", "outcome", "observed", "expected"), _rows_of_checks(evidence))),
         _section("Not proven", _bullets(evidence["not_proven"])),
         _commands(evidence),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def checks_table(evidence: Document) -> list[dict[str, str]]:
+def check_rows(evidence: Document) -> list[dict[str, str]]:
     """Return the checks as rows of a table artifact: short cells, words for outcomes."""
     return [
         {
@@ -98,7 +98,7 @@ def _objectives(evidence: Document) -> str:
     return _section("Objectives", _table(("objective", "achieved", "limit", "basis"), rows))
 
 
-def _check_rows(evidence: Document) -> Iterator[Sequence[str]]:
+def _rows_of_checks(evidence: Document) -> Iterator[Sequence[str]]:
     worst_first = sorted(evidence["checks"], key=lambda check: _ORDER.index(check["outcome"]))
     for check in worst_first[:_MOST_CHECKS]:
         observed = check["why"] if check["observed"] is None else check["observed"]

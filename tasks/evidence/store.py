@@ -20,8 +20,10 @@ from tasks.model.errors import DrillError, PermanentError
 from tasks.model.redact import redact
 from tasks.model.target import StoreConfig
 from tasks.stores.blobs import list_blobs, read_blob, write_blob
+from tasks.stores.uris import FILE_SCHEME, is_s3, local_path
 
 ACCEPTANCE_SCHEMA = "restore-drill/acceptance/v1"
+_DEPTH = 3  # fleet, database, file: a report's copies lie deeper
 _NAME = re.compile(
     r"(?:.*/)?(?P<fleet>[a-z0-9][\w.-]*)/(?P<database>[a-z0-9][\w.-]*)/"
     r"(?P<stamp>\d{8}T\d{6}Z)_(?P<drill_id>[a-z0-9][\w.-]*?)"
@@ -108,8 +110,10 @@ def list_evidence(
     Raises:
         DrillError: rule `history-unreadable`; the listing itself failed.
     """
-    below = "/".join(part for part in (location.rstrip("/"), fleet, database) if part)
-    names = [parse_name(uri) for uri in list_blobs(store, f"{below}/")]
+    root = _root(location)
+    below = "/".join(part for part in (root, fleet, database) if part)
+    uris = [uri for uri in list_blobs(store, f"{below}/") if uri.count("/") == root.count("/") + _DEPTH]
+    names = [parse_name(uri) for uri in uris]
     return sorted((name for name in names if name), key=lambda name: (name.stem, name.uri))
 
 
@@ -153,6 +157,14 @@ def write_acceptance(
     }
     _write(store, uri, record)
     return uri
+
+
+def _root(location: str) -> str:
+    """Return *location* as its listing spells it."""
+    if is_s3(location):
+        return location.rstrip("/")
+    scheme = FILE_SCHEME if location.startswith(FILE_SCHEME) else ""
+    return f"{scheme}{local_path(location)}".rstrip("/")
 
 
 def _read_for_acceptance(uri: str, store: StoreConfig) -> Evidence:

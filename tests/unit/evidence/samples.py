@@ -175,8 +175,8 @@ def suite_results() -> dict[str, Any]:
         "suite": "orders",
         "gate": "fail",
         "results": [
-            {"table": "public.orders", "type": "expect_column_values_to_not_be_null", "column": "customer_id", "says": "customer_id is never null", "outcome": "passed", "severity": "critical", "observed": "0 of 1,204,882 null", "owner": "data-team", "why": "an order without a customer cannot be shipped"},
-            {"table": "public.orders", "type": "expect_column_max_to_be_between", "column": "placed_at", "says": "the newest placed_at is at most 26 h before the recovery point", "outcome": "passed", "severity": "critical", "observed": "4 h before"},
+            {"table": "public.orders", "type": "expect_column_values_to_not_be_null", "column": "customer_id", "expected": "customer_id is never null", "outcome": "passed", "severity": "critical", "observed": "0 of 1,204,882 null", "owner": "data-team", "why": "an order without a customer cannot be shipped"},
+            {"table": "public.orders", "type": "expect_column_max_to_be_between", "column": "placed_at", "expected": "the newest placed_at is at most 26 h before the recovery point", "outcome": "passed", "severity": "critical", "observed": "4 h before"},
         ],
     }  # fmt: skip
 

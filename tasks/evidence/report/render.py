@@ -1,0 +1,301 @@
+"""From evidence to a static site: `index.html` for the fleets, a page per drill, the evidence beside it.
+
+Each page carries its own style and nothing else: no script, no font, no request (a content security policy
+holds it to that). It opens from a file, a bucket or a mail attachment. The templates escape every name.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+
+from tasks.evidence.document import Evidence, to_json
+from tasks.evidence.facts import tool_versions
+from tasks.evidence.history import read_acceptance
+from tasks.evidence.report.drill_page import drill_context
+from tasks.evidence.report.plots import bar, meter
+from tasks.evidence.report.site import Site
+from tasks.evidence.report.summary import Summary, database_row, summarise, worst_first
+from tasks.evidence.report.words import FILTERS
+from tasks.evidence.store import EvidenceName, list_evidence, parse_name, read_evidence
+from tasks.model.errors import DrillError
+from tasks.model.target import StoreConfig
+from tasks.stores.blobs import read_blob
+
+DRILLS_SHOWN = 30
+"""Pages per database: older evidence stays where it is."""
+HISTORY_SHOWN = 14
+_TEMPLATES = "tasks.evidence.report"
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, UndefinedError)
+"""What a document of another make may raise while it is taken apart."""
+
+_log = logging.getLogger(__name__)
+
+
+def render_report(
+    locations: Sequence[str],
+    out: Path,
+    *,
+    store: StoreConfig | None = None,
+    only_fleet: str | None = None,
+) -> Path:
+    """Render everything below *locations* into the folder *out*; return its index.html.
+
+    Pages that are there and up to date are left alone.
+
+    Args:
+        locations: where evidence lies, as fleet files name it.
+        out: made if it is not there.
+        store: how the locations are reached.
+        only_fleet: look for new evidence of this fleet only; others are shown as they were last seen.
+
+    Raises:
+        DrillError: evidence cannot be listed, or *out* cannot be written.
+    """
+    site = Site(str(out), StoreConfig())
+    _render(site, locations, store or StoreConfig(), only_fleet)
+    return Path(site.index)
+
+
+def publish(location: str, store: StoreConfig, only_fleet: str | None = None) -> Path | None:
+    """Render the site into `report/` beside the evidence; return its index.html if that is a local file.
+
+    Raises:
+        DrillError: as `render_report`.
+    """
+    at = f"{location.rstrip('/')}/report"
+    site = Site(at, store)
+    _render(site, [location], store, only_fleet)
+    return (
+        None
+        if "://" in at and not at.startswith("file://")
+        else Path(at.removeprefix("file://")) / "index.html"
+    )
+
+
+# --- gathering
+
+
+def _render(site: Site, locations: Sequence[str], store: StoreConfig, only_fleet: str | None) -> None:
+    names = [name for at in locations for name in list_evidence(at, store, only_fleet)]
+    drills: dict[tuple[str, str], list[EvidenceName]] = defaultdict(list)
+    for name in names:
+        if name.kind == "evidence":
+            drills[name.fleet, name.database].append(name)
+    accepted: dict[str, list[EvidenceName]] = defaultdict(list)
+    for name in names:
+        if name.kind == "accept":
+            accepted[name.stem].append(name)
+    kept = {
+        uri: summary
+        for uri, summary in site.summaries.items()
+        if _fleet_of(uri) not in {f for f, _ in drills}
+    }
+    for found in drills.values():
+        kept |= _render_database(site, sorted(found, key=lambda name: name.stem), accepted, store)
+    site.summaries = kept
+    site.write("index.html", _fleet_page(kept))
+    site.save({f"{_page(uri)}" for uri in kept})
+
+
+def _render_database(
+    site: Site, names: Sequence[EvidenceName], accepted: Mapping[str, list[EvidenceName]], store: StoreConfig
+) -> dict[str, Summary]:
+    """Render the newest pages of one database; return its summaries by URI, oldest first."""
+    read: dict[str, Evidence] = {}
+    known = _summaries(site, names, store, read)
+    shown = [name for name in names if name.uri in known][-DRILLS_SHOWN:]
+    for at, name in enumerate(shown):
+        earlier = shown[max(0, at - HISTORY_SHOWN + 1) : at + 1]
+        page = _DrillPage(name, [known[one.uri] for one in earlier], accepted.get(name.stem, []), store)
+        page.render(site, read)
+    return known
+
+
+def _summaries(
+    site: Site, names: Sequence[EvidenceName], store: StoreConfig, read: dict[str, Evidence]
+) -> dict[str, Summary]:
+    """Summarise the newest drills, and further back until one was verified."""
+    found: dict[str, Summary] = {}
+    for name in reversed(names):
+        if len(found) >= DRILLS_SHOWN and any(one.verdict == "verified" for one in found.values()):
+            break
+        summary = site.summaries.get(name.uri) or _summary(name, store, read)
+        if summary is not None:
+            found[name.uri] = summary
+    return dict(reversed(found.items()))
+
+
+def _summary(name: EvidenceName, store: StoreConfig, read: dict[str, Evidence]) -> Summary | None:
+    try:
+        document = read_evidence(name.uri, store)
+        summary = summarise(name.stem, document)
+    except (*_UNREADABLE, DrillError) as exc:
+        _log.warning("%s is not shown: %s", name.uri, exc.__class__.__name__)
+        return None
+    read[name.uri] = document
+    return summary
+
+
+# --- pages
+
+
+class _DrillPage:
+    """The page of one drill, with what lies beside its evidence."""
+
+    def __init__(
+        self,
+        name: EvidenceName,
+        history: Sequence[Summary],
+        accepted: Sequence[EvidenceName],
+        store: StoreConfig,
+    ) -> None:
+        self._name = name
+        self._history = history
+        self._accepted = accepted
+        self._store = store
+
+    def render(self, site: Site, read: Mapping[str, Evidence]) -> None:
+        """Write the page and copies of what it links, unless they are there."""
+        path = _page(self._name.uri)
+        digest = self._digest()
+        if site.is_current(path, digest):
+            return
+        try:
+            document = read.get(self._name.uri) or read_evidence(self._name.uri, self._store)
+            suites = self._suites(document)
+            text = self._text(document, suites, digest)
+        except (*_UNREADABLE, DrillError) as exc:
+            _log.warning("%s has no page: %s", self._name.uri, exc.__class__.__name__)
+            return
+        folder = path.rsplit("/", 1)[0]
+        site.write(f"{folder}/{self._name.stem}.json", to_json(document))
+        for file, results in suites.items():
+            site.write(f"{folder}/{file}", to_json(results))
+        site.write(path, text, digest)
+
+    def _digest(self) -> str:
+        seen = [_templates_digest(), self._name.uri]
+        seen += [drill.stem for drill in self._history] + [name.uri for name in self._accepted]
+        return hashlib.sha256("\n".join(seen).encode()).hexdigest()
+
+    def _text(self, document: Evidence, suites: Mapping[str, Any], digest: str) -> str:
+        records = [record for name in self._accepted if (record := read_acceptance(name, self._store))]
+        context = drill_context(
+            document, self._name.stem, history=self._history, acceptances=records, suites=suites
+        )
+        context["evidence_sha256"] = hashlib.sha256(to_json(document).encode()).hexdigest()
+        return _draw("drill.html.j2", context, digest)
+
+    def _suites(self, document: Evidence) -> dict[str, Any]:
+        """The suites' results that can be read: a page without them is better than none."""
+        found: dict[str, Any] = {}
+        for entry in document["suites"]:
+            uri = f"{self._name.uri.rsplit('/', 1)[0]}/{entry['file']}"
+            try:
+                found[entry["file"]] = json.loads(read_blob(self._store, uri))
+            except (ValueError, DrillError) as exc:
+                _log.warning("%s is not shown: %s", uri, exc.__class__.__name__)
+        return found
+
+
+def _fleet_page(summaries: Mapping[str, Summary]) -> str:
+    fleets: dict[str, dict[str, list[Summary]]] = defaultdict(lambda: defaultdict(list))
+    for uri, summary in summaries.items():
+        name = parse_name(uri)
+        if name is not None:
+            fleets[name.fleet][name.database].append(summary)
+    return _draw("fleet.html.j2", {"fleets": [_fleet(*item) for item in sorted(fleets.items())]}, "")
+
+
+def _fleet(name: str, databases: Mapping[str, list[Summary]]) -> dict[str, Any]:
+    rows = worst_first(
+        [
+            database_row(database, sorted(drills, key=lambda drill: drill.stem, reverse=True))
+            for database, drills in databases.items()
+        ]
+    )
+    return {
+        "name": name,
+        "rows": rows,
+        "counts": _counts([row.current.verdict for row in rows]),
+        "newest_at": max(row.drills[0].started_at for row in rows),
+    }
+
+
+def _counts(verdicts: Sequence[str]) -> str:
+    said = [
+        f"{verdicts.count(word)} {word}"
+        for word in ("failed", "inconclusive", "verified")
+        if word in verdicts
+    ]
+    return f"{len(verdicts)} database{'s' if len(verdicts) != 1 else ''}: {', '.join(said)}"
+
+
+def _draw(template: str, context: Mapping[str, Any], digest: str) -> str:
+    return _environment().get_template(template).render(context, digest=digest)
+
+
+@cache
+def _environment() -> Environment:
+    drawing = Environment(
+        loader=PackageLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = _file("style.css").decode()
+    drawing.filters |= FILTERS
+    drawing.globals |= {
+        "css": _Css(css),
+        "css_hash": base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        "bar": bar,
+        "meter": meter,
+        "tool": f"restore-drill {tool_versions().get('restore_drill', '')}".strip(),
+    }
+    return drawing
+
+
+class _Css(str):
+    """Our own style sheet goes into the page as it is."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+@cache
+def _templates_digest() -> str:
+    names = sorted(path.name for path in _folder().iterdir())
+    return hashlib.sha256(b"".join(_file(name) for name in names)).hexdigest()
+
+
+def _file(name: str) -> bytes:
+    return (_folder() / name).read_bytes()
+
+
+def _folder() -> Path:
+    return Path(__file__).parent / "templates"
+
+
+def _page(uri: str) -> str:
+    name = parse_name(uri)
+    if name is None:
+        raise ValueError(f"{uri} is no evidence")
+    return f"{name.fleet}/{name.database}/{name.stem}.html"
+
+
+def _fleet_of(uri: str) -> str | None:
+    name = parse_name(uri)
+    return None if name is None else name.fleet

@@ -1,0 +1,76 @@
+"""How the report writes figures: the filters of its templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from tasks.evidence.sentence import minute
+from tasks.model.units import format_bytes, format_duration
+
+DASH = "\N{EN DASH}"
+"""What stands where nothing is known."""
+OUTCOMES = {"passed": "Pass", "failed": "Fail", "not_run": "Not run", "not_configured": "Not configured"}
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as a person reads them, or a dash."""
+    return DASH if seconds is None else format_duration(seconds)
+
+
+def size(count: int | None) -> str:
+    """Return bytes as a person reads them, or a dash."""
+    return DASH if count is None else format_bytes(count)
+
+
+def number(value: object) -> str:
+    """Return whole numbers grouped by thousands, text as it is, a dash for nothing."""
+    if value is None or value == "":
+        return DASH
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,g}"
+
+
+def moment(at: str | None) -> str:
+    """Return a stored time to the minute, or a dash."""
+    return DASH if at is None else minute(at)
+
+
+def second(at: str | None) -> str:
+    """Return a stored time to the second, or a dash."""
+    return DASH if at is None else f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def day(at: str | None) -> str:
+    """Return a stored time's date, or a dash."""
+    return DASH if at is None else f"{datetime.fromisoformat(at):%Y-%m-%d}"
+
+
+def outcome(name: str) -> str:
+    """Return a check's outcome in a word or two."""
+    return OUTCOMES.get(name, name)
+
+
+def capitalised(text: str) -> str:
+    """Return *text* with its first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def share(part: float | None, whole: float | None) -> str:
+    """Return how much of *whole* *part* is, per cent."""
+    return DASH if part is None or not whole else f"{100 * part / whole:.0f} %"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "duration": duration,
+    "size": size,
+    "number": number,
+    "moment": moment,
+    "second": second,
+    "day": day,
+    "outcome": outcome,
+    "share": share,
+    "capitalised": capitalised,
+}
