@@ -1,0 +1,81 @@
+"""Known exceptions: what an accepted change does to findings.
+
+Only drift can be accepted (`ACCEPTABLE`): never truncation, access or age. A dated entry of the fleet file
+turns its findings into information until its day has passed. What was taken in with `restore-drill accept`
+is not looked at here: it moves the baseline itself (`baseline.adopt`), so that a further loss is still seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tasks.model.findings import Finding, Severity
+from tasks.model.rules import finding
+from tasks.model.rules.content import ACCEPTABLE
+from tasks.model.target import Accepted
+
+
+def apply_acceptances(
+    findings: Iterable[Finding], entries: Iterable[Accepted], today: date
+) -> tuple[tuple[Finding, ...], tuple[dict[str, Any], ...]]:
+    """Return *findings* with the accepted ones as information, and the acceptances that were made use of.
+
+    *entries* are the fleet file's. One that has expired, and would have covered a finding, is ignored with a
+    warning.
+    """
+    entries = tuple(entries)
+    current = [_as_dict(entry) for entry in entries if entry.until >= today]
+    expired = [_as_dict(entry) for entry in entries if entry.until < today]
+    judged: list[Finding] = []
+    used: list[dict[str, Any]] = []
+    for found in findings:
+        cover = _covering(found, current)
+        if cover is None:
+            judged.append(found)
+            judged += _expiry_of(_covering(found, expired))
+            continue
+        judged.append(
+            replace(found, severity=Severity.INFO, message=f"{found.message} Accepted: {cover['why']}.")
+        )
+        if cover not in used:
+            used.append(cover)
+    return tuple(dict.fromkeys(judged)), tuple(used)
+
+
+def _covering(found: Finding, entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    if found.rule not in ACCEPTABLE or found.severity is Severity.INFO:
+        return None
+    where = found.where or ""
+    return next(
+        (
+            entry
+            for entry in entries
+            if entry["rule"] == found.rule and (where == entry["where"] or fnmatchcase(where, entry["where"]))
+        ),
+        None,
+    )
+
+
+def _expiry_of(entry: dict[str, Any] | None) -> list[Finding]:
+    if entry is None:
+        return []
+    return [
+        finding(
+            "acceptance-expired",
+            f"The exception for {entry['rule']} at {entry['where']} ended on {entry['until']}.",
+            where=str(entry["where"]),
+        )
+    ]
+
+
+def _as_dict(entry: Accepted) -> dict[str, Any]:
+    return {
+        "rule": entry.rule,
+        "where": entry.where,
+        "until": entry.until.isoformat(),
+        "why": entry.why.rstrip("."),
+    }

@@ -1,0 +1,242 @@
+"""Whether the restored database is whole by itself and by its archive, before history is asked.
+
+Decided here:
+- A dump always holds a data entry for an ordinary table, also an empty one; so "all empty and no data entry"
+  is a schema-only dump, and a single table without one had its rows left out on purpose (a warning: people
+  do that).
+- Every table empty is a failure, unless the manifest or the baseline says that they were.
+- No key, index or trigger at all, and none in the archive: a failure if at least two tables hold traces of
+  keys (identity or serial columns, NOT NULL columns named `id` or `..._id`); otherwise a warning, for a
+  small database without any key is rare and healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+
+from tasks.checks.drift import listed
+from tasks.checks.inventory import Table, count_rows, read_tables
+from tasks.checks.outcome import errored, judged, not_configured
+from tasks.checks.session import Connection, Limit, reading
+from tasks.model.backup import Toc
+from tasks.model.findings import Finding
+from tasks.model.inventory import Inventory
+from tasks.model.restored import Checked, Restored
+from tasks.model.rules import finding
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
+
+_POST_DATA = ("CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "TRIGGER", "INDEX ATTACH")
+_TABLES_WITH_TRACES = 2
+_TRACES = r"""
+SELECT count(DISTINCT a.attrelid)
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
+   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\('
+        OR (a.attnotnull AND a.attname ~* '^(id|uuid|.*_id)$'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the catalogue tells beyond the inventory.
+
+    Attributes:
+        tables: the user's tables.
+        with_traces: how many tables have a column that is nearly always a key.
+        empty: ordinary tables without a row, where rows were not counted.
+    """
+
+    tables: tuple[Table, ...]
+    with_traces: int = 0
+    empty: frozenset[str] = frozenset()
+
+
+def check_structure(
+    sandbox: Sandbox,
+    restored: Restored,
+    inventory: Inventory,
+    target: Target,
+    *,
+    known_empty: bool,
+    limit: Limit,
+) -> Checked:
+    """Return the checks of presence: tables, counts, data, keys, required tables and roles.
+
+    *known_empty* says that the manifest or the baseline holds no row either.
+    """
+    with reading(sandbox, restored.database, limit) as connection:
+        catalogue = _read(connection, counted=target.checks.counts == "exact")
+    empty = _empty_tables(inventory, catalogue)
+    return (
+        _tables_present(restored, inventory, empty, known_empty=known_empty)
+        + _counts(sandbox, restored.database, inventory, catalogue, target=target, limit=limit)
+        + judged("table-data", _data_excluded(restored.toc, catalogue, empty))
+        + judged("keys-present", _no_keys(restored.toc, inventory, catalogue))
+        + _required_tables(inventory, empty, target.expect.required_tables)
+        + _required_roles(restored, target.expect.required_roles)
+    )
+
+
+def toc_findings(toc: Toc) -> tuple[Finding, ...]:
+    """Return what the table of contents alone shows: data without tables."""
+    if toc.of("TABLE DATA") and not toc.of("TABLE"):
+        count = len(toc.of("TABLE DATA"))
+        message = f"The archive holds the data of {count} tables and creates none: nothing can be loaded."
+        return (finding("data-only", message),)
+    return ()
+
+
+def _read(connection: Connection, *, counted: bool) -> Catalogue:
+    tables = tuple(read_tables(connection))
+    (traces,) = connection.execute(_TRACES).fetchone() or (0,)
+    empty = frozenset() if counted else frozenset(_without_rows(connection, tables))
+    return Catalogue(tables, traces, empty)
+
+
+def _without_rows(connection: Connection, tables: Iterable[Table]) -> Iterable[str]:
+    """Yield the ordinary tables without a row: a look at the first page, where nobody counts."""
+    for table in tables:
+        if table.kind == "r" and table.heap_bytes == 0:
+            yield table.full_name
+        elif table.kind == "r":
+            try:
+                if connection.execute(_any_row(table)).fetchone() is None:
+                    yield table.full_name
+            except psycopg.Error:
+                continue
+
+
+def _any_row(table: Table) -> psycopg.sql.Composed:
+    return psycopg.sql.SQL("SELECT FROM ONLY {} LIMIT 1").format(table.identifier)
+
+
+def _empty_tables(inventory: Inventory, catalogue: Catalogue) -> frozenset[str]:
+    """Return the tables that are known to hold no row, partitioned ones too."""
+    empty = {name for name, figures in inventory.tables.items() if figures.rows == 0} | catalogue.empty
+    partitioned = [table.full_name for table in catalogue.tables if table.kind == "p"]
+    for _ in partitioned:  # a tree of partitions is as deep as there are parents, at most
+        before = len(empty)
+        empty |= {
+            name
+            for name in partitioned
+            if all(
+                child in empty for child, figures in inventory.tables.items() if figures.partition_of == name
+            )
+        }
+        if len(empty) == before:
+            break
+    return frozenset(empty)
+
+
+def _tables_present(
+    restored: Restored, inventory: Inventory, empty: frozenset[str], *, known_empty: bool
+) -> Checked:
+    tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
+    found: list[Finding] = list(toc_findings(restored.toc))
+    if not tables and not found:
+        found.append(finding("nothing-restored", "The restored database holds not one table."))
+    elif tables and all(name in empty for name in tables) and not known_empty:
+        found.append(_all_empty(restored.toc, len(tables)))
+    rows = sum(inventory.tables[name].rows or 0 for name in tables)
+    return judged(
+        "tables-present", found, observed=f"{len(tables)} tables, {rows} rows", expected="some of both"
+    )
+
+
+def _all_empty(toc: Toc, tables: int) -> Finding:
+    if toc.of("TABLE") and not toc.of("TABLE DATA"):
+        return finding(
+            "schema-only",
+            f"The archive creates {tables} tables and holds no data for any: it is a schema-only dump.",
+        )
+    return finding("all-tables-empty", f"All {tables} tables came back without a row.")
+
+
+def _counts(
+    sandbox: Sandbox,
+    database: str,
+    inventory: Inventory,
+    catalogue: Catalogue,
+    *,
+    target: Target,
+    limit: Limit,
+) -> Checked:
+    """Judge whether every table was counted; one that was not is tried again, to say why."""
+    if target.checks.counts == "off":
+        return not_configured("counts", "checks.counts is off")
+    missing = [
+        table
+        for table in catalogue.tables
+        if table.kind == "r"
+        and (figures := inventory.tables.get(table.full_name)) is not None
+        and figures.rows is None
+    ]
+    if not missing:
+        return judged("counts", observed=f"{len(inventory.tables)} tables counted", expected="all")
+    _, failed = count_rows(partial(reading, sandbox, database, limit), missing)
+    names = [table.full_name for table in missing]
+    reason = next(iter(failed.values()), "it was not counted")
+    return errored("counts", f"{len(names)} tables could not be counted ({reason})", where=listed(names))
+
+
+def _data_excluded(toc: Toc, catalogue: Catalogue, empty: frozenset[str]) -> list[Finding]:
+    """Return the warning of tables whose rows the archive leaves out; without any, it is schema-only."""
+    created = {f"{entry.namespace}.{entry.tag}" for entry in toc.of("TABLE")}
+    with_data = {f"{entry.namespace}.{entry.tag}" for entry in toc.of("TABLE DATA")}
+    ordinary = {table.full_name for table in catalogue.tables if table.kind == "r"}
+    left_out = (created & ordinary & empty) - with_data
+    if not with_data or not left_out:
+        return []
+    message = f"The archive creates {len(left_out)} tables without a data entry: {listed(left_out)}."
+    return [finding("table-data-excluded", message, where=min(left_out) if len(left_out) == 1 else None)]
+
+
+def _no_keys(toc: Toc, inventory: Inventory, catalogue: Catalogue) -> list[Finding]:
+    tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
+    held = inventory.objects
+    if not tables or held.get("indexes") or held.get("triggers") or inventory.keys or toc.of(*_POST_DATA):
+        return []
+    said = f"None of the {len(tables)} tables has a key, an index or a trigger, and the archive lists none."
+    if catalogue.with_traces >= _TABLES_WITH_TRACES:
+        message = f"{said} {catalogue.with_traces} of them have columns that are keys nearly everywhere."
+        return [finding("no-post-data", message)]
+    return [finding("no-keys", said)]
+
+
+def _required_tables(inventory: Inventory, empty: frozenset[str], required: Iterable[str]) -> Checked:
+    required = tuple(required)
+    if not required:
+        return not_configured("required-tables", "expect.required_tables names none")
+    found = [
+        finding("required-table-missing", f"{name} is required and was not restored.", where=name)
+        for name in required
+        if name not in inventory.tables
+    ]
+    found += [
+        finding("required-table-empty", f"{name} is required and came back without a row.", where=name)
+        for name in required
+        if name in empty
+    ]
+    held = sum(name in inventory.tables and name not in empty for name in required)
+    return judged(
+        "required-tables", found, observed=f"{held} with rows", expected=f"{len(required)} with rows"
+    )
+
+
+def _required_roles(restored: Restored, required: Iterable[str]) -> Checked:
+    required = tuple(required)
+    if not required:
+        return not_configured("required-roles", "expect.required_roles names none")
+    missing = [name for name in required if name not in restored.roles]
+    said = "{} is required and neither the backup nor its globals file creates it: nobody could log in as it."
+    found = [finding("required-role-missing", said.format(name), where=name) for name in missing]
+    return judged(
+        "required-roles", found, observed=f"{len(required) - len(missing)} of {len(required)}", expected="all"
+    )
