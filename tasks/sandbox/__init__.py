@@ -2,9 +2,11 @@
 
 from tasks.sandbox.cluster import alive, classify_death, connect, dsn, server_log_tail, start_sandbox, url
 from tasks.sandbox.install import available_extensions, find_postgres, install_postgres, list_postgres
+from tasks.sandbox.isolation import isolation_findings
 from tasks.sandbox.runner import ToolResult, run_tool
 from tasks.sandbox.servers import free_bytes
-from tasks.sandbox.workspace import SweepReport, destroy, keep, open_workspace, share_backup, sweep
+from tasks.sandbox.sweeping import SweepReport, sweep
+from tasks.sandbox.workspace import destroy, keep, open_workspace, share_backup
 
 __all__ = [
     "SweepReport",
@@ -18,6 +20,7 @@ __all__ = [
     "find_postgres",
     "free_bytes",
     "install_postgres",
+    "isolation_findings",
     "keep",
     "list_postgres",
     "open_workspace",

@@ -27,7 +27,7 @@ from tasks.model.errors import PermanentError
 from tasks.model.redact import mask_values
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
-from tasks.sandbox.isolation import ids
+from tasks.sandbox.isolation import ids, kept_install
 from tasks.sandbox.launch import launch
 from tasks.sandbox.runner import jail_orders, run_tool
 from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
@@ -108,6 +108,10 @@ def dsn(
         application_name="restore-drill",
         client_encoding="UTF8",
         connect_timeout=30,
+        # The caller's PGSSLMODE and the like are meant for other servers.
+        sslmode="disable",
+        gssencmode="disable",
+        channel_binding="disable",
         options=" ".join(options),
     )
 
@@ -213,7 +217,7 @@ def _start_server(sandbox: Sandbox) -> None:
         argv,
         env={},
         cwd=workspace.data_dir,
-        install_dir=sandbox.postgres.bindir.parent,
+        install_dir=kept_install(sandbox.postgres.bindir),
         death_signal=signal.SIGQUIT,
     )
     with log.open("ab") as output:

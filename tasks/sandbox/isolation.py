@@ -12,25 +12,35 @@ import pwd
 from pathlib import Path
 
 from tasks.model.errors import PermanentError
+from tasks.model.findings import Finding
+from tasks.model.rules import finding
+from tasks.model.sandbox import Workspace
 from tasks.sandbox.launch import probe_host
 from tasks.sandbox.paths import first_closed
 
 OS_USER_VARIABLE = "RESTORE_DRILL_OS_USER"
 PARTS = ("network", "mount", "ipc", "pid")
-# What no server or tool needs and where others keep their sockets, secrets and data.
-_COVERED = (
-    "/home",
-    "/root",
-    "/run",
-    "/tmp",  # noqa: S108  hidden, not used
-    "/var/tmp",  # noqa: S108
-    "/dev/shm",  # noqa: S108
-    "/mnt",
-    "/media",
-    "/srv",
-    "/var/spool",
-    "/var/backups",
+# What a server and its tools need of the host. Every other folder at the top may hold others' data, secrets or
+# sockets, and is hidden.
+_SYSTEM = frozenset(
+    (
+        "bin",
+        "sbin",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "usr",
+        "etc",
+        "dev",
+        "proc",
+        "sys",
+        "opt",
+        "nix",
+        "gnu",
+    )
 )
+_ALSO_COVERED = (Path("/dev/shm"),)  # noqa: S108  hidden, not used
 
 
 def choose_isolation(wanted: str, *, needs_view: bool = False) -> str:
@@ -91,6 +101,20 @@ def ids(os_user: str | None) -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
+def isolation_findings(workspace: Workspace, wanted: str) -> tuple[Finding, ...]:
+    """Return `isolation-reduced` where the host allows less than all of it, unless *wanted* is `off`."""
+    missing = [part for part in PARTS if part not in workspace.isolation.split("+")]
+    if wanted == "off" or not missing:
+        return ()
+    return (
+        finding(
+            "isolation-reduced",
+            f"The sandbox ran without a namespace of its own for {', '.join(missing)}: this host does not allow it. "
+            "The restore still ran without privileges.",
+        ),
+    )
+
+
 def closed_folder(path: Path, os_user: str | None) -> Path | None:
     """Return the uppermost folder on the way to *path* that the sandbox's user may not pass, if any."""
     known = ids(os_user)
@@ -100,11 +124,17 @@ def closed_folder(path: Path, os_user: str | None) -> Path | None:
 def covered_folders(keep: tuple[Path, ...], os_user: str | None) -> tuple[str, ...]:
     """Return the folders that the mount namespace hides, given those that must *keep* their place."""
     closed = [folder for path in keep if (folder := closed_folder(path.parent, os_user)) is not None]
-    wanted = {Path(name) for name in _COVERED} | {Path.home()} | set(closed)
-    usable = [folder for folder in wanted if _may_cover(folder, keep)]
-    return tuple(
-        str(folder) for folder in sorted(usable) if not any(above in usable for above in folder.parents)
-    )
+    top = [path for path in Path("/").iterdir() if path.name not in _SYSTEM]
+    usable = {folder for folder in (*top, *_ALSO_COVERED, Path.home(), *closed) if _may_cover(folder, keep)}
+    return tuple(str(folder) for folder in sorted(usable) if not usable.intersection(folder.parents))
+
+
+def kept_install(bindir: Path) -> Path:
+    """Return the folder that holds a PostgreSQL with the libraries beside it, to be kept in view."""
+    for folder in bindir.parents:
+        if folder.name == "Cellar":  # Homebrew links its packages to one another
+            return folder.parent
+    return bindir.parent
 
 
 def _may_cover(folder: Path, keep: tuple[Path, ...]) -> bool:

@@ -113,8 +113,11 @@ def build_view(cover: list[str], keep: list[str], *, hide_proc: bool) -> None:
 
 
 def probe(parts: list[str], userns: bool) -> list[str]:
-    """Return those of *parts* that this host allows, each tried in a child of its own."""
-    return [part for part in parts if _try(part, userns=userns)]
+    """Return those of *parts* that this host allows, tried in children, each alone and then all at once."""
+    allowed = [part for part in parts if _try([part], userns=userns)]
+    while allowed and not _try(allowed, userns=userns):
+        allowed.pop()
+    return allowed
 
 
 def watch(control: socket.socket, child: int, orders: dict[str, Any]) -> int:
@@ -269,12 +272,12 @@ def _signal_group(child: int, number: int) -> None:
         os.killpg(child, number)
 
 
-def _try(part: str, *, userns: bool) -> bool:
+def _try(parts: list[str], *, userns: bool) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            isolate([part], userns=userns)
-            if part == "mount":
+            isolate(parts, userns=userns)
+            if "mount" in parts:
                 _mount(None, "/", None, MS_REC | MS_PRIVATE)
                 _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m")  # noqa: S108  in a child's own view
         except OSError:

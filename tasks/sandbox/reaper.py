@@ -1,7 +1,7 @@
 """Finding and ending the processes of one drill, and no others.
 
-A process is ours if its environment carries the drill's id, or if it works in one of the drill's folders: a
-PostgreSQL backend writes its title over its environment, but it stays in its data folder.
+A process is ours if its environment carries the drill's id, or if it is a PostgreSQL process that works in the
+drill's data folder: a backend writes its title over its environment, but it stays where it is.
 """
 
 from __future__ import annotations
@@ -11,31 +11,28 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 END_TIMEOUT_S = 10.0
 _POLL_S = 0.02
-_IPC_RMID, _IPC_STAT = 0, 2
+_IPC_RMID = 0
 
 
-def processes_of(drill_id: str, folders: Iterable[Path] = ()) -> tuple[int, ...]:
+def processes_of(drill_id: str, data_dir: Path | None = None) -> tuple[int, ...]:
     """Return the pids of the living processes of *drill_id*, this one excepted."""
-    places = {_place(folder) for folder in folders} - {None}
     needle = f"RESTORE_DRILL_ID={drill_id}".encode()
+    place = None if data_dir is None else _place(data_dir)
     return tuple(
         pid
         for pid in _pids()
-        if pid != os.getpid()
-        and (_carries(pid, needle) or (places and _place(Path(f"/proc/{pid}/cwd")) in places))
+        if pid != os.getpid() and _lives(pid) and (_carries(pid, needle) or _serves(pid, place))
     )
 
 
-def end_processes(drill_id: str, folders: Iterable[Path]) -> tuple[int, ...]:
+def end_processes(drill_id: str, data_dir: Path) -> tuple[int, ...]:
     """Kill the processes of *drill_id* and wait for them; return those that would not go."""
-    folders = tuple(folders)
     deadline = time.monotonic() + END_TIMEOUT_S
-    while (living := processes_of(drill_id, folders)) and time.monotonic() < deadline:
+    while (living := processes_of(drill_id, data_dir)) and time.monotonic() < deadline:
         for pid in living:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -53,7 +50,7 @@ def remove_shared_memory(data_dir: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for line in _segments():
         words = line.split()
-        if int(words[1]) == segment and int(words[0]) == key and words[6] == "0":
+        if (int(words[0]), int(words[1]), words[6]) == (key, segment, "0"):
             libc.shmctl(segment, _IPC_RMID, None)
 
 
@@ -66,16 +63,31 @@ def _segments() -> list[str]:
 
 def _pids() -> list[int]:
     try:
-        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     except OSError:
         return []
 
 
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in (b"Z", b"X")
+
+
 def _carries(pid: int, needle: bytes) -> bool:
     try:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return False
         return needle in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _serves(pid: int, place: tuple[int, int] | None) -> bool:
+    if place is None or _place(Path(f"/proc/{pid}/cwd")) != place:
+        return False
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
     except OSError:
         return False
 

@@ -16,7 +16,7 @@ from typing import IO
 
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox, Workspace
-from tasks.sandbox.isolation import covered_folders, ids
+from tasks.sandbox.isolation import covered_folders, ids, kept_install
 from tasks.sandbox.launch import Jailed, Orders, launch
 from tasks.sandbox.stderr import Masker
 from tasks.sandbox.workspace import share_backup
@@ -86,7 +86,7 @@ def run_tool(
         (_program(place, argv[0]), *argv[1:]),
         env={**_QUIET_ENV, **env},
         cwd=cwd or workspace.scratch_dir,
-        install_dir=place.postgres.bindir.parent if isinstance(place, Sandbox) else None,
+        install_dir=kept_install(place.postgres.bindir) if isinstance(place, Sandbox) else None,
     )
     started = time.monotonic()
     jailed = launch(

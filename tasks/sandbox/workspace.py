@@ -1,13 +1,14 @@
-"""A drill's own folder: made before anything is downloaded, removed whole at the end, swept if its drill died.
+"""A drill's own folder: made before anything is downloaded, removed whole at the end.
 
-Layout below RESTORE_DRILL_DIR: `drills/<drill id>/` with stamp.json, lease, backup/, data/, s/ (the socket), tmp/;
-`locks/` holds one lock per database under drill. The folder belongs to the drill and is closed to everyone but the
-sandbox's user, who may write only to data/, s/ and tmp/.
+Layout below RESTORE_DRILL_DIR: `drills/<drill id>/` with stamp.json, lease, backup/, data/, s/ (the socket) and
+tmp/; `locks/` holds one lock per database under drill. The folder belongs to the drill and is closed to everyone
+but the sandbox's user, who may write only to data/, s/ and tmp/.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -16,7 +17,7 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,38 +30,22 @@ from tasks.sandbox.reaper import end_processes, remove_shared_memory
 from tasks.sandbox.servers import stop_server
 from tasks.sandbox.stamp import (
     LEASE_FILE,
+    STAMP_FILE,
     Stamp,
     kept,
     new_stamp,
-    owner_lives,
     read_stamp,
     try_lock,
     write_stamp,
 )
 
-SOCKET_PATH_LIMIT = 103  # the smaller of Linux' 107 and macOS' 103 bytes
+DATABASE_WAIT_S = 600.0  # how long a drill waits for another one of the same database
+SOCKET_PATH_LIMIT = 103  # bytes: the smaller of Linux' 107 and macOS' 103
 _SOCKET_NAME = ".s.PGSQL.65535.lock"
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _REMOVE_TIMEOUT_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class SweepReport:
-    """What a sweep saw, as drill ids.
-
-    Attributes:
-        removed: gone, with everything that belonged to them.
-        living: their drill runs; untouched.
-        kept: failed sandboxes that may stay a while yet.
-        unknown: names of folders without a valid stamp; untouched.
-        left: what could not be removed.
-    """
-
-    removed: tuple[str, ...] = ()
-    living: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
+_POLL_S = 0.1
+_RACES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +61,20 @@ _held: dict[Path, _Held] = {}
 _guard = threading.Lock()
 
 
-def open_workspace(
+def open_workspace(  # noqa: PLR0917  in the order in which they are read in a folder's name
     target_fleet: str,
     database: str,
     drill_id: str,
     isolation: str,
     expires_at: datetime,
-    wait_s: float = 600.0,
+    wait_s: float = DATABASE_WAIT_S,
 ) -> Workspace:
-    """Make the folder of one drill, stamped and leased to this process.
+    """Make the folder of one drill, stamped and leased to this process. A retry of the same drill starts afresh.
 
     Args:
+        target_fleet: the fleet's name.
+        database: the database's name in the fleet; one drill of it runs at a time on a worker.
+        drill_id: becomes the folder's name and marks every process of the drill.
         isolation: `required`, `preferred` or `off`.
         expires_at: aware UTC; later than any stage's deadline.
         wait_s: seconds to wait for another drill of the same database on this worker.
@@ -94,32 +82,23 @@ def open_workspace(
     Raises:
         PermanentError: `already-running`, `isolation-unavailable`, `workspace-unusable` or `disk-full`.
     """
-    os_user = choose_os_user()
-    base = drill_dir()
+    base, os_user = drill_dir(), choose_os_user()
     had = choose_isolation(isolation, needs_view=_closed(base, os_user) is not None)
+    stamp = new_stamp(
+        folder_name(drill_id),
+        target_fleet,
+        database,
+        os_user=os_user,
+        isolation=had,
+        created_at=utc_now(),
+        expires_at=expires_at,
+    )
+    workspace = _workspace(_root(base, stamp), stamp)
+    _give_up_earlier(workspace.root)
     try:
-        lock_path = _lock_path(base, target_fleet, database)
-        database_lock = _lock_database(lock_path, wait_s)
-        try:
-            now = utc_now()
-            stamp = new_stamp(
-                folder_name(drill_id),
-                target_fleet,
-                database,
-                os_user=os_user,
-                isolation=had,
-                created_at=now,
-                expires_at=expires_at,
-            )
-            root, lease = _make(base, stamp)
-        except BaseException:
-            _unlock(database_lock, lock_path)
-            raise
+        workspace = _open(base, stamp, wait_s)
     except OSError as error:
         raise _unusable(error, base) from error
-    with _guard:
-        _held[root] = _Held(lease, database_lock, lock_path)
-    workspace = _workspace(root, read_stamp(root) or stamp)
     try:
         _check_reachable(workspace)
     except PermanentError:
@@ -138,62 +117,32 @@ def folder_name(drill_id: str) -> str:
 def destroy(workspace: Workspace) -> tuple[str, ...]:
     """End every process of *workspace* and remove it; return what is left, () when nothing is. Idempotent."""
     stop_server(workspace.drill_id, signal.SIGQUIT)
-    left = _remove(workspace.root, workspace.sockets, workspace.drill_id)
-    with _guard:
-        held = _held.pop(workspace.root, None)
-    if held is not None:
-        os.close(held.lease)
-        _unlock(held.database_lock, held.lock_path)
-    _tidy(workspace.root.parent.parent)
+    left = remove_all(workspace.root, workspace.sockets, workspace.drill_id)
+    _release(workspace.root)
+    tidy(workspace.root.parent.parent)
     return left
 
 
 def keep(workspace: Workspace, until: datetime) -> None:
     """Leave *workspace* behind on purpose: it needs no owner until *until*, and `sweep` removes it after.
 
-    Its server ends with the drill; its data stays.
+    Its server ends with a clean shutdown; the data stays.
 
     Raises:
-        PermanentError: `workspace-unusable`: it has no stamp any more.
+        PermanentError: `workspace-unusable`: its stamp is gone or cannot be written.
     """
+    stop_server(workspace.drill_id, signal.SIGINT)
+    end_processes(workspace.drill_id, workspace.data_dir)
     stamp = read_stamp(workspace.root)
-    if stamp is None:
-        raise PermanentError(
-            "The sandbox cannot be kept: its stamp is gone.", str(workspace.root), rule="workspace-unusable"
-        )
-    stop_server(workspace.drill_id, signal.SIGINT)  # a clean shutdown: the data must be whole
-    end_processes(workspace.drill_id, _folders(workspace.root))
-    write_stamp(workspace.root, kept(stamp, until))
-    with _guard:
-        held = _held.pop(workspace.root, None)
-    if held is not None:
-        os.close(held.lease)
-        _unlock(held.database_lock, held.lock_path)
-
-
-def sweep(now: datetime) -> SweepReport:
-    """Remove what dead drills left: folders with our stamp whose owner is gone or whose time is up.
-
-    A living drill is never touched, nor is anything without a valid stamp.
-    """
-    removed, living, staying, unknown, left = [], [], [], [], []
-    base = drill_dir()
-    for root in _folders_in(base / "drills"):
-        stamp = read_stamp(root)
+    try:
         if stamp is None:
-            if not _remove_unborn(root):
-                unknown.append(root.name)
-        elif owner_lives(root, stamp):
-            living.append(stamp.drill_id)
-        elif stamp.keep_until is not None and now < datetime.fromisoformat(stamp.keep_until):
-            staying.append(stamp.drill_id)
-        else:
-            rest = _sweep_one(root, stamp)
-            left.extend(rest)
-            if not rest:
-                removed.append(stamp.drill_id)
-    _tidy(base)
-    return SweepReport(tuple(removed), tuple(living), tuple(staying), tuple(unknown), tuple(left))
+            raise FileNotFoundError(errno.ENOENT, "its stamp is gone", str(workspace.root))
+        write_stamp(workspace.root, kept(stamp, until))
+    except OSError as error:
+        raise PermanentError(
+            f"The sandbox cannot be kept: {error.strerror}.", str(workspace.root), rule="workspace-unusable"
+        ) from error
+    _release(workspace.root)
 
 
 def share_backup(workspace: Workspace) -> None:
@@ -202,49 +151,96 @@ def share_backup(workspace: Workspace) -> None:
     if known is None:
         return
     for folder, _, names in os.walk(workspace.backup_dir):
-        for path in (Path(folder), *(Path(folder) / name for name in names)):
-            status = path.lstat()
-            if status.st_gid != known[1]:
-                os.chown(path, -1, known[1], follow_symlinks=False)
-            wanted = status.st_mode | (0o050 if path.is_dir() else 0o040)
-            if wanted != status.st_mode and not path.is_symlink():
-                path.chmod(wanted & 0o7777)
+        _share(Path(folder), known[1], 0o050)
+        for name in names:
+            _share(Path(folder) / name, known[1], 0o040)
 
 
-def _make(base: Path, stamp: Stamp) -> tuple[Path, int]:
-    """Build the folder aside and rename it: whoever sees it under its name sees its stamp too."""
-    drills = base / "drills"
-    make_folder(drills, 0o755)
-    draft = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-{stamp.started}-", dir=drills))
-    root = drills / stamp.drill_id
-    lease: int | None = None
+def remove_all(root: Path, sockets: Path | None, drill_id: str) -> tuple[str, ...]:
+    """End the processes of *drill_id* and remove its folders; return what is left."""
+    left = [f"process {pid}" for pid in end_processes(drill_id, root / "data")]
+    remove_shared_memory(root / "data")
+    for folder in filter(None, (sockets, root)):
+        _remove_folder(folder)
+        if folder.exists():
+            left.append(str(folder))
+    return tuple(left)
+
+
+def tidy(base: Path) -> None:
+    """Remove the folders below *base* that are shared by all drills, once they are empty."""
+    for name in ("drills", "locks"):
+        with contextlib.suppress(OSError):
+            (base / name).rmdir()
+
+
+def _open(base: Path, stamp: Stamp, wait_s: float) -> Workspace:
+    lock_path = _lock_path(base, stamp.fleet, stamp.database)
+    database_lock = _lock_database(lock_path, wait_s)
     try:
-        lease = try_lock(draft / LEASE_FILE)
-        if lease is None:
-            raise BlockingIOError(11, "its lease is taken", str(draft))
-        sockets = _short_sockets(root, stamp.os_user)
-        if sockets is not None:
-            stamp = Stamp(**{**_fields(stamp), "sockets": str(sockets)})
+        stamp, lease = _make(base, stamp)
+    except BaseException:
+        _unlock(database_lock, lock_path)
+        raise
+    workspace = _workspace(_root(base, stamp), stamp)
+    with _guard:
+        _held[workspace.root] = _Held(lease, database_lock, lock_path)
+    return workspace
+
+
+def _give_up_earlier(root: Path) -> None:
+    """Remove what an earlier attempt of the same drill in this process left."""
+    with _guard:
+        mine = root in _held
+    stamp = read_stamp(root) if mine else None
+    if stamp is not None:
+        destroy(_workspace(root, stamp))
+
+
+def _make(base: Path, stamp: Stamp) -> tuple[Stamp, int]:
+    """Build the folder aside and rename it: whoever sees it under its name sees its stamp too."""
+    draft = _make_draft(base / "drills", stamp)
+    lease: int | None = None
+    sockets: Path | None = None
+    try:
+        lease = _take_lease(draft)
+        sockets = _short_sockets(_root(base, stamp), stamp.os_user)
+        stamp = replace(stamp, sockets=None if sockets is None else str(sockets))
         write_stamp(draft, stamp)
         _furnish(draft, stamp.os_user, own_sockets=sockets is None)
-        draft.rename(root)
+        draft.rename(_root(base, stamp))
     except BaseException:
+        for folder in filter(None, (draft, sockets)):
+            shutil.rmtree(folder, ignore_errors=True)
         if lease is not None:
             os.close(lease)
-        shutil.rmtree(draft, ignore_errors=True)
-        if stamp.sockets is not None:
-            shutil.rmtree(stamp.sockets, ignore_errors=True)
         raise
-    return root, lease
+    return stamp, lease
+
+
+def _make_draft(drills: Path, stamp: Stamp) -> Path:
+    """Make a folder below *drills*, which another drill may remove as empty in the very moment."""
+    for _ in range(_RACES):
+        make_folder(drills, 0o755)
+        with contextlib.suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(prefix=f".new-{stamp.pid}-{stamp.started}-", dir=drills))
+    raise FileNotFoundError(errno.ENOENT, "the folder vanishes", str(drills))
+
+
+def _take_lease(draft: Path) -> int:
+    lease = try_lock(draft / LEASE_FILE)
+    if lease is None:
+        raise BlockingIOError(errno.EWOULDBLOCK, "the lease of a new folder is taken", str(draft))
+    return lease
 
 
 def _furnish(root: Path, os_user: str | None, *, own_sockets: bool) -> None:
     known = ids(os_user)
-    theirs = ["data", "tmp", *(["s"] if own_sockets else [])]
+    theirs = ("data", "tmp", *(("s",) if own_sockets else ()))
     for name in (*theirs, "backup"):
         (root / name).mkdir()
         (root / name).chmod(0o700)
-        if known is not None and name != "backup":
+        if known is not None and name in theirs:
             os.chown(root / name, *known)
     if known is not None:
         for folder, mode in ((root / "backup", 0o2750), (root, 0o750)):
@@ -256,7 +252,7 @@ def _short_sockets(root: Path, os_user: str | None) -> Path | None:
     """Return a short folder for the socket where the one in *root* has too long a path; else None."""
     if len(os.fsencode(root / "s" / _SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
         return None
-    short = Path(tempfile.mkdtemp(prefix="rd-", dir="/tmp")).resolve()  # noqa: S108  private, and short for certain
+    short = Path(tempfile.mkdtemp(prefix="rd-", dir="/tmp")).resolve()
     known = ids(os_user)
     if known is not None:
         os.chown(short, *known)
@@ -273,11 +269,25 @@ def _check_reachable(workspace: Workspace) -> None:
     if closed is None or "mount" in workspace.isolation.split("+"):
         return
     raise PermanentError(
-        f'The sandbox\'s user "{workspace.os_user}" may not pass {closed}, and this host allows no mount namespace '
-        "that would bring the drill's folder to him.",
+        f'The sandbox\'s user "{workspace.os_user}" may not pass {closed}, and this host allows no mount '
+        "namespace that would bring the drill's folder to him.",
         where=str(workspace.root),
         rule="workspace-unusable",
     )
+
+
+def _share(path: Path, gid: int, mode: int) -> None:
+    status = path.lstat()
+    if path.is_symlink():
+        return
+    if status.st_gid != gid:
+        os.chown(path, -1, gid)
+    if status.st_mode & mode != mode:
+        path.chmod((status.st_mode | mode) & 0o7777)
+
+
+def _root(base: Path, stamp: Stamp) -> Path:
+    return base / "drills" / stamp.drill_id
 
 
 def _workspace(root: Path, stamp: Stamp) -> Workspace:
@@ -300,57 +310,49 @@ def _lock_database(path: Path, wait_s: float) -> int:
     """Return the lock on one database of this worker, waiting for the drill that holds it."""
     deadline = time.monotonic() + wait_s
     while True:
-        with contextlib.suppress(FileNotFoundError):  # a drill that ends removes an empty folder
+        try:
             make_folder(path.parent, 0o755)
             handle = try_lock(path)
-            if handle is not None:
-                return handle
+        except FileNotFoundError:  # a drill that ends removes the folder once it is empty
+            continue
+        if handle is not None:
+            return handle
         if time.monotonic() >= deadline:
             raise PermanentError(
-                f"Another drill of this database has been running on this worker for {wait_s:.0f} s.",
+                f"Another drill of this database has been running on this worker for {wait_s:.0f} s. "
+                "Nothing was drilled.",
                 where=str(path),
                 rule="already-running",
             )
-        time.sleep(0.1)
+        time.sleep(_POLL_S)
+
+
+def _release(root: Path) -> None:
+    """Give back the locks that this process holds for *root*, if any."""
+    with _guard:
+        held = _held.pop(root, None)
+    if held is not None:
+        os.close(held.lease)
+        _unlock(held.database_lock, held.lock_path)
 
 
 def _unlock(handle: int, path: Path) -> None:
-    """Give the lock back; removed first, so that nobody locks a file that is about to vanish unnoticed."""
+    """Remove the lock's file, then unlock: whoever had opened it sees that it is gone and opens a new one."""
     path.unlink(missing_ok=True)
     os.close(handle)
 
 
-def _sweep_one(root: Path, stamp: Stamp) -> tuple[str, ...]:
-    """Remove a dead drill's folder, holding its lease so that a second sweep leaves it to us."""
-    try:
-        lease = try_lock(root / LEASE_FILE)
-    except FileNotFoundError:
-        return ()
-    if lease is None:
-        return ()
-    try:
-        sockets = None if stamp.sockets is None else Path(stamp.sockets)
-        return _remove(root, sockets, stamp.drill_id)
-    finally:
-        os.close(lease)
-
-
-def _remove(root: Path, sockets: Path | None, drill_id: str) -> tuple[str, ...]:
-    left = [f"process {pid}" for pid in end_processes(drill_id, _folders(root))]
-    remove_shared_memory(root / "data")
+def _remove_folder(folder: Path) -> None:
+    """Remove *folder*, the stamp last: what is half removed is still recognised as ours."""
     deadline = time.monotonic() + _REMOVE_TIMEOUT_S
-    for folder in filter(None, (sockets, root)):
-        while folder.exists() and time.monotonic() < deadline:
-            # The stamp goes with the folder, last: a half-removed one is still recognised as ours.
-            for entry in sorted(folder.iterdir(), key=lambda path: path.name in ("stamp.json", LEASE_FILE)):
+    while folder.exists() and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            for entry in sorted(folder.iterdir(), key=lambda path: path.name in (STAMP_FILE, LEASE_FILE)):
                 _remove_entry(entry)
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-                break
-            time.sleep(0.1)
-        if folder.exists():
-            left.append(str(folder))
-    return tuple(left)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            return
+        time.sleep(_POLL_S)
 
 
 def _remove_entry(path: Path) -> None:
@@ -361,46 +363,8 @@ def _remove_entry(path: Path) -> None:
             path.unlink()
 
 
-def _remove_unborn(root: Path) -> bool:
-    """Remove a folder whose maker died before it had its name; say whether it is gone."""
-    found = re.fullmatch(r"\.new-(?P<pid>\d+)-(?P<started>\d*)-.*", root.name)
-    if found is None:
-        return False
-    try:
-        lease = try_lock(root / LEASE_FILE)
-    except OSError:
-        return not root.exists()
-    if lease is None:
-        return True
-    shutil.rmtree(root, ignore_errors=True)
-    os.close(lease)
-    return not root.exists()
-
-
-def _folders(root: Path) -> tuple[Path, ...]:
-    return (root, root / "data", root / "tmp", root / "backup")
-
-
-def _folders_in(parent: Path) -> list[Path]:
-    try:
-        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
-    except OSError:
-        return []
-
-
-def _tidy(base: Path) -> None:
-    """Remove our two folders once they are empty."""
-    for name in ("drills", "locks"):
-        with contextlib.suppress(OSError):
-            (base / name).rmdir()
-
-
-def _fields(stamp: Stamp) -> dict[str, object]:
-    return {name: getattr(stamp, name) for name in Stamp.__slots__}
-
-
 def _unusable(error: OSError, base: Path) -> PermanentError:
-    full = error.errno in (28, 122)  # ENOSPC, EDQUOT
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return PermanentError(
         f"The drill's folder cannot be made: {error.strerror}. Nothing was downloaded.",
         where=str(error.filename or base),

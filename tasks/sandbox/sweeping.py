@@ -1,0 +1,114 @@
+"""What dead drills left: found by its stamp, and removed.
+
+A living drill is never touched, whatever its stamp says of its expiry; nor is anything without a valid stamp.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from tasks.sandbox.paths import drill_dir
+from tasks.sandbox.stamp import LEASE_FILE, Stamp, owner_lives, read_stamp, try_lock
+from tasks.sandbox.workspace import remove_all, tidy
+
+_UNBORN = re.compile(r"\.new-\d+-\d*-.*")
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What a sweep saw, as drill ids.
+
+    Attributes:
+        removed: gone, with everything that belonged to them.
+        living: their drill runs; untouched.
+        kept: failed sandboxes that may stay a while yet.
+        unknown: names of folders without a valid stamp; untouched.
+        left: what could not be removed.
+    """
+
+    removed: tuple[str, ...] = ()
+    living: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The lists of a report while they grow."""
+
+    removed: list[str] = field(default_factory=list)
+    living: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def sweep(now: datetime) -> SweepReport:
+    """Remove the folders with our stamp whose owner is gone or whose time as a kept sandbox is up.
+
+    Args:
+        now: aware UTC.
+    """
+    base, seen = drill_dir(), _Seen()
+    for root in _folders_in(base / "drills"):
+        stamp = read_stamp(root)
+        if stamp is None:
+            _sweep_unstamped(root, seen)
+        else:
+            _sweep_stamped(root, stamp, now, seen)
+    tidy(base)
+    return SweepReport(*(tuple(getattr(seen, name)) for name in SweepReport.__slots__))
+
+
+def _sweep_stamped(root: Path, stamp: Stamp, now: datetime, seen: _Seen) -> None:
+    if stamp.keep_until is not None and now < datetime.fromisoformat(stamp.keep_until):
+        seen.kept.append(stamp.drill_id)
+    elif owner_lives(root, stamp):
+        seen.living.append(stamp.drill_id)
+    else:
+        left = _remove(root, stamp)
+        if left is not None:
+            seen.left.extend(left)
+            seen.removed.extend([] if left else [stamp.drill_id])
+
+
+def _sweep_unstamped(root: Path, seen: _Seen) -> None:
+    """Remove a folder whose maker died before it had its name; leave every other one alone."""
+    if not _UNBORN.fullmatch(root.name):
+        seen.unknown.append(root.name)
+        return
+    lease = _lock(root)
+    if lease is not None:
+        shutil.rmtree(root, ignore_errors=True)
+        os.close(lease)
+
+
+def _remove(root: Path, stamp: Stamp) -> tuple[str, ...] | None:
+    """Remove a dead drill's folder under its lease; None where another sweep is at it."""
+    lease = _lock(root)
+    if lease is None:
+        return None
+    try:
+        return remove_all(root, None if stamp.sockets is None else Path(stamp.sockets), stamp.drill_id)
+    finally:
+        os.close(lease)
+
+
+def _lock(root: Path) -> int | None:
+    try:
+        return try_lock(root / LEASE_FILE)
+    except FileNotFoundError:
+        return None
+
+
+def _folders_in(parent: Path) -> list[Path]:
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:
+        return []
