@@ -1,0 +1,246 @@
+"""The outermost door: `restore-drill` and its commands. What takes seconds to import is imported by the command.
+
+Exit codes: 0 verified, 1 failed, 2 inconclusive, 3 usage or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from tasks.model.errors import ConfigInvalid, DrillError
+from tasks.model.redact import redact
+
+_USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, which typer does not export
+EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="restore-drill",
+    help="Restore drills for fleets of PostgreSQL backups.\n\n"
+    "First steps: [bold]restore-drill demo[/] shows it on sample databases; "
+    "[bold]restore-drill init s3://bucket/prefix[/] looks at your backups and writes a fleet file; "
+    "[bold]restore-drill check fleet.yaml[/] says whether it can be drilled; "
+    "[bold]restore-drill run fleet.yaml[/] drills it.\n\n"
+    "Exit codes: 0 verified, 1 failed (the backup could not be recovered as promised), 2 inconclusive (the drill "
+    "could not judge), 3 usage or configuration error, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+postgres_app = typer.Typer(no_args_is_help=True, help="Which PostgreSQL majors are on this worker; install one.")
+app.add_typer(postgres_app, name="postgres")
+
+FleetFile = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file, such as deployments/fleets/shop.yaml.")]
+Databases = Annotated[
+    list[str] | None, typer.Option("--database", "-d", metavar="NAME", help="Only this database; may be repeated.")
+]
+OneDatabase = Annotated[str, typer.Option("--database", "-d", metavar="NAME", help="Which database of the fleet.")]
+Select = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="newest, random, random:SEED, all, walk_back:N, at:2026-01-31T03:00Z or key:KEY; default: the fleet file's.",
+    ),
+]
+EvidenceDir = Annotated[
+    str, typer.Option("--evidence", metavar="DIR", help="Where evidence goes: a folder or s3://...; default: the fleet file's.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Only documents on stdout, one per line; the rest on stderr.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where its fleet file, evidence and report go.")] = Path("demo-output"),
+) -> None:
+    """Build sample databases, back them up with some sabotage, drill them, show what was caught."""
+    from deployments.demo import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(out))
+
+
+@app.command()
+def init(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="s3://bucket/prefix or a folder that holds backups.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The fleet file to write.")] = Path("fleet.yaml"),
+    region: Annotated[str | None, typer.Option(help="Region of the bucket.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace the fleet file if it is there.")] = False,
+) -> None:
+    """Look at a bucket, recognise layouts and databases, write a fleet file, say what was not understood."""
+    from deployments.initialise import initialise  # noqa: PLC0415
+    from tasks.model.target import StoreConfig  # noqa: PLC0415
+
+    report = initialise(uri, out, store=StoreConfig(region=region, endpoint_url=endpoint_url), force=force)
+    for line in report.lines:
+        typer.echo(line)
+
+
+@app.command()
+def check(fleet: FleetFile, database: Databases = None, *, as_json: AsJson = False) -> None:
+    """Preflight only: configuration, store, PostgreSQL. Nothing is downloaded or restored.
+
+    Reads the head of each newest backup, which proves the right to list, read and decrypt, and prints the
+    least-privilege policy that the recovery role needs.
+    """
+    from deployments.checking import check_fleet  # noqa: PLC0415
+
+    raise typer.Exit(check_fleet(fleet, tuple(database or ()), as_json=as_json))
+
+
+@app.command()
+def run(
+    fleet: FleetFile,
+    database: Databases = None,
+    select: Select = "",
+    evidence: EvidenceDir = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Drill: find the backups, restore them, prove what came back, measure, tear down, leave evidence."""
+    from deployments.running import run_fleet  # noqa: PLC0415
+
+    raise typer.Exit(run_fleet(fleet, tuple(database or ()), select, evidence, as_json=as_json))
+
+
+@app.command("list")
+def list_points(
+    fleet: FleetFile, database: OneDatabase, select: Select = "", *, as_json: AsJson = False
+) -> None:
+    """Show the recovery points of one database: chosen and rejected, with reasons."""
+    from deployments.listing import list_recovery_points  # noqa: PLC0415
+
+    raise typer.Exit(list_recovery_points(fleet, database, select, as_json=as_json))
+
+
+@app.command()
+def bisect(
+    fleet: FleetFile, database: OneDatabase, evidence: EvidenceDir = "", *, as_json: AsJson = False
+) -> None:
+    """Find the first bad backup in the window, with as few restores as possible."""
+    from deployments.bisecting import bisect_window  # noqa: PLC0415
+
+    raise typer.Exit(bisect_window(fleet, database, evidence, as_json=as_json))
+
+
+@app.command()
+def deploy(
+    fleets: Annotated[list[Path], typer.Argument(metavar="FLEET...", help="Fleet files.")],
+) -> None:
+    """Register the Prefect deployments: one per database, one per fleet with its schedule, and the sweep."""
+    from deployments.register import register_fleets  # noqa: PLC0415
+
+    for line in register_fleets(fleets):
+        typer.echo(line)
+
+
+@app.command()
+def sweep() -> None:
+    """Remove what crashed drills left: only what carries our stamp and has expired or lost its owner."""
+    from tasks.model.clock import utc_now  # noqa: PLC0415
+    from tasks.sandbox import sweep as sweep_now  # noqa: PLC0415
+
+    report = sweep_now(utc_now())
+    typer.echo(str(report))
+    raise typer.Exit(EXIT_INCONCLUSIVE if report.left_behind else 0)
+
+
+@app.command()
+def report(
+    evidence: Annotated[list[str], typer.Argument(metavar="EVIDENCE...", help="Folders or s3:// locations of evidence.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the site.")] = Path("report"),
+    region: Annotated[str | None, typer.Option(help="Region of the evidence bucket.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
+) -> None:
+    """Render the static report: a page per fleet and per drill, readable offline."""
+    from tasks.evidence import render_report  # noqa: PLC0415
+    from tasks.model.target import StoreConfig  # noqa: PLC0415
+
+    store = StoreConfig(region=region, endpoint_url=endpoint_url)
+    typer.echo(f"report: {render_report(evidence, out, store=store)}")
+
+
+@app.command()
+def accept(
+    evidence: Annotated[str, typer.Argument(metavar="EVIDENCE", help="The evidence document with the drift.")],
+    rule: Annotated[str, typer.Option(help="The rule of the finding, such as rows-dropped.")],
+    where: Annotated[str, typer.Option(help="Where the finding is, such as public.orders.")],
+    why: Annotated[str, typer.Option(help="Why the change is legitimate; it is kept in the evidence.")],
+    region: Annotated[str | None, typer.Option(help="Region of the evidence bucket.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
+) -> None:
+    """Take in a legitimate change: the figure becomes the baseline. Only drift can be accepted."""
+    from deployments.accepting import accept_change  # noqa: PLC0415
+    from tasks.model.target import StoreConfig  # noqa: PLC0415
+
+    store = StoreConfig(region=region, endpoint_url=endpoint_url)
+    typer.echo(accept_change(evidence, rule=rule, where=where, why=why, store=store))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False})
+def manifest(context: typer.Context) -> None:
+    """Take a dump with its exact inventory in one snapshot: restore-drill manifest -- pg_dump -Fc -f FILE DB.
+
+    Run it at the source in place of pg_dump; upload FILE.inventory.json beside FILE.
+    """
+    from deployments.manifest import write_manifest  # noqa: PLC0415
+
+    raise typer.Exit(write_manifest(context.args))
+
+
+@postgres_app.command("list")
+def postgres_list(*, as_json: AsJson = False) -> None:
+    """Show the PostgreSQL majors that drills can use here."""
+    from deployments.postgres import show_installs  # noqa: PLC0415
+
+    show_installs(as_json=as_json)
+
+
+@postgres_app.command("install")
+def postgres_install(
+    majors: Annotated[list[int], typer.Argument(metavar="MAJOR...", help="14 to 18.")],
+) -> None:
+    """Fetch the pinned build of a major into the cache."""
+    from tasks.sandbox import install_postgres  # noqa: PLC0415
+
+    for major in majors:
+        install = install_postgres(major)
+        typer.echo(f"PostgreSQL {install.version}: {install.bindir}")
+
+
+def main() -> NoReturn:
+    """Run the command line; every way to end is one of the exit codes above."""
+    try:
+        code = app(standalone_mode=False)
+    except _USAGE as error:
+        error.show()  # type: ignore[attr-defined]  typer keeps its copy of click to itself
+        code = EXIT_USAGE
+    except ConfigInvalid as error:
+        _say(error)
+        code = EXIT_USAGE
+    except DrillError as error:
+        _say(error)
+        code = EXIT_INCONCLUSIVE
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted: the drills were torn down", err=True)
+        code = EXIT_INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(error: DrillError) -> None:
+    typer.echo(f"error: {redact(str(error))}", err=True)
+
+
+def print_document(document: object) -> None:
+    """Print one document on one line of stdout."""
+    typer.echo(json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+
+
+if __name__ == "__main__":
+    main()

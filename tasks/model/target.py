@@ -75,10 +75,20 @@ class Selection(Strict):
     key: str | None = None
     seed: int | None = None
 
+    @property
+    def walks_back(self) -> bool:
+        """Whether older points are drilled until one comes back."""
+        return self.kind == "newest" and self.walk_back > 0
+
     def __str__(self) -> str:
+        """Return the selection as the command line takes it."""
         if self.kind == "at" and self.at is not None:
-            return f"at {self.at.isoformat()}"
-        return f"key {self.key}" if self.kind == "key" else self.kind
+            return f"at:{self.at.isoformat()}"
+        if self.kind == "key":
+            return f"key:{self.key}"
+        if self.kind == "random" and self.seed is not None:
+            return f"random:{self.seed}"
+        return f"walk_back:{self.walk_back}" if self.walks_back else self.kind
 
 
 class GpgKey(Strict):

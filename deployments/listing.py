@@ -1,0 +1,48 @@
+"""`restore-drill list`: what discovery sees, chosen and rejected, with reasons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.model.clock import utc_now
+from tasks.model.errors import DrillError, StageFailed
+from tasks.model.findings import FindingClass
+from tasks.model.units import format_bytes
+from tasks.plan import choose_selection, read_target
+from tasks.stores import discover, open_store
+
+
+def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bool) -> int:
+    """Print every candidate of *database*; return 0, or 1 or 2 where nothing can be drilled.
+
+    Raises:
+        ConfigInvalid: the fleet file cannot be used.
+    """
+    target = read_target(str(fleet), database)
+    console = Console(highlight=False)
+    try:
+        store = open_store(target.store, target.backup.at)
+        found = discover(target, store, utc_now(), choose_selection(target, select))
+    except DrillError as error:
+        findings = error.findings if isinstance(error, StageFailed) else (error.finding(),)
+        console.print(Text(str(error), style="red"), soft_wrap=True)
+        return 2 if all(finding.klass is FindingClass.DRILL for finding in findings) else 1
+    if as_json:
+        for candidate in found.candidates:
+            print(json.dumps(candidate.as_dict(), sort_keys=True))  # noqa: T201  the command's output
+        return 0
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("", "recovery point", "size", "key", "why"):
+        table.add_column(title, overflow="fold")
+    for one in sorted(found.candidates, key=lambda c: (c.at is not None, c.at or utc_now(), c.uri), reverse=True):
+        at = "" if one.at is None else f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
+        table.add_row("*" if one.taken else "", at, format_bytes(one.bytes), Text(one.uri), Text(one.reason))
+    console.print(table)
+    for finding in found.findings:
+        console.print(Text(f"{finding.severity.value}: {finding.message}"), soft_wrap=True)
+    return 0

@@ -1,0 +1,170 @@
+"""The Prefect server of an ad-hoc run: the configured one, else one of our own that ends with this process.
+
+Prefect's own temporary server gives up after 20 s and outlives a killed client. Ours waits longer and dies with its
+starter (PR_SET_PDEATHSIG), and its database stays in PREFECT_HOME, so that earlier runs remain to be seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tasks.model.errors import TransientError
+
+START_DEADLINE_S = 120.0
+_POLL_S = 0.1
+_DRAIN_S = 5.0
+_PORTS = (21000, 31000)
+_PR_SET_PDEATHSIG = 1
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_API_URL": "/api",
+    "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
+}
+
+
+@contextmanager
+def prefect_api() -> Iterator[str]:
+    """Give the URL of a Prefect API that answers, and point Prefect at it, for the time of the block.
+
+    Raises:
+        TransientError: the configured server does not answer, or our own did not come up in time.
+    """
+    configured = configured_url()
+    if configured is not None:
+        _require(configured)
+        yield configured
+        return
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415  two seconds: not for --help
+
+    with _own_server() as url, temporary_settings(updates={PREFECT_API_URL: url}):
+        yield url
+
+
+def configured_url() -> str | None:
+    """Return the API that the environment or the active Prefect profile names."""
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    return get_current_settings().api.url
+
+
+@contextmanager
+def _own_server() -> Iterator[str]:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "deployments.prefect_api", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the drill: it still has to record
+    )
+    try:
+        importlib.import_module("flows.fleet_drill")  # what the run needs anyway, while the server starts
+        _await(server, url)
+        yield url
+    finally:
+        _hand_over()
+        _end(server)
+
+
+def _hand_over() -> None:
+    """Send what Prefect's threads still hold (logs, events) while the server can take it."""
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415
+    from prefect.logging.handlers import APILogWorker  # noqa: PLC0415
+
+    for service in (APILogWorker, EventsWorker):
+        service.drain_all(timeout=_DRAIN_S)
+
+
+def _await(server: subprocess.Popen[bytes], url: str) -> None:
+    ends_at = time.monotonic() + START_DEADLINE_S
+    while not _answers(url):
+        if server.poll() is not None:
+            said = (server.stderr.read() if server.stderr else b"").decode(errors="replace").strip()
+            raise TransientError(
+                f"Prefect's temporary server ended while starting: {said[-400:] or 'it said nothing'}",
+                hint="Run `prefect server start` and set PREFECT_API_URL to see more.",
+            )
+        if time.monotonic() > ends_at:
+            raise TransientError(
+                f"Prefect's temporary server did not answer within {START_DEADLINE_S:g} s",
+                hint="Start one with `prefect server start` and set PREFECT_API_URL.",
+            )
+        time.sleep(_POLL_S)
+
+
+def _require(url: str) -> None:
+    ends_at = time.monotonic() + 10.0
+    while not _answers(url):
+        if time.monotonic() > ends_at:
+            raise TransientError(
+                "the configured Prefect server does not answer",
+                url.split("@")[-1],
+                "Start it with `prefect server start`, or unset PREFECT_API_URL for a temporary one.",
+            )
+        time.sleep(1.0)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5.0) as answer:  # noqa: S310  http by construction
+            return bool(answer.status == 200)  # noqa: PLR2004
+    except urllib.error.HTTPError as refused:
+        return refused.code in {401, 403}  # a server that wants a key is there; Prefect's client has it
+    except (OSError, ValueError):
+        return False
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    if server.stderr is not None:
+        server.stderr.close()
+
+
+def _free_port() -> int:
+    """Return a port that is free now, drawn at random: two runs that start at once must not meet."""
+    for _ in range(100):
+        port = random.randrange(*_PORTS)  # noqa: S311  no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise TransientError("no free port on the loopback for Prefect's temporary server")
+
+
+def _serve(port: int) -> None:
+    """Run the server in this process until its starter ends."""
+    starter = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != starter:
+        return
+    import uvicorn  # noqa: PLC0415  only the server's process needs these
+    from prefect.server.api.server import create_app  # noqa: PLC0415
+
+    uvicorn.run(create_app(), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=3)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))

@@ -1,0 +1,111 @@
+"""`restore-drill deploy`: one Prefect deployment per database, one per fleet with its schedules, and the sweep.
+
+Flows are named by dotted entrypoint: a path would load their files a second time under another module name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deployments.prefect_api import configured_url
+from deployments.running import OUR_LOGGERS
+from tasks.config import Fleet
+from tasks.model.errors import ConfigInvalid
+from tasks.plan import read_fleet
+
+SWEEP_CRON = "17 * * * *"
+_TAG = "restore-drill"
+
+
+def register_fleets(fleets: Sequence[Path]) -> list[str]:
+    """Register every fleet's deployments on the configured Prefect server; return what was done, a line each.
+
+    Raises:
+        ConfigInvalid: a fleet file cannot be used, or no server is configured.
+    """
+    plans = [read_fleet(str(path)) for path in fleets]
+    if configured_url() is None:
+        raise ConfigInvalid(
+            "no Prefect server is configured to deploy to",
+            hint="Start one with `prefect server start` and set PREFECT_API_URL, such as http://127.0.0.1:4200/api.",
+        )
+    return asyncio.run(_register(plans))
+
+
+async def _register(plans: Sequence[Fleet]) -> list[str]:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415  seconds
+    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
+    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+
+    lines = []
+    async with get_client() as client:
+        for pool in sorted({plan.work_pool for plan in plans}):
+            try:
+                await client.read_work_pool(pool)
+            except ObjectNotFound:
+                await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+                lines.append(f"work pool {pool} created; start a worker with: prefect worker start --pool {pool}")
+    for plan in plans:
+        for deployment in deployments_of(plan):
+            await deployment.aapply(work_pool_name=plan.work_pool)
+            schedules = ", ".join(str(item.schedule.cron) for item in deployment.schedules or ())
+            lines.append(f"{deployment.flow_name}/{deployment.name}{f' at {schedules}' if schedules else ''}")
+    return lines
+
+
+def deployments_of(plan: Fleet) -> Iterator[Any]:
+    """Yield the deployments of one fleet, not yet applied."""
+    fleet = str(plan.path)
+    yield _deployment(
+        "flows.fleet_drill:fleet_drill",
+        plan.name,
+        {"fleet": fleet},
+        f"Drills every database of the fleet {plan.name}.",
+        schedules=[
+            _schedule(schedule.cron, schedule.timezone, f"{plan.name}-{schedule.name}", schedule.select)
+            for schedule in plan.schedules
+        ],
+    )
+    for target in plan.targets:
+        yield _deployment(
+            "flows.drill:restore_drill",
+            f"{plan.name}-{target.name}",
+            {"fleet": fleet, "database": target.name},
+            f"Drills {target.name} of the fleet {plan.name}, ad hoc.",
+        )
+    yield _deployment(
+        "flows.sweep:sweep",
+        "sweep",
+        {},
+        "Removes what crashed drills left on the worker.",
+        schedules=[_schedule(SWEEP_CRON, "UTC", "sweep", None)],
+    )
+
+
+def _deployment(
+    entrypoint: str, name: str, parameters: dict[str, Any], description: str, schedules: Iterable[Any] = ()
+) -> Any:
+    from prefect.deployments.runner import RunnerDeployment  # noqa: PLC0415  seconds
+
+    return RunnerDeployment.from_entrypoint(
+        entrypoint.replace(":", "."),
+        name=name,
+        parameters=parameters,
+        description=description,
+        schedules=list(schedules),
+        tags=[_TAG],
+        job_variables={"env": {"PREFECT_LOGGING_EXTRA_LOGGERS": OUR_LOGGERS}},
+    )
+
+
+def _schedule(cron: str, timezone: str, slug: str, select: Any) -> Any:
+    from prefect.client.schemas.actions import DeploymentScheduleCreate  # noqa: PLC0415
+    from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415
+
+    parameters = {} if select is None else {"select": str(select)}
+    return DeploymentScheduleCreate(
+        schedule=CronSchedule(cron=cron, timezone=timezone), active=True, slug=slug, parameters=parameters
+    )

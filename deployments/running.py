@@ -1,0 +1,51 @@
+"""`restore-drill run`: the flows, from a shell, with their progress shown live."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from deployments.live import show_live, show_result
+from deployments.prefect_api import prefect_api
+from tasks.model.findings import Verdict
+from tasks.plan import choose_selection, read_fleet
+
+EXIT_CODES = {Verdict.VERIFIED: 0, Verdict.FAILED: 1, Verdict.INCONCLUSIVE: 2}
+OUR_LOGGERS = "deployments,flows,tasks,expectations"
+
+
+def run_fleet(fleet: Path, databases: tuple[str, ...], select: str, evidence: str, *, as_json: bool) -> int:
+    """Drill the databases of *fleet* through the flow and show what came out; return the exit code.
+
+    Raises:
+        ConfigInvalid: the fleet file, a database's name or the selection cannot be used; nothing was drilled.
+        TransientError: there is no Prefect server to run on.
+    """
+    plan = read_fleet(str(fleet), evidence)
+    targets = plan.chosen(databases)
+    for target in targets:
+        choose_selection(target, select)
+    set_prefect_defaults()
+    with show_live([target.name for target in targets], as_json=as_json), prefect_api():
+        documents, verdict = drill(fleet, [target.name for target in targets], select, evidence)
+    show_result(documents, plan, [target.name for target in targets], as_json=as_json)
+    return EXIT_CODES[verdict]
+
+
+def set_prefect_defaults() -> None:
+    """Let Prefect keep our log lines with the run, and leave the terminal to us; the user's own settings win."""
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", OUR_LOGGERS)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+def drill(
+    fleet: Path, databases: list[str], select: str, evidence: str
+) -> tuple[list[dict[str, Any]], Verdict]:
+    """Run the fleet's flow in this process; return its evidence documents and the verdict of the whole."""
+    from flows.fleet_drill import fleet_drill  # noqa: PLC0415  imports Prefect
+    from tasks.conclude import documents_of, verdict_of  # noqa: PLC0415
+
+    state = fleet_drill(str(fleet), databases, select, evidence, return_state=True)
+    return documents_of(state), verdict_of(state)

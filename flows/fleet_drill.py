@@ -1,0 +1,48 @@
+"""A whole fleet: its databases side by side, one's failure never stopping the others."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+from prefect import flow
+from prefect.states import State
+
+from flows.drill import restore_drill
+from tasks.conclude import Documents, conclude_fleet, documents_of, verdict_of
+from tasks.interrupt import stopping_drills
+from tasks.model.clock import utc_now
+from tasks.plan import read_fleet
+from tasks.record import one_report_at_the_end, publish_report
+from tasks.teardown import sweep_leftovers
+
+
+@flow(name="fleet_drill", flow_run_name="drill fleet {fleet}", persist_result=False)
+def fleet_drill(
+    fleet: str, databases: list[str] | None = None, select: str = "", evidence: str = ""
+) -> State[Documents]:
+    """Drill every database of a fleet, `max_parallel` at a time.
+
+    Args:
+        fleet: path of the fleet file, as this worker sees it.
+        databases: names in the fleet file; empty takes all.
+        select: newest, random, all, walk_back:N, at:TIME or key:KEY; empty takes the fleet file's.
+        evidence: where evidence goes; empty takes the fleet file's.
+    """
+    plan = read_fleet(fleet, evidence)
+    targets = plan.chosen(databases or [])
+    sweep_leftovers(utc_now())
+    with one_report_at_the_end(), ThreadPoolExecutor(plan.max_parallel) as pool, stopping_drills(pool):
+        runs = {
+            target.name: pool.submit(copy_context().run, _drill, fleet, target.name, select, evidence)
+            for target in targets
+        }
+        states = {name: run.result() for name, run in runs.items()}
+    publish_report(targets[0])
+    documents = [document for state in states.values() for document in documents_of(state)]
+    return conclude_fleet(plan.name, documents, {name: verdict_of(state) for name, state in states.items()})
+
+
+def _drill(fleet: str, database: str, select: str, evidence: str) -> State[Documents]:
+    """Run one drill as a child run; whatever becomes of it comes back as its state."""
+    return restore_drill(fleet, database, select, evidence, return_state=True)

@@ -1,0 +1,153 @@
+"""Whether a drill can succeed at all, from the first bytes of the backup and from what this worker has.
+
+Everything here is asked before the download: a drill that cannot succeed says so in seconds, not after an hour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.catalog import preflight_findings, read_head
+from tasks.model.backup import ArchiveHead, ByteSource, RecoveryPoint
+from tasks.model.errors import DrillError, PermanentError
+from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
+from tasks.model.restored import Checked
+from tasks.model.rules import finding
+from tasks.model.target import Target
+from tasks.model.units import format_bytes
+from tasks.sandbox import available_extensions, drill_dir, find_postgres, free_bytes, require_isolation
+from tasks.stores import Store
+
+NEWEST_MAJOR = 18
+MANIFEST_SUFFIX = ".inventory.json"
+_GROWTH = 8
+"""A compressed dump and the database that it becomes: eight times is what wide text tables reach."""
+_CLUSTER_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the preflight saw.
+
+    Attributes:
+        head: None where even the first bytes could not be read or made no sense.
+        manifest: the inventory that was taken at the source, if one lies beside the backup.
+        seen: checks, and findings of every severity; any failure ends the drill here.
+    """
+
+    head: ArchiveHead | None
+    manifest: dict[str, Any] | None
+    seen: Checked
+
+
+def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_bytes: int | None) -> Readiness:
+    """Read the backup's head and say what it needs and whether it is here.
+
+    Raises:
+        DrillError: the backup cannot be reached or read, or its first bytes already condemn it.
+    """
+    head = read_head(backup_source(point, store), point.label)
+    findings = [
+        *preflight_findings(
+            head, name_at=point.at, dated_by=point.dated_by, target=target, extensions_of=lambda major: _extensions(major, target)
+        ),
+        *_postgres(head, target),
+        *_disk(point, target, last_restored_bytes),
+        *_isolation(target),
+    ]
+    manifest, missing = _manifest(point, store, target)
+    findings += missing
+    return Readiness(head, manifest, Checked(_checks(head, findings), tuple(findings)))
+
+
+def backup_source(point: RecoveryPoint, store: Store) -> ByteSource | Mapping[str, ByteSource]:
+    """Return the bytes of the backup for ranged reads; of a directory dump, those of its files by name."""
+    stored = point.object
+    if not stored.members and not stored.uri.endswith("/"):
+        return store.source(stored)
+    return {member.uri.removeprefix(stored.uri): store.source(member) for member in stored.members}
+
+
+def wanted_major(head: ArchiveHead | None, target: Target) -> int:
+    """Return the PostgreSQL major to restore with: the configured one, else the archive's own.
+
+    A dump by newer tools than its server needs the tools' major: older ones cannot read it. A script that does not
+    say takes the newest.
+    """
+    if target.sandbox.postgres != "auto":
+        return target.sandbox.postgres
+    toc = None if head is None else head.toc
+    majors = [] if toc is None else [major for major in (toc.major, toc.dump_major) if major is not None]
+    return max(majors, default=NEWEST_MAJOR)
+
+
+def _postgres(head: ArchiveHead, target: Target) -> list[Finding]:
+    if head.toc is None:
+        return []  # compressed or encrypted beyond the bytes read: known after the download
+    try:
+        find_postgres(wanted_major(head, target), target.sandbox.postgres_source)
+    except PermanentError as error:
+        return [error.finding(Stage.PREFLIGHT)]
+    return []
+
+
+def _extensions(major: int, target: Target) -> frozenset[str] | None:
+    try:
+        return available_extensions(find_postgres(major, target.sandbox.postgres_source))
+    except PermanentError:
+        return None  # said once, by `_postgres`
+
+
+def _disk(point: RecoveryPoint, target: Target, last_restored_bytes: int | None) -> list[Finding]:
+    stored = point.object.bytes
+    if target.sandbox.disk == "auto":
+        need = stored + (last_restored_bytes or stored * _GROWTH) + _CLUSTER_BYTES
+    else:
+        need = target.sandbox.disk
+    free = free_bytes(drill_dir())
+    if free >= need:
+        return []
+    message = (
+        f"The drill needs about {format_bytes(need)} of disk and {format_bytes(free)} are free. "
+        "It was not begun, so that it does not fill the worker's disk."
+    )
+    return [finding("disk-too-small", message, where=str(drill_dir()))]
+
+
+def _isolation(target: Target) -> list[Finding]:
+    try:
+        require_isolation(target.sandbox.isolation)
+    except DrillError as error:
+        return [error.finding(Stage.PREFLIGHT)]
+    return []
+
+
+def _manifest(point: RecoveryPoint, store: Store, target: Target) -> tuple[dict[str, Any] | None, list[Finding]]:
+    wanted = target.backup.manifest
+    if wanted == "none":
+        return None, []
+    uri = f"{point.object.uri.rstrip('/')}{MANIFEST_SUFFIX}"
+    try:
+        stored = store.head(uri)
+        document = json.loads(store.source(stored).read(0, stored.bytes))
+    except DrillError as error:
+        if error.rule not in {"object-gone", "path-missing"}:
+            raise
+        message = "No manifest lies beside the backup, and one is required. Its content cannot be proven exactly."
+        return None, [finding("manifest-missing", message, where=uri)] if wanted == "required" else []
+    except ValueError:
+        message = "The manifest beside the backup is no JSON document. It cannot be compared with."
+        return None, [finding("manifest-missing", message, where=uri)]
+    return document, []
+
+
+def _checks(head: ArchiveHead, findings: list[Finding]) -> tuple[Check, ...]:
+    failed = next((found.message for found in findings if found.severity is Severity.FAILURE), None)
+    outcome = Outcome.FAILED if failed else Outcome.PASSED
+    return (
+        Check("readable", Stage.PREFLIGHT, Outcome.PASSED, head.format.value),
+        Check("ready", Stage.PREFLIGHT, outcome, why=failed),
+    )

@@ -1,0 +1,75 @@
+"""The named final states: what the run says in the UI, and what exit code a shell gets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect.states import Completed, Failed, State
+
+from tasks.evidence import state_message
+from tasks.model.findings import Verdict
+
+_NAMES = {Verdict.VERIFIED: "Verified", Verdict.FAILED: "Failed", Verdict.INCONCLUSIVE: "Inconclusive"}
+
+Documents = list[dict[str, Any]]
+
+
+def conclude(documents: Documents, *, walked_back: bool = False) -> State[Documents]:
+    """Return the final state of one database's drill: that of its worst document.
+
+    Args:
+        walked_back: the further documents only look for what is recoverable; the first one counts.
+    """
+    counted = documents[:1] if walked_back else documents
+    worst = worst_of([Verdict(document["verdict"]) for document in counted])
+    leading = next(document for document in counted if document["verdict"] == worst)
+    message = state_message(leading)
+    if len(counted) > 1:
+        message = f"{tally(counted)}; {message}"
+    return _state(worst, message, documents)
+
+
+def conclude_fleet(fleet: str, documents: Documents, verdicts: Mapping[str, Verdict]) -> State[Documents]:
+    """Return the final state of a fleet: failed if any database failed, else inconclusive if any was.
+
+    Args:
+        verdicts: database to the verdict of its drill; one that left no document is inconclusive.
+    """
+    worst = worst_of(list(verdicts.values()))
+    counts = Counter(verdicts.values())
+    counted = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+    bad = sorted(name for name, verdict in verdicts.items() if verdict is not Verdict.VERIFIED)
+    trouble = f": {', '.join(bad)}" if bad else ""
+    return _state(worst, f"{fleet}: {counted} of {len(verdicts)} databases{trouble}", documents)
+
+
+def verdict_of(state: State[Documents]) -> Verdict:
+    """Return what a drill's final state says; a run that crashed could not judge."""
+    return next((verdict for verdict, name in _NAMES.items() if name == state.name), Verdict.INCONCLUSIVE)
+
+
+def documents_of(state: State[Documents]) -> Documents:
+    """Return the evidence documents that a drill's final state carries; none if it crashed."""
+    if state.name not in _NAMES.values():
+        return []
+    found = state.result(raise_on_failure=False)
+    return found if isinstance(found, list) else []
+
+
+def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict that counts; nothing drilled is inconclusive."""
+    order = list(Verdict)
+    return max(verdicts, key=order.index, default=Verdict.INCONCLUSIVE)
+
+
+def tally(documents: Documents) -> str:
+    """Return how many documents have each verdict."""
+    counts = Counter(document["verdict"] for document in documents)
+    return ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+
+
+def _state(verdict: Verdict, message: str, documents: Documents) -> State[Documents]:
+    make = Completed if verdict is Verdict.VERIFIED else Failed
+    return make(name=_NAMES[verdict], message=message, data=documents)

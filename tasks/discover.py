@@ -1,0 +1,22 @@
+"""Step 1: list the store, read recovery points out of keys, keep why each candidate was or was not taken."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tasks.model.backup import Discovery
+from tasks.model.target import Selection, Target
+from tasks.policies import step
+from tasks.stores import Store, discover, open_store
+
+
+@step("open store", retried=True)
+def open_backup_store(target: Target) -> Store:
+    """Reach the store as the role that a real recovery would use."""
+    return open_store(target.store, target.backup.at)
+
+
+@step("discover", retried=True)
+def find_recovery_points(target: Target, store: Store, selection: Selection, now: datetime) -> Discovery:
+    """List what the window can reach and choose by *selection*."""
+    return discover(target, store, now, selection)

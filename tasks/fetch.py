@@ -1,0 +1,49 @@
+"""Step 3: download into the drill's own folder, prove size and checksum, sniff the format from the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.catalog import open_backup
+from tasks.ledger import Deadline
+from tasks.model.backup import LocalBackup, RecoveryPoint
+from tasks.model.sandbox import Workspace
+from tasks.model.target import Target
+from tasks.policies import step
+from tasks.stores import Fetched, Store, fetch_backup, fetch_globals
+
+
+@step("fetch", retried=True)
+def download_backup(
+    point: RecoveryPoint,
+    store: Store,
+    target: Target,
+    workspace: Workspace,
+    deadline: Deadline,
+    progress: Callable[[int, int], None],
+) -> Fetched:
+    """Bring the backup behind *point* into *workspace*; a second attempt replaces what the first left."""
+    return fetch_backup(point, store, target, workspace.backup_dir, progress, deadline.remaining_s())
+
+
+@step("open backup")
+def prove_backup(fetched: Fetched, point: RecoveryPoint, target: Target, workspace: Workspace, deadline: Deadline) -> LocalBackup:
+    """Decrypt and unwrap the download, and prove as far as its bytes can that it is complete."""
+    return open_backup(
+        fetched.path,
+        name=point.label,
+        sha256=fetched.sha256,
+        bytes=fetched.bytes,
+        integrity=fetched.integrity,
+        fetch_s=fetched.seconds,
+        decrypt=target.backup.decrypt,
+        workdir=workspace.backup_dir,
+        deadline_s=deadline.remaining_s(),
+    )
+
+
+@step("fetch globals", retried=True)
+def download_globals(point: RecoveryPoint, store: Store, target: Target, workspace: Workspace, deadline: Deadline) -> Path | None:
+    """Bring the pg_dumpall --globals-only file of the same time, if one is configured."""
+    return fetch_globals(point, store, target, workspace.backup_dir, deadline.remaining_s())

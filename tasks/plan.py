@@ -1,0 +1,52 @@
+"""What is to be drilled: the target out of the fleet file, the selection, one ledger per recovery point."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from tasks.config import Fleet, load_fleet, parse_select
+from tasks.ledger import Ledger
+from tasks.model.backup import RecoveryPoint
+from tasks.model.target import Selection, Target
+
+
+def read_fleet(fleet: str, evidence: str = "") -> Fleet:
+    """Load the fleet file; *evidence*, where given, replaces the place that it names.
+
+    Raises:
+        ConfigInvalid: it cannot be used.
+    """
+    loaded = load_fleet(Path(fleet))
+    if not evidence:
+        return loaded
+    place = evidence if "://" in evidence else str(Path(evidence).absolute())
+    targets = tuple(target.model_copy(update={"evidence": place}) for target in loaded.targets)
+    return loaded.model_copy(update={"evidence": place, "targets": targets})
+
+
+def read_target(fleet: str, database: str, evidence: str = "") -> Target:
+    """Return one database of the fleet file.
+
+    Raises:
+        ConfigInvalid: the file cannot be used or has no such database.
+    """
+    return read_fleet(fleet, evidence).target(database)
+
+
+def choose_selection(target: Target, select: str) -> Selection:
+    """Return the selection that the run asks for, else the fleet file's."""
+    return parse_select(select, target.backup.timezone) if select else target.backup.select
+
+
+def begin(target: Target, selection: Selection, now: datetime) -> Ledger:
+    """Return an empty ledger: nothing is known yet but what is to be drilled."""
+    return Ledger(target=target, selection=selection, started_at=now, as_of=now)
+
+
+def begin_older(first: Ledger, point: RecoveryPoint, now: datetime) -> Ledger:
+    """Return the ledger of a further recovery point of the same discovery, judged at the point's own time."""
+    selection = Selection(kind="key", key=point.object.uri)
+    ledger = Ledger(target=first.target, selection=selection, started_at=now, as_of=point.at)
+    ledger.discovered_with(first, point)
+    return ledger

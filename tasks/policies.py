@@ -1,0 +1,79 @@
+"""How the steps are run: what is retried, what is never repeated, and what an unknown error becomes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task
+
+from tasks.model.errors import DrillError, PermanentError, TransientError
+from tasks.model.redact import mask_values
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRIES = 2
+RETRY_DELAYS_S = (2.0, 10.0)
+JITTER = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+def transient_only(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  Prefect's signature
+    """Return whether *state* failed with an error that may pass; anything unknown is permanent."""
+    try:
+        state.result()
+    except TransientError:
+        return True
+    except BaseException:  # noqa: BLE001  whatever it was, it is not ours to retry
+        return False
+    return True
+
+
+def step(name: str, *, retried: bool = False) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function one task of the drill.
+
+    Args:
+        name: the task run's name; parameters of the function may stand in braces.
+        retried: whether transient errors are tried again; a restore is too dear to repeat on hope.
+    """
+
+    def decorate(body: Callable[P, R]) -> Task[P, R]:
+        return task(
+            _guarded(body),
+            task_run_name=name,
+            retries=RETRIES if retried else 0,
+            retry_delay_seconds=list(RETRY_DELAYS_S) if retried else None,
+            retry_jitter_factor=JITTER if retried else None,
+            retry_condition_fn=transient_only if retried else None,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+
+    return decorate
+
+
+def _guarded(body: Callable[P, R]) -> Callable[P, R]:
+    """Let only our own errors out: Prefect writes an exception's text into states and logs, and a foreign one may
+    quote a row or a secret."""
+
+    @functools.wraps(body)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return body(*args, **kwargs)
+        except DrillError:
+            raise
+        except Exception as exc:
+            text = mask_values(str(exc)).splitlines()[:1]
+            what = f"the drill met an error that it does not know: {type(exc).__name__}{': ' if text else ''}{''.join(text)[:300]}"
+            _log.error("%s\n%s", what, "".join(traceback.format_tb(exc.__traceback__)))  # noqa: TRY400  the text of the exception is masked
+            raise PermanentError(what, rule="drill-crashed") from None
+
+    return call

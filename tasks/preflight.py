@@ -1,0 +1,15 @@
+"""Step 2: can this role read it, is there disk, a matching PostgreSQL, its extensions? Before the download."""
+
+from __future__ import annotations
+
+from tasks.checks.readiness import Readiness, assess
+from tasks.model.backup import RecoveryPoint
+from tasks.model.target import Target
+from tasks.policies import step
+from tasks.stores import Store
+
+
+@step("preflight", retried=True)
+def preflight_backup(point: RecoveryPoint, store: Store, target: Target, last_restored_bytes: int | None) -> Readiness:
+    """Read the backup's head and say what it needs and whether it is here."""
+    return assess(point, store, target, last_restored_bytes)

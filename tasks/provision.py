@@ -1,0 +1,35 @@
+"""Step 4: a throwaway cluster, version-matched, without network or privileges, its expiry stamped on disk."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tasks.ledger import Deadline
+from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
+from tasks.model.target import Target
+from tasks.policies import step
+from tasks.sandbox import find_postgres, open_workspace, start_sandbox
+
+STAGES_IN_A_DRILL = 10
+"""A drill's folder expires when each of its stages may have used its whole deadline."""
+
+
+@step("open workspace")
+def make_workspace(target: Target, drill_id: str, now: datetime) -> Workspace:
+    """Make the folder that everything of this drill lives in, stamped and locked."""
+    expires_at = now + timedelta(seconds=target.deadline * STAGES_IN_A_DRILL)
+    return open_workspace(target.fleet, target.name, drill_id, target.sandbox.isolation, expires_at)
+
+
+@step("find PostgreSQL")
+def choose_postgres(major: int, target: Target) -> PostgresInstall:
+    """Find the wanted major on this worker, or fetch its pinned build."""
+    return find_postgres(major, target.sandbox.postgres_source)
+
+
+@step("provision")
+def provision_sandbox(workspace: Workspace, install: PostgresInstall, target: Target, deadline: Deadline) -> Sandbox:
+    """Start a cluster of our own in *workspace*."""
+    return start_sandbox(workspace, install, target.sandbox, deadline.remaining_s())
+
+

@@ -1,0 +1,38 @@
+"""Step 7: the data team's suite on the restored tables."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from expectations.runner import warm_up
+from tasks.checks import SuiteOutcome, check_suite
+from tasks.ledger import Deadline
+from tasks.model.history import History
+from tasks.model.inventory import Inventory
+from tasks.model.restored import Restored
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
+from tasks.policies import step
+
+
+def warm_up_validation(target: Target) -> None:
+    """Import Great Expectations, which takes seconds, while the restore waits for PostgreSQL."""
+    if target.expect.suite is not None:
+        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+
+
+@step("validate")
+def validate_database(
+    sandbox: Sandbox,
+    restored: Restored,
+    inventory: Inventory,
+    target: Target,
+    history: History,
+    as_of: datetime,
+    deadline: Deadline,
+) -> SuiteOutcome:
+    """Run the suite and judge its results; without a suite there is nothing to validate."""
+    return check_suite(
+        sandbox, restored.database, inventory, target, history, as_of=as_of, deadline_s=deadline.remaining_s()
+    )

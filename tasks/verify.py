@@ -1,0 +1,66 @@
+"""Step 6: what came back, held against the archive, the history and its own constraints."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tasks.checks import measure_freshness, take_inventory, verify
+from tasks.evidence import load_history
+from tasks.ledger import Deadline
+from tasks.model.errors import DrillError, TransientError
+from tasks.model.findings import Check, Outcome, Stage
+from tasks.model.history import History
+from tasks.model.inventory import Inventory
+from tasks.model.restored import Checked, Restored
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
+from tasks.policies import step
+from tasks.rights import own_rights
+
+
+@step("read history", retried=True)
+def read_history(target: Target, before: datetime) -> tuple[History, Checked]:
+    """Read what the earlier drills of this database found.
+
+    History that cannot be read does not end the drill: without it a loss cannot be seen, and that is said.
+    """
+    reached_as_ourselves = target.model_copy(update={"store": own_rights(target.store)})
+    try:
+        return load_history(reached_as_ourselves, before), Checked()
+    except TransientError:
+        raise
+    except DrillError as error:
+        unread = Check("history", Stage.PREFLIGHT, Outcome.NOT_RUN, why=error.what)
+        return History(), Checked((unread,), (error.finding(Stage.PREFLIGHT),))
+
+
+@step("take stock")
+def take_stock(sandbox: Sandbox, restored: Restored, target: Target) -> Inventory:
+    """List every object and count every table's rows."""
+    return take_inventory(sandbox, restored.database, counts=target.checks.counts)
+
+
+@step("verify")
+def verify_database(
+    sandbox: Sandbox,
+    restored: Restored,
+    inventory: Inventory,
+    target: Target,
+    history: History,
+    manifest: dict[str, Any] | None,
+    as_of: datetime,
+    deadline: Deadline,
+) -> Checked:
+    """Run the structure, drift and deep checks."""
+    return verify(
+        sandbox, restored, inventory, target, history, manifest, as_of=as_of, deadline_s=deadline.remaining_s()
+    )
+
+
+@step("measure freshness")
+def check_freshness(
+    sandbox: Sandbox, restored: Restored, target: Target, as_of: datetime
+) -> tuple[float | None, Checked]:
+    """Measure the age of the newest row at *as_of*."""
+    return measure_freshness(sandbox, restored.database, target, as_of)
