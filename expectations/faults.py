@@ -1,0 +1,114 @@
+"""Why an expectation could not be judged, in our words.
+
+Decision: no sentence of PostgreSQL's or GX's is kept. They quote rows and SQL, and a hostile function can put a row
+into any of them. What is kept is PostgreSQL's error class, and quoted names that the suite itself holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from expectations.results import Cause
+
+_CLASS = re.compile(r"\(psycopg(?:\.errors)?\.(\w+)\)")
+_QUOTED = re.compile(r'"([^"\n]{1,100})"')
+_POSTGRES: Mapping[str, tuple[Cause, str]] = {
+    "UndefinedColumn": (Cause.COLUMN_MISSING, "a column that it names is not there"),
+    "UndefinedTable": (Cause.BAD_QUERY, "it names a table that is not there"),
+    "UndefinedFunction": (Cause.WRONG_TYPE, "the column's type knows no such operation"),
+    "DatatypeMismatch": (
+        Cause.WRONG_TYPE,
+        "the column's type does not fit the values that it is compared with",
+    ),
+    "InvalidTextRepresentation": (Cause.WRONG_TYPE, "a value cannot be read as the column's type"),
+    "InvalidDatetimeFormat": (Cause.WRONG_TYPE, "a value cannot be read as a time"),
+    "NumericValueOutOfRange": (Cause.DATA, "a number is out of its type's range"),
+    "DivisionByZero": (Cause.DATA, "a division by zero"),
+    "SyntaxError": (Cause.BAD_QUERY, "its SQL has a syntax error"),
+    "GroupingError": (Cause.BAD_QUERY, "its SQL groups wrongly"),
+    "AmbiguousColumn": (Cause.BAD_QUERY, "its SQL names a column that is ambiguous"),
+    "InvalidRegularExpression": (Cause.BAD_QUERY, "its regular expression is not PostgreSQL's"),
+    "ReadOnlySqlTransaction": (Cause.DENIED, "its SQL writes; suites read only"),
+    "InsufficientPrivilege": (Cause.DENIED, "the reading role may not do that"),
+    "QueryCanceled": (Cause.DEADLINE, "the deadline passed"),
+    "CharacterNotInRepertoire": (Cause.DATA, "the column holds bytes that are not valid in its encoding"),
+    "UntranslatableCharacter": (Cause.DATA, "the column holds characters that cannot be converted"),
+    "DataCorrupted": (Cause.DATA, "the table's pages are damaged"),
+    "RaiseException": (Cause.DATA, "a function in the database raised an error"),
+    "OperationalError": (Cause.CONNECTION, "the sandbox's server went away"),
+    "AdminShutdown": (Cause.CONNECTION, "the sandbox's server was shut down"),
+    "InterfaceError": (Cause.CONNECTION, "the connection was lost"),
+}
+_GX: tuple[tuple[re.Pattern[str], Cause, str], ...] = (
+    (re.compile(r"DeadlinePassed"), Cause.DEADLINE, "the deadline passed"),
+    (
+        re.compile(r"column .* (does not exist|not found)", re.IGNORECASE | re.DOTALL),
+        Cause.COLUMN_MISSING,
+        "a column that it names is not there",
+    ),
+    (
+        re.compile(r"No provider found"),
+        Cause.UNSUPPORTED,
+        "Great Expectations cannot judge it in PostgreSQL",
+    ),
+    (
+        re.compile(
+            r"cannot be computed on column of type|not supported between instances|cannot be compared"
+        ),
+        Cause.WRONG_TYPE,
+        "the column's type does not fit the values that it is compared with",
+    ),
+    (
+        re.compile(r"placeholder"),
+        Cause.BAD_QUERY,
+        "its query holds a placeholder that is not {batch}; write braces twice",
+    ),
+    (
+        re.compile(r"row_condition|condition", re.IGNORECASE),
+        Cause.BAD_QUERY,
+        "its row_condition is not understood",
+    ),
+)
+
+
+def explain(texts: Iterable[str], known: Iterable[str]) -> tuple[Cause, str]:
+    """Return why an expectation errored, from the exceptions' *texts*.
+
+    Args:
+        texts: exception messages as GX gives them; they may hold rows.
+        known: words that the suite or the catalogue holds; only these are repeated.
+    """
+    whole = "\n".join(texts)
+    cause, sentence = _classify(whole)
+    names = _known_names(whole, known)
+    return cause, f"{sentence} ({', '.join(names)})" if names else sentence
+
+
+def exception_texts(info: object) -> list[str]:
+    """Return the messages in GX's `exception_info`: flat for one exception, keyed by metric for several."""
+    if not isinstance(info, Mapping):
+        return []
+    if "exception_message" in info:
+        message = info.get("exception_message")
+        return [str(message)] if info.get("raised_exception") else []
+    return [text for one in info.values() for text in exception_texts(one)]
+
+
+def _classify(text: str) -> tuple[Cause, str]:
+    found = _CLASS.search(text)
+    if found is not None and found[1] in _POSTGRES:
+        return _POSTGRES[found[1]]
+    if found is not None:
+        return Cause.OTHER, f"PostgreSQL refused its query with {found[1]}"
+    for pattern, cause, sentence in _GX:
+        if pattern.search(text):
+            return cause, sentence
+    return Cause.OTHER, "Great Expectations could not judge it"
+
+
+def _known_names(text: str, known: Iterable[str]) -> list[str]:
+    """Return quoted words of *text* that stand in the suite or the catalogue already."""
+    allowed = set(known)
+    found = [name for name in _QUOTED.findall(text) if name in allowed]
+    return list(dict.fromkeys(found))[:3]

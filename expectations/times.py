@@ -1,0 +1,171 @@
+"""Values that only a run knows: times relative to the moment of judgement, and figures of earlier drills.
+
+Decision: `{as_of: -26h}` and `{param: last_rows}` are objects, not templates in strings, so that a typing error is
+found when the suite is loaded and never becomes a comparison with a string.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+from expectations.suite import Parameter, RelativeTime
+
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?P<number>[+-]?\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
+_PARAMETER_KEYS = ("param", "times", "plus", "default")
+_GX_PARAMETER = "$PARAMETER"
+# A string value such as "2026-01-01" or "2026-01-01T12:00:00+02:00"; anything else stays a string.
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
+
+
+class NoHistory(Exception):  # noqa: N818
+    """A parameter that no earlier drill has set yet; the first argument is its name."""
+
+
+def parse_seconds(text: object) -> float:
+    """Return the seconds of a duration such as `-26h`; `0` needs no unit.
+
+    Raises:
+        ValueError: no number, no unit or an unknown one; the message says what to write.
+    """
+    found = _DURATION.fullmatch(str(text).strip()) if not isinstance(text, bool) else None
+    if found is None:
+        raise ValueError(f'"{text}" is not a duration; write a number with its unit, such as -26h')
+    number, unit = float(found["number"]), found["unit"]
+    if not unit and number == 0:
+        return 0.0
+    if not unit:
+        raise ValueError(f'"{text}" has no unit; write {number:g}h')
+    if unit not in _UNIT_S:
+        raise ValueError(f'"{text}" has an unknown unit "{unit}"; known: {", ".join(_UNIT_S)}')
+    return number * _UNIT_S[unit]
+
+
+def is_dynamic(value: object) -> bool:
+    """Say whether *value* is written as a relative time or as a parameter."""
+    return isinstance(value, dict) and bool({"as_of", "param", _GX_PARAMETER} & set(value))
+
+
+def parse_dynamic(value: Mapping[str, object]) -> RelativeTime | Parameter:
+    """Return what `{as_of: ...}`, `{param: ...}` or GX's own `{"$PARAMETER": ...}` mean.
+
+    Raises:
+        ValueError: a bad duration, an unknown key or a wrong type; the message says what to write.
+    """
+    if "as_of" in value:
+        _only(value, ("as_of",))
+        return RelativeTime(parse_seconds(value["as_of"]), str(value["as_of"]))
+    if _GX_PARAMETER in value:
+        _only(value, (_GX_PARAMETER,))
+        return Parameter(_name(value[_GX_PARAMETER]))
+    _only(value, _PARAMETER_KEYS)
+    default = value.get("default")
+    return Parameter(
+        name=_name(value["param"]),
+        times=_number(value.get("times", 1.0), "times"),
+        plus=_amount(value.get("plus", 0.0)),
+        default=None if default is None else _number(default, "default"),
+    )
+
+
+def bind(value: object, as_of: datetime, parameters: Mapping[str, object], column_type: str | None) -> object:
+    """Return *value* with every relative time and parameter in it replaced, typed as the column needs it.
+
+    Args:
+        value: of a kwarg, as written.
+        as_of: aware; the moment of judgement.
+        parameters: figures of the earlier drills of this table.
+        column_type: `date`, `timestamp`, `timestamptz` or anything else; None where there is no column.
+
+    Raises:
+        NoHistory: a parameter without a value and without a default.
+    """
+    if isinstance(value, RelativeTime):
+        return _typed(as_of + timedelta(seconds=value.offset_s), column_type)
+    if isinstance(value, Parameter):
+        return _bind_parameter(value, parameters, column_type)
+    if isinstance(value, Mapping):
+        return {key: bind(one, as_of, parameters, column_type) for key, one in value.items()}
+    if isinstance(value, list):
+        return [bind(one, as_of, parameters, column_type) for one in value]
+    return _typed_literal(value, column_type)
+
+
+def say_dynamic(value: RelativeTime | Parameter) -> str:
+    """Return a relative time or parameter as a person says it: `26h before the moment of judgement`."""
+    if isinstance(value, RelativeTime):
+        return _say_relative(value)
+    times = "" if value.times == 1 else f"{value.times:g} x "
+    plus = "" if value.plus == 0 else f" {'+' if value.plus > 0 else '-'} {abs(value.plus):g}"
+    return f"{times}{value.name} of the earlier drills{plus}"
+
+
+def _say_relative(value: RelativeTime) -> str:
+    if value.offset_s == 0:
+        return "the moment of judgement"
+    side = "before" if value.offset_s < 0 else "after"
+    return f"{value.text.strip().lstrip('+-')} {side} the moment of judgement"
+
+
+def _bind_parameter(parameter: Parameter, known: Mapping[str, object], column_type: str | None) -> object:
+    value = known.get(parameter.name)
+    if value is None:
+        value = parameter.default
+    if isinstance(value, datetime):
+        return _typed(value + timedelta(seconds=parameter.plus), column_type)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        bound = value * parameter.times + parameter.plus
+        return int(bound) if float(bound).is_integer() else bound
+    raise NoHistory(parameter.name)
+
+
+def _typed(moment: datetime, column_type: str | None) -> object:
+    """Return an aware moment as a column of this type compares with; comparisons of mixed kinds are errors."""
+    utc = moment.astimezone(UTC)
+    if column_type == "date":
+        return utc.date()
+    if column_type == "timestamp":
+        return utc.replace(tzinfo=None)
+    if column_type == "timestamptz" or column_type is None:
+        return utc
+    return utc.isoformat()
+
+
+def _typed_literal(value: object, column_type: str | None) -> object:
+    if column_type not in {"date", "timestamp", "timestamptz"}:
+        return value
+    if isinstance(value, str):
+        if not _ISO.fullmatch(value.strip()):
+            return value
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, datetime):
+        return _typed(value if value.tzinfo else value.replace(tzinfo=UTC), column_type)
+    if isinstance(value, date) and column_type != "date":
+        return _typed(datetime(value.year, value.month, value.day, tzinfo=UTC), column_type)
+    return value
+
+
+def _only(value: Mapping[str, object], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(value) - set(known))
+    if unknown:
+        raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(known)}')
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f'"{value}" is not a parameter\'s name; write one such as last_rows')
+    return value
+
+
+def _number(value: object, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f'{key}: "{value}" is not a number; write one such as 0.9')
+    return value
+
+
+def _amount(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    return parse_seconds(value)
