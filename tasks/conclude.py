@@ -9,6 +9,7 @@ from typing import Any
 from prefect.states import Completed, Failed, State
 
 from tasks.evidence import state_message
+from tasks.model.backup import RecoveryPoint
 from tasks.model.findings import Verdict
 
 _NAMES = {Verdict.VERIFIED: "Verified", Verdict.FAILED: "Failed", Verdict.INCONCLUSIVE: "Inconclusive"}
@@ -45,6 +46,28 @@ def conclude_fleet(fleet: str, documents: Documents, verdicts: Mapping[str, Verd
     return _state(worst, f"{fleet}: {counted} of {len(verdicts)} databases{trouble}", documents)
 
 
+def conclude_search(
+    database: str,
+    documents: Documents,
+    points: Sequence[RecoveryPoint],
+    *,
+    good: int | None,
+    bad: int | None,
+    unclear: int | None,
+) -> State[Documents]:
+    """Return the final state of a search for the first bad of *points*, oldest first; indexes as `search` gives them."""
+    restores = f"{len(documents)} of {len(points)} recovery points were restored"
+    last_good = "none in the window is good" if good is None else f"the last good one is {_named(points[good])}"
+    if unclear is not None:
+        text = f"{database}: the drill of {_named(points[unclear])} was inconclusive, so the search ended; {restores}"
+        return _state(Verdict.INCONCLUSIVE, text, documents)
+    if bad is None:
+        return _state(Verdict.VERIFIED, f"{database}: the newest backup is good: {last_good}; {restores}", documents)
+    return _state(
+        Verdict.FAILED, f"{database}: the first bad backup is {_named(points[bad])}; {last_good}; {restores}", documents
+    )
+
+
 def verdict_of(state: State[Documents]) -> Verdict:
     """Return what a drill's final state says; a run that crashed could not judge."""
     return next((verdict for verdict, name in _NAMES.items() if name == state.name), Verdict.INCONCLUSIVE)
@@ -68,6 +91,10 @@ def tally(documents: Documents) -> str:
     """Return how many documents have each verdict."""
     counts = Counter(document["verdict"] for document in documents)
     return ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+
+
+def _named(point: RecoveryPoint) -> str:
+    return f"{point.label} of {point.at:%Y-%m-%d %H:%M} UTC"
 
 
 def _state(verdict: Verdict, message: str, documents: Documents) -> State[Documents]:

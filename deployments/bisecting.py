@@ -1,0 +1,34 @@
+"""`restore-drill bisect`: the first bad backup in the window, from a shell."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from deployments.live import show_live
+from deployments.prefect_api import prefect_api
+from deployments.running import EXIT_CODES, set_prefect_defaults
+from tasks.evidence import to_json
+from tasks.plan import read_target
+
+
+def bisect_window(fleet: Path, database: str, evidence: str, *, as_json: bool) -> int:
+    """Search the window of *database* and print what was found; return the exit code.
+
+    Raises:
+        ConfigInvalid: the fleet file cannot be used.
+    """
+    read_target(str(fleet), database, evidence)
+    set_prefect_defaults()
+    with show_live([database], as_json=as_json), prefect_api():
+        from flows.bisect import bisect  # noqa: PLC0415  imports Prefect
+        from tasks.conclude import documents_of, verdict_of  # noqa: PLC0415
+
+        state = bisect(str(fleet), database, evidence, return_state=True)
+        documents, verdict = documents_of(state), verdict_of(state)
+    if as_json:
+        sys.stdout.writelines(to_json(document) for document in documents)
+    typer.echo(state.message, err=as_json)
+    return EXIT_CODES[verdict]
