@@ -36,6 +36,9 @@ _VALUE_LINES = re.compile(
     r"^((?:psql:[^\n]*?:\s*)?(?:pg_restore: )?(?:DETAIL|CONTEXT|STATEMENT|LINE \d+|QUERY):).*$", re.MULTILINE
 )
 _COPY_CONTEXT = re.compile(r"COPY ([^\s,]+), line (\d+)(?:, column ([^\s:]+))?")
+_FUNCTION_CONTEXT = re.compile(
+    r"(?:PL/\w+|SQL) function (?:\"[^\"]*\"|[^\s(\"]|\\.)+(?:\([^)\"']*\))?(?: line \d+| statement \d+| during \w+)?"
+)
 _QUOTED_VALUE = re.compile(
     r"(?P<lead>(?:value|syntax for type [^:]+|syntax for [^:]+|data|input|date/time field|number|range|near|literal|byte sequence for encoding \"[^\"]+\")[^:\n\"]*: ?)(?P<value>.+)$",
     re.MULTILINE,
@@ -58,7 +61,8 @@ def mask_values(text: str) -> str:
     def line(found: re.Match[str]) -> str:
         kept = _COPY_CONTEXT.search(found.group(0))
         if kept is None:
-            return f"{found.group(1)} {_MASK}"
+            function = _FUNCTION_CONTEXT.match(found.group(0), found.end(1) + 2)
+            return f"{found.group(1)} {function.group(0) if function else _MASK}"
         column = f", column {kept.group(3)}" if kept.group(3) else ""
         return f"{found.group(1)} COPY {kept.group(1)}, line {kept.group(2)}{column}"
 

@@ -1,0 +1,121 @@
+"""Reading names out of SQL text that pg_dump or somebody else wrote: names are read, text is never passed on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
+    |(?P<string>[eEnNbBxX]?'(?:[^'\\]|''|\\.)*')
+    |(?P<quoted>"(?:[^"]|"")*")
+    |(?P<word>[^\W\d][\w$]*)
+    |(?P<number>\d[\w.]*)
+    |(?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_NOT_ROLES = frozenset({"public", "current_user", "session_user", "current_role", "user", "none", ""})
+_HEAD_BYTES = 4096
+
+
+def tokens(text: str) -> Iterator[str]:
+    """Yield the tokens of *text*, without white space and comments."""
+    for found in TOKEN.finditer(text):
+        if found.lastgroup != "space":
+            yield found.group()
+
+
+def words(statement: bytes, count: int) -> tuple[str, ...]:
+    """Return the first *count* tokens of a statement, words in upper case, quoted names as they stand."""
+    found: list[str] = []
+    for token in tokens(statement[:_HEAD_BYTES].decode("utf-8", "replace")):
+        found.append(token if token[0] in "\"'" else token.upper())
+        if len(found) == count:
+            break
+    return tuple(found)
+
+
+def name_of(token: str) -> str:
+    """Return the name that an identifier stands for: unquoted, or in lower case."""
+    if token.startswith('"'):
+        return token[1:-1].replace('""', '"')
+    return token.lower()
+
+
+def string_of(token: str) -> str:
+    """Return what a plain string literal holds."""
+    return token[token.index("'") + 1 : -1].replace("''", "'")
+
+
+def is_name(token: str) -> bool:
+    """Tell whether *token* can be an identifier."""
+    return token.startswith('"') or token[:1].isalpha() or token[:1] == "_"
+
+
+def qualified_names(listed: Iterable[str]) -> tuple[str, ...]:
+    """Return the parts of `a.b.c` from the front of a token list."""
+    parts: list[str] = []
+    rest = iter(listed)
+    for token in rest:
+        if not is_name(token):
+            break
+        parts.append(name_of(token))
+        if next(rest, "") != ".":
+            break
+    return tuple(parts)
+
+
+def names_listed(listed: list[str], start: int) -> tuple[tuple[str, ...], int]:
+    """Return the names of a comma list that begins at *start*, and where it ends."""
+    found: list[str] = []
+    while start < len(listed) and is_name(listed[start]):
+        found.append(name_of(listed[start]))
+        start += 1
+        if start >= len(listed) or listed[start] != ",":
+            break
+        start += 1
+    return tuple(found), start
+
+
+def roles_in_grants(text: str) -> frozenset[str]:
+    """Return the roles that GRANT, REVOKE, ALTER DEFAULT PRIVILEGES and SET SESSION AUTHORIZATION speak of."""
+    listed = list(tokens(text))
+    upper = [token.upper() for token in listed]
+    found: set[str] = set()
+    for index, word in enumerate(upper):
+        if word in ("TO", "FROM", "AUTHORIZATION", "ROLE", "USER") and index + 1 < len(upper):
+            start = index + 1 + (upper[index + 1] == "GROUP")
+            if word in ("ROLE", "USER") and upper[index - 1] != "FOR":
+                continue
+            found.update(names_listed(listed, start)[0])
+    return real_roles(found)
+
+
+def roles_in_policy(text: str) -> frozenset[str]:
+    """Return the roles that a CREATE POLICY is for."""
+    listed = list(tokens(text))
+    upper = [token.upper() for token in listed]
+    limits = [upper.index(word) for word in ("USING", "WITH") if word in upper]
+    clause = upper[: min(limits, default=len(upper))]
+    if "TO" not in clause:
+        return frozenset()
+    return real_roles(names_listed(listed, clause.index("TO") + 1)[0])
+
+
+def real_roles(names: Iterable[str]) -> frozenset[str]:
+    """Return *names* without those that stand for no role of a dump's own."""
+    return frozenset(name for name in names if name not in _NOT_ROLES and not name.startswith("pg_"))
+
+
+def split_statements(text: str) -> list[str]:
+    """Return the statements of a short text that holds no bodies: grants, comments."""
+    found: list[str] = []
+    current: list[str] = []
+    for token in TOKEN.finditer(text):
+        if token.group() == ";":
+            found.append("".join(current).strip())
+            current = []
+        else:
+            current.append(token.group())
+    found.append("".join(current).strip())
+    return [statement for statement in found if statement]

@@ -1,0 +1,165 @@
+"""What pg_restore's error stream says, by archive entry.
+
+Its exit code is one bit: 1 both for a missing role and for a lost table. The stream holds the error and the command
+that met it; only pg_restore 14 names the entry too. So an error belongs to the entry whose definition the command
+is, which also holds where the lines of parallel workers interleave. The command's text is used for that and
+never kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tasks.engines.failure import Failure
+from tasks.model.backup import Toc, TocEntry
+from tasks.model.redact import mask_values
+
+_OURS = re.compile(r"pg_restore: ")
+_ENTRY = re.compile(r"pg_restore: from TOC entry (\d+); ")
+_IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d+)")
+_COPY = re.compile(r'pg_restore: error: COPY failed for table "(?P<table>.*)": ERROR:\s+(?P<said>.*)')
+_QUERY = re.compile(r"pg_restore: error: .*?\bERROR:\s+(?P<said>.*)")
+_SERVER = re.compile(
+    r"pg_restore: error: .*?(?P<said>\b(?:FATAL|PANIC):.*|server closed the connection unexpectedly.*"
+    r"|no connection to the server.*|could not (?:send data to|receive data from) .*|connection to server .*"
+    r"|connection not open.*)"
+)
+_TOOL = re.compile(r"pg_restore: (?:error|fatal): (?P<said>.*)")
+_COMMAND = "Command was: "
+_FUNCTION = re.compile(
+    r'(?:CONTEXT: +)?(?:PL/\w+|SQL) function (?:"(?P<sql>[^"]*)"|(?P<name>(?:"[^"]*"|[^\s("])+)(?:\(| line ))'
+)
+_LINE = re.compile(r"(?:CONTEXT: +)?COPY .*?, line (\d+)")
+_COMMAND_LINES = 40
+MESSAGE_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said.
+
+    Attributes:
+        failures: of single entries, in order.
+        tool: errors of pg_restore itself: the archive cannot be read on.
+        server: the server went away.
+        reported: how many errors pg_restore says it ignored; None where it did not get that far.
+    """
+
+    failures: tuple[Failure, ...] = ()
+    tool: tuple[str, ...] = ()
+    server: tuple[str, ...] = ()
+    reported: int | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    """An error whose further lines are still being read."""
+
+    entry: TocEntry | None
+    message: str
+    functions: list[str] = field(default_factory=list)
+    line: int | None = None
+    command: list[str] = field(default_factory=list)
+
+
+class Reader:
+    """Reads the stream line by line; feed it, then ask for the transcript."""
+
+    def __init__(self, toc: Toc) -> None:
+        self._entries = {entry.dump_id: entry for entry in toc.entries}
+        self._by_command = _by_first_line(toc)
+        self._rows_of: dict[str, list[TocEntry]] = {}
+        for entry in toc.of("TABLE DATA"):
+            self._rows_of.setdefault(entry.tag, []).append(entry)
+        self._current: TocEntry | None = None
+        self._open: _Open | None = None
+        self._failures: list[Failure] = []
+        self._tool: list[str] = []
+        self._server: list[str] = []
+        self._reported: int | None = None
+
+    def feed(self, line: str) -> None:
+        """Take the next line of the stream, without its line end."""
+        if _OURS.search(line):
+            self._close()
+            self._own_line(line)
+        elif self._open is not None:
+            _further_line(self._open, line)
+
+    def transcript(self) -> Transcript:
+        """Return what was read so far."""
+        self._close()
+        return Transcript(tuple(self._failures), tuple(self._tool), tuple(self._server), self._reported)
+
+    def _own_line(self, line: str) -> None:
+        if found := _ENTRY.search(line):
+            self._current = self._entries.get(int(found[1]))
+        elif found := _IGNORED.search(line):
+            self._reported = int(found[1])
+        elif found := _COPY.search(line):
+            self._open = _Open(self._copied(found["table"]), _short(found["said"]))
+        elif found := _QUERY.search(line):
+            self._open = _Open(self._current, _short(found["said"]))
+        elif found := _SERVER.search(line):
+            self._server.append(_short(found["said"]))
+        elif found := _TOOL.search(line):
+            self._tool.append(_short(found["said"]))
+
+    def _copied(self, table: str) -> TocEntry | None:
+        """Return the entry whose rows failed: the current one, unless another table is named."""
+        if self._current is not None and self._current.tag == table:
+            return self._current
+        return next(iter(self._rows_of.get(table, ())), None)
+
+    def _close(self) -> None:
+        if self._open is None:
+            return
+        error, self._open = self._open, None
+        entry = self._commanded(error.command) or error.entry
+        self._failures.append(Failure(entry, error.message, tuple(error.functions), error.line))
+
+    def _commanded(self, command: list[str]) -> TocEntry | None:
+        """Return the entry whose definition begins as the command does."""
+        candidates = self._by_command.get(command[0], ()) if command else ()
+        for entry in candidates:
+            text = [
+                mask_values(line).strip() for line in entry.defn.split("\n", _COMMAND_LINES)[:_COMMAND_LINES]
+            ]
+            if all(a == b for a, b in zip(text, command, strict=False)):
+                return entry
+        return next(iter(candidates), None)
+
+
+def read_transcript(lines: Iterable[str], toc: Toc) -> Transcript:
+    """Return what pg_restore's *lines* say about the restore of *toc*."""
+    reader = Reader(toc)
+    for line in lines:
+        reader.feed(line)
+    return reader.transcript()
+
+
+def _further_line(error: _Open, line: str) -> None:
+    if line.startswith(_COMMAND):
+        error.command.append(line.removeprefix(_COMMAND).strip())
+    elif error.command:
+        if len(error.command) < _COMMAND_LINES:
+            error.command.append(line.strip())
+    elif found := _LINE.match(line):
+        error.line = int(found[1])
+    elif found := _FUNCTION.match(line):
+        error.functions.append(found["sql"] or found["name"])
+
+
+def _by_first_line(toc: Toc) -> dict[str, tuple[TocEntry, ...]]:
+    found: dict[str, tuple[TocEntry, ...]] = {}
+    for entry in toc.entries:
+        first = mask_values(entry.defn.split("\n", 1)[0]).strip()
+        if first:
+            found[first] = (*found.get(first, ()), entry)
+    return found
+
+
+def _short(text: str) -> str:
+    return mask_values(text)[:MESSAGE_CHARS]
