@@ -23,6 +23,7 @@ class Format(StrEnum):
     PGBACKREST = "pgbackrest"
     BARMAN = "barman"
     WALG = "wal-g"
+    UNKNOWN = "unknown"  # encrypted: the bytes tell nothing before they are decrypted
 
 
 class ByteSource(Protocol):

@@ -1,0 +1,212 @@
+"""Compressed wrappers: streams that are unwrapped piece by piece and prove their own end.
+
+A stream that ends early and a stream whose bytes do not add up are two different things: the first was cut,
+the second is damaged. Members, frames and streams that follow one another are one file, as the tools treat
+them; zero bytes after the last are padding; anything else there is not of the backup.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import lz4.frame
+import zstandard
+
+from tasks.model.errors import PermanentError
+
+GZIP, ZSTD, LZ4, XZ, BZIP2 = "gzip", "zstd", "lz4", "xz", "bzip2"
+COMPRESSIONS = (GZIP, ZSTD, LZ4, XZ, BZIP2)
+SUFFIXES = {".gz": GZIP, ".zst": ZSTD, ".lz4": LZ4, ".xz": XZ, ".bz2": BZIP2}
+
+_LARGEST_PIECE = 1 << 20
+_ZSTD_STEP = 8 << 10  # a block of a few bytes can unfold to 128 KiB: small steps bound what one call returns
+_ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError, RuntimeError)
+
+
+class _Member(Protocol):
+    """One gzip member, zstd or lz4 frame, xz or bzip2 stream."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
+
+
+def unwrap(wrapper: str, pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Yield what the compressed *pieces* hold, each piece at most a few MiB.
+
+    Args:
+        wrapper: one of `COMPRESSIONS`.
+        pieces: of the stream, consumed as the result is.
+        where: the backup, for messages.
+
+    Raises:
+        PermanentError: `archive-truncated` where the stream ends early, `archive-corrupt` where its checksum
+            or structure is wrong.
+    """
+    member: _Member | None = None
+    finished, offset = 0, 0
+    for piece in pieces:
+        data = piece
+        while data:
+            if member is None:
+                data = data.lstrip(b"\0") if finished else data
+                if not data:
+                    break
+                member = _MEMBERS[wrapper]()
+            try:
+                yield from member.feed(data)
+            except _ERRORS as exc:
+                raise _damaged(wrapper, offset, finished, exc, where) from exc
+            data = b""
+            if member.eof:
+                data, member, finished = member.unused_data, None, finished + 1
+        offset += len(piece)
+    if member is not None or not finished:
+        raise PermanentError(
+            f"The {wrapper} stream ends at byte {offset}, before its own end. What followed is lost.",
+            where,
+            rule="archive-truncated",
+        )
+
+
+def unwrap_all(wrappers: Iterable[str], pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Yield what *pieces* hold under all *wrappers*, outermost first; as `unwrap`."""
+    current: Iterable[bytes] = pieces
+    for wrapper in wrappers:
+        current = unwrap(wrapper, current, where)
+    yield from current
+
+
+def proves_content(wrapper: str, head: bytes) -> bool:
+    """Say whether a stream that begins with *head* carries a checksum of what it holds.
+
+    gzip and bzip2 always do; zstd, lz4 and xz say so in their header.
+    """
+    if wrapper == ZSTD:
+        return _zstd_checksum(head)
+    if wrapper == LZ4:
+        return _lz4_checksum(head)
+    if wrapper == XZ:
+        return len(head) > 7 and head[7] & 0x0F != 0  # noqa: PLR2004  the stream flags' second byte
+    return wrapper in {GZIP, BZIP2}
+
+
+def skip_frames(head: bytes) -> bytes:
+    """Return *head* without the skippable frames that some writers of zstd and lz4 put first."""
+    while len(head) > 8 and head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:  # noqa: PLR2004
+        head = head[8 + int.from_bytes(head[4:8], "little") :]
+    return head
+
+
+def _zstd_checksum(head: bytes) -> bool:
+    try:
+        return bool(zstandard.get_frame_parameters(skip_frames(head)).has_checksum)
+    except zstandard.ZstdError:
+        return False
+
+
+def _lz4_checksum(head: bytes) -> bool:
+    try:
+        info = lz4.frame.get_frame_info(skip_frames(head))
+    except RuntimeError:
+        return False
+    return bool(info["content_checksum"] or info["block_checksum"])
+
+
+def _damaged(wrapper: str, offset: int, finished: int, exc: Exception, where: str) -> PermanentError:
+    if wrapper == ZSTD and "too much memory" in str(exc):
+        return PermanentError(
+            "The zstd stream needs a window larger than 128 MiB, which zstd itself refuses by default.",
+            where,
+            "Compress without --long, or with --long=27 at most.",
+            rule="format-unsupported",
+        )
+    place = "after the end of the stream" if finished else "in the stream"
+    return PermanentError(
+        f"The {wrapper} data is damaged {place}, near byte {offset}: {_reason(exc)}. The rest is lost.",
+        where,
+        rule="archive-corrupt",
+    )
+
+
+def _reason(exc: Exception) -> str:
+    text = str(exc).lower()
+    if any(word in text for word in ("data check", "length check", "checksum", "crc")):
+        return "its checksum does not match"
+    return "its structure is broken"
+
+
+class _Bounded:
+    """bz2 and lzma: the standard library's shape, with a limit on what one call returns."""
+
+    def __init__(self, decoder: Any) -> None:  # noqa: ANN401  the standard library has no name for it
+        self._decoder = decoder
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._decoder.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._decoder.unused_data or b"")
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield self._decoder.decompress(data, _LARGEST_PIECE)
+        while not self.eof and not self._decoder.needs_input:
+            yield self._decoder.decompress(b"", _LARGEST_PIECE)
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decoder.unused_data
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while data and not self.eof:
+            yield self._decoder.decompress(data, _LARGEST_PIECE)
+            data = self._decoder.unconsumed_tail
+
+
+class _Zstd:
+    def __init__(self) -> None:
+        self._decoder = zstandard.ZstdDecompressor().decompressobj()
+        self._left = b""
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._decoder.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decoder.unused_data + self._left
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        at = 0
+        while at < len(data) and not self.eof:
+            yield self._decoder.decompress(data[at : at + _ZSTD_STEP])
+            at += _ZSTD_STEP
+        self._left = data[at:]
+
+
+_MEMBERS: dict[str, Callable[[], _Member]] = {
+    GZIP: _Gzip,
+    ZSTD: _Zstd,
+    LZ4: lambda: _Bounded(lz4.frame.LZ4FrameDecompressor()),
+    XZ: lambda: _Bounded(lzma.LZMADecompressor(format=lzma.FORMAT_XZ)),
+    BZIP2: lambda: _Bounded(bz2.BZ2Decompressor()),
+}

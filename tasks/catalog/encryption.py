@@ -1,0 +1,415 @@
+"""Encrypted backups: opened with the key that a real recovery would use, and with no other.
+
+Three failures are told apart: no key is configured or the reference leads nowhere, the key does not open
+the backup (both are the way back), and the key opens it but the bytes are cut or damaged (that is the
+backup). gpg runs with a private, temporary home, so that nothing of the worker's own keyring can stand in
+for the key.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pyrage
+
+from tasks.catalog.disk import DiskWriter, write_pieces
+from tasks.catalog.sniff import AGE, GPG
+from tasks.catalog.sources import PIECE_BYTES, Deadline
+from tasks.model.errors import PermanentError
+from tasks.model.target import AgeKey, Decrypt, GpgKey
+
+_LONGEST_SOCKET = 80  # gpg-agent's sockets lie in the home, and a socket's path has 107 bytes
+_LARGEST_IN_MEMORY = 256 << 20
+_AGE_IDENTITY = "AGE-SECRET-KEY-"
+
+
+def check_key(kind: str, decrypt: Decrypt | None, where: str) -> None:
+    """Prove that a key is configured for *kind*, that its reference leads somewhere, and its tool is here.
+
+    Args:
+        kind: `gpg`, `age` or `openssl`.
+        decrypt: the configuration's references.
+        where: the backup, for messages.
+
+    Raises:
+        PermanentError: `decryption-key-missing`, `decryption-tool-missing`, `format-unsupported`.
+    """
+    if decrypt is None:
+        raise _no_key(f"The backup is encrypted with {kind} and no key is configured.", where)
+    if kind not in {GPG, AGE}:
+        raise PermanentError(
+            f"The backup is encrypted with {kind}, which this drill cannot open. The backup may be good.",
+            where,
+            "Encrypt with gpg or age, which also prove that the bytes are whole.",
+            rule="format-unsupported",
+        )
+    if kind == GPG:
+        _check_gpg(decrypt.gpg, where)
+    else:
+        _check_age(decrypt.age, where)
+
+
+def decrypt_file(
+    kind: str, source: Path, dest: Path, *, decrypt: Decrypt | None, deadline: Deadline, where: str
+) -> None:
+    """Decrypt *source* into *dest*.
+
+    Args:
+        kind: `gpg` or `age`, as sniffed.
+        source: the encrypted file.
+        dest: written, readable by the sandbox's user; removed on failure.
+        decrypt: the configuration's references.
+        deadline: by which it has to end.
+        where: the backup, for messages.
+
+    Raises:
+        PermanentError: as `check_key`; `decryption-failed`, `archive-truncated`, `archive-corrupt`,
+            `disk-full`, `stage-deadline`.
+    """
+    check_key(kind, decrypt, where)
+    if decrypt is not None and decrypt.gpg is not None:
+        _decrypt_gpg(source, dest, decrypt.gpg, deadline, where)
+    elif decrypt is not None and decrypt.age is not None:
+        _decrypt_age(source, dest, decrypt.age, deadline, where)
+
+
+# --- references
+
+
+def _check_gpg(key: GpgKey | None, where: str) -> None:
+    if key is None:
+        raise _no_key("The backup is encrypted with gpg and the configured key is one of age.", where)
+    if shutil.which("gpg") is None:
+        raise PermanentError(
+            "The backup is encrypted with gpg and there is no gpg on this worker. It says nothing about "
+            "the backup.",
+            where,
+            rule="decryption-tool-missing",
+        )
+    _readable(key.key_file, "gpg.key_file", where)
+    _readable(key.passphrase_file, "gpg.passphrase_file", where)
+    _present(key.passphrase_env, "gpg.passphrase_env", where)
+    if key.home is not None and not key.home.is_dir():
+        raise _no_key(f"gpg.home leads to no folder: {key.home}.", where)
+    if not (key.key_file or key.home or key.passphrase_env or key.passphrase_file):
+        raise _no_key("decrypt.gpg names neither a key nor a passphrase.", where)
+
+
+def _check_age(key: AgeKey | None, where: str) -> None:
+    if key is None:
+        raise _no_key("The backup is encrypted with age and the configured key is one of gpg.", where)
+    _readable(key.identity_file, "age.identity_file", where)
+    _present(key.identity_env, "age.identity_env", where)
+    _present(key.passphrase_env, "age.passphrase_env", where)
+    if not (key.identity_file or key.identity_env or key.passphrase_env):
+        raise _no_key("decrypt.age names neither an identity nor a passphrase.", where)
+
+
+def _readable(path: Path | None, key: str, where: str) -> None:
+    if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+        raise _no_key(f"{key} leads to no readable file: {path}.", where)
+
+
+def _present(variable: str | None, key: str, where: str) -> None:
+    if variable is not None and not os.environ.get(variable):
+        raise _no_key(
+            f"{key} names the environment variable {variable}, which is not set on this worker.", where
+        )
+
+
+def _no_key(what: str, where: str) -> PermanentError:
+    return PermanentError(f"{what} In a disaster nobody could open it.", where, rule="decryption-key-missing")
+
+
+def _wrong_key(kind: str, where: str) -> PermanentError:
+    return PermanentError(
+        f"The configured {kind} key does not open the backup. In a disaster it would be lost.",
+        where,
+        rule="decryption-failed",
+    )
+
+
+def _cut(kind: str, where: str) -> PermanentError:
+    return PermanentError(
+        f"The key opens the backup, and its {kind} stream ends before its own end. What followed is lost.",
+        where,
+        rule="archive-truncated",
+    )
+
+
+def _damaged(kind: str, where: str) -> PermanentError:
+    return PermanentError(
+        f"The key opens the backup, and its {kind} stream is damaged: it fails its own integrity check.",
+        where,
+        rule="archive-corrupt",
+    )
+
+
+# --- gpg
+
+
+def _decrypt_gpg(source: Path, dest: Path, key: GpgKey, deadline: Deadline, where: str) -> None:
+    passphrase = _gpg_passphrase(key)
+    with _gpg_home(key, dest.parent) as home:
+        if key.key_file is not None:
+            _import_key(key.key_file, home, deadline, where)
+        argv = [*_gpg(home), "--passphrase-fd", "0", "--decrypt", str(source)]
+        with _process(argv, deadline) as process:
+            status = _Drain(process.stderr)
+            _tell(process, passphrase)
+            write_pieces(_pieces(process.stdout), dest, deadline, where)
+            process.wait()
+            lines = status.lines()
+    deadline.check("gpg decrypted the backup", where)
+    error = _gpg_error(lines, has_passphrase=bool(passphrase), where=where)
+    if error is not None:
+        dest.unlink(missing_ok=True)
+        raise error
+
+
+def _gpg_error(lines: list[str], *, has_passphrase: bool, where: str) -> PermanentError | None:
+    """Return what gpg's status lines mean; None where the whole message was decrypted and proven."""
+    words = {line.split()[1] for line in lines if line.startswith("[GNUPG:] ")}
+    if "DECRYPTION_OKAY" in words and "END_DECRYPTION" in words:
+        return None
+    if "DECRYPTION_INFO" in words:  # the session key was opened: the rest is about the bytes
+        early = any(
+            sign in line for line in lines for sign in ("read error", "pending bytes", "NODATA", "EOF")
+        )
+        return _cut(GPG, where) if early else _damaged(GPG, where)
+    if "MISSING_PASSPHRASE" in words and not has_passphrase:
+        return _no_key("The backup or its key needs a passphrase and none is configured.", where)
+    if words & {"NO_SECKEY", "BAD_PASSPHRASE", "MISSING_PASSPHRASE", "DECRYPTION_FAILED"}:
+        return _wrong_key(GPG, where)
+    return _cut(GPG, where) if "NODATA" in words else _damaged(GPG, where)
+
+
+@contextmanager
+def _gpg_home(key: GpgKey, workdir: Path) -> Iterator[Path]:
+    """Give a private home with the configured one's keys; its agent is ended, and it is removed."""
+    short = len(str(workdir)) < _LONGEST_SOCKET
+    home = Path(tempfile.mkdtemp(prefix=".gpg-", dir=workdir if short else None))
+    try:
+        if key.home is not None:
+            for item in key.home.iterdir():
+                if item.is_file():
+                    shutil.copy2(item, home / item.name)
+                elif item.name in {"private-keys-v1.d", "openpgp-revocs.d"}:
+                    shutil.copytree(item, home / item.name)
+        yield home
+    finally:
+        if shutil.which("gpgconf") is not None:
+            argv = ["gpgconf", "--homedir", str(home), "--kill", "all"]
+            subprocess.run(argv, check=False, capture_output=True, env=_environment(), timeout=30)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _import_key(key_file: Path, home: Path, deadline: Deadline, where: str) -> None:
+    with _process([*_gpg(home), "--import", str(key_file)], deadline) as process:
+        status = _Drain(process.stderr)
+        _tell(process, "")
+        process.wait()
+        lines = status.lines()
+    deadline.check("gpg imported the key", where)
+    counts = next((line.split()[2:] for line in lines if line.startswith("[GNUPG:] IMPORT_RES ")), [])
+    secret_keys = int(counts[9]) if len(counts) > 9 and counts[9].isdigit() else 0  # noqa: PLR2004  doc/DETAILS
+    if not secret_keys:
+        raise _no_key(f"gpg.key_file holds no secret key that gpg can read: {key_file}.", where)
+
+
+def _gpg(home: Path) -> list[str]:
+    return [
+        "gpg",
+        "--homedir",
+        str(home),
+        "--batch",
+        "--no-tty",
+        "--status-fd",
+        "2",
+        "--pinentry-mode",
+        "loopback",
+    ]
+
+
+def _gpg_passphrase(key: GpgKey) -> str:
+    if key.passphrase_env is not None:
+        return os.environ[key.passphrase_env]
+    if key.passphrase_file is not None:
+        return key.passphrase_file.read_text(encoding="utf-8").rstrip("\r\n")
+    return ""
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+@contextmanager
+def _process(argv: list[str], deadline: Deadline) -> Iterator[subprocess.Popen[bytes]]:
+    """Run *argv* in a process group of its own, which ends with this context or with the deadline."""
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        start_new_session=True,
+    )
+    watch = threading.Timer(deadline.left_s, process.kill) if deadline.left_s is not None else None
+    if watch is not None:
+        watch.daemon = True
+        watch.start()
+    try:
+        yield process
+    finally:
+        if watch is not None:
+            watch.cancel()
+        process.kill()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None and not pipe.closed:
+                pipe.close()
+        process.wait()
+
+
+class _Drain:
+    """Collects a pipe's lines while somebody else reads the other pipe."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self._lines: list[str] = []
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def lines(self) -> list[str]:
+        self._thread.join(timeout=10)
+        return self._lines
+
+    def _read(self, pipe: IO[bytes] | None) -> None:
+        for line in pipe or ():
+            self._lines.append(line.decode("utf-8", "replace").strip())
+
+
+def _tell(process: subprocess.Popen[bytes], passphrase: str) -> None:
+    if process.stdin is None:
+        return
+    try:
+        process.stdin.write(passphrase.encode() + b"\n")
+        process.stdin.close()
+    except BrokenPipeError:
+        return  # it ended before it asked: its status says why
+
+
+def _pieces(pipe: IO[bytes] | None) -> Iterator[bytes]:
+    while pipe is not None and (piece := pipe.read(PIECE_BYTES)):
+        yield piece
+
+
+# --- age
+
+
+class _Counted:
+    """A file whose reader's place is known after it has failed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.exhausted = False
+
+    def read(self, length: int = -1) -> bytes:
+        piece = self._file.read(length)
+        self.exhausted = self.exhausted or (not piece and length != 0)
+        return piece
+
+
+class _Guarded:
+    """A writer that keeps the error which the library in between would turn into its own."""
+
+    def __init__(self, writer: DiskWriter) -> None:
+        self._writer = writer
+        self.error: Exception | None = None
+
+    def write(self, piece: bytes) -> int:
+        try:
+            return self._writer.write(piece)
+        except Exception as exc:
+            self.error = exc
+            raise
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+
+def _decrypt_age(source: Path, dest: Path, key: AgeKey, deadline: Deadline, where: str) -> None:
+    try:
+        if key.passphrase_env is not None and _is_passphrase_encrypted(source):
+            _decrypt_age_passphrase(source, dest, os.environ[key.passphrase_env], deadline, where)
+        else:
+            _decrypt_age_identity(source, dest, _identities(key, where), deadline, where)
+    except BaseException:
+        dest.unlink(missing_ok=True)
+        raise
+
+
+def _decrypt_age_identity(
+    source: Path, dest: Path, identities: list[pyrage.x25519.Identity], deadline: Deadline, where: str
+) -> None:
+    with source.open("rb") as encrypted, dest.open("wb") as plain:
+        dest.chmod(0o644)
+        reader = _Counted(encrypted)
+        writer = _Guarded(DiskWriter(plain, dest, deadline, where))
+        try:
+            pyrage.decrypt_io(reader, writer, identities)
+        except pyrage.DecryptError as exc:
+            if "No matching keys" in str(exc):
+                raise _wrong_key(AGE, where) from exc
+            raise (_cut if "ncomplete" in str(exc) else _damaged)(AGE, where) from exc
+        except OSError as exc:
+            if writer.error is not None:
+                raise writer.error from exc
+            raise (_cut if reader.exhausted else _damaged)(AGE, where) from exc
+
+
+def _decrypt_age_passphrase(
+    source: Path, dest: Path, passphrase: str, deadline: Deadline, where: str
+) -> None:
+    """The library decrypts these in memory, so that the size is bounded."""
+    if source.stat().st_size > _LARGEST_IN_MEMORY:
+        raise PermanentError(
+            "The backup is encrypted with age and a passphrase, and too large to be decrypted in memory.",
+            where,
+            "Encrypt large backups to an age identity.",
+            rule="format-unsupported",
+        )
+    try:
+        plain = pyrage.passphrase.decrypt(source.read_bytes(), passphrase)
+    except pyrage.DecryptError as exc:
+        if str(exc) == "Decryption failed":
+            raise _wrong_key(AGE, where) from exc
+        raise _cut(AGE, where) from exc
+    write_pieces([plain], dest, deadline, where)
+
+
+def _is_passphrase_encrypted(source: Path) -> bool:
+    with source.open("rb") as file:
+        return b"\n-> scrypt " in file.read(4096)
+
+
+def _identities(key: AgeKey, where: str) -> list[pyrage.x25519.Identity]:
+    text = ""
+    if key.identity_file is not None:
+        text += key.identity_file.read_text(encoding="utf-8")
+    if key.identity_env is not None:
+        text += "\n" + os.environ[key.identity_env]
+    lines = [line.strip() for line in text.splitlines() if line.strip().startswith(_AGE_IDENTITY)]
+    try:
+        found = [pyrage.x25519.Identity.from_str(line) for line in lines]
+    except pyrage.IdentityError:
+        raise _no_key("The age identity that is referred to is not one.", where) from None
+    if not found:
+        raise _no_key("The age identity that is referred to holds no AGE-SECRET-KEY line.", where)
+    return found

@@ -1,0 +1,289 @@
+"""A download becomes a backup that can be restored: decrypted, unwrapped, and proven complete.
+
+What is proven here is everything that the bytes can prove before a tool sees them: that they are whole. What
+is in them is for the restore and the checks to say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.catalog import script, tar
+from tasks.catalog.compression import COMPRESSIONS, proves_content, unwrap_all
+from tasks.catalog.custom import verify_custom
+from tasks.catalog.directory import (
+    TOC_NAME,
+    read_directory_head,
+    unsupported,
+    verify_directory,
+)
+from tasks.catalog.disk import write_pieces
+from tasks.catalog.encryption import decrypt_file
+from tasks.catalog.head import is_data_member, read_stream_head, read_stream_toc, script_text
+from tasks.catalog.physical import TOOLS, recognise_layout
+from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, misnamed
+from tasks.catalog.sources import PIECE_BYTES, Deadline, FileSource, Stream, file_pieces
+from tasks.model.backup import ArchiveHead, Format, LocalBackup
+from tasks.model.errors import PermanentError
+from tasks.model.findings import Finding, Severity
+from tasks.model.rules import finding
+from tasks.model.target import Decrypt
+
+_MOST_LAYERS = 4  # encryptions and tars round one another
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What every layer needs: the name for messages, keys, room and time."""
+
+    name: str
+    decrypt: Decrypt | None
+    workdir: Path
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class _Layers:
+    """How far a backup has been taken out of its wrappers.
+
+    Attributes:
+        path: of the file or folder reached.
+        removed: wrappers taken off so far, outermost first.
+        made: files of ours on the way, which are superseded by the next.
+    """
+
+    path: Path
+    removed: tuple[str, ...] = ()
+    made: tuple[Path, ...] = ()
+
+
+def open_backup(
+    path: Path,
+    *,
+    name: str,
+    sha256: str,
+    bytes: int,  # noqa: A002  the field's name in the evidence
+    integrity: str,
+    fetch_s: float,
+    decrypt: Decrypt | None,
+    workdir: Path,
+    deadline_s: float | None = None,
+) -> LocalBackup:
+    """Return the download at *path*, decrypted, unwrapped and proven complete.
+
+    Args:
+        path: the downloaded file, or the folder of a directory dump.
+        name: the key's last part, for messages and for what it claims.
+        sha256: of the stored bytes.
+        bytes: as stored.
+        integrity: what proved the download; `none` where nothing outside of the backup did.
+        fetch_s: wall seconds of the download.
+        decrypt: keys by reference.
+        workdir: for what is unwrapped; on the sandbox's disk.
+        deadline_s: seconds that all this may take.
+
+    Raises:
+        PermanentError: the `archive-*` rules, `not-a-backup`, `end-marker-missing`, `decryption-*`,
+            `format-unsupported`, `disk-full`, `stage-deadline`.
+    """
+    began = time.monotonic()
+    job = _Job(name, decrypt, workdir, Deadline(deadline_s))
+    if path.is_dir():
+        head, findings = _open_folder(path, job)
+        opened = path
+    else:
+        opened, head, findings = _open_file(_Layers(path), job)
+    claim = misnamed(name, head)
+    proven, unproven = _integrity(integrity, path, head, name)
+    return LocalBackup(
+        path=opened,
+        head=head,
+        bytes=bytes,
+        sha256=sha256,
+        integrity=proven,
+        findings=(*findings, *((claim,) if claim else ()), *unproven),
+        fetch_s=fetch_s,
+        decrypt_s=time.monotonic() - began,
+    )
+
+
+def open_script(backup: LocalBackup) -> Iterator[bytes]:
+    """Yield the text of a plain or cluster dump, unwrapped as it is read.
+
+    Raises:
+        PermanentError: `archive-truncated`, `archive-corrupt`, as `unwrap`.
+    """
+    return unwrap_all(_still_on(backup.head.wrappers), file_pieces(backup.path), backup.path.name)
+
+
+def _still_on(wrappers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the wrappers of the file reached: the compressions inside the last encryption or tar."""
+    last = max((at for at, wrapper in enumerate(wrappers) if wrapper not in COMPRESSIONS), default=-1)
+    return wrappers[last + 1 :]
+
+
+def _open_folder(folder: Path, job: _Job) -> tuple[ArchiveHead, tuple[Finding, ...]]:
+    files = (item for item in sorted(folder.rglob("*")) if item.is_file())
+    members = {item.relative_to(folder).as_posix(): FileSource(item) for item in files}
+    head = read_directory_head(members, job.name)
+    if head.format in TOOLS:
+        raise unsupported(head.format, job.name)
+    if head.toc is not None:
+        verify_directory(folder, head.toc, job.name, job.deadline)
+    return head, ()
+
+
+def _open_file(layers: _Layers, job: _Job) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
+    head = read_stream_head(Stream(file_pieces(layers.path, job.deadline)), job.name)
+    full = replace(head, wrappers=(*layers.removed, *head.wrappers))
+    peeled = next((w for w in head.wrappers if w not in COMPRESSIONS), None)
+    if head.format in TOOLS:
+        raise unsupported(head.format, job.name)
+    if peeled is not None:
+        return _peel(layers, head, peeled, job)
+    if head.format in {Format.PLAIN, Format.CLUSTER}:
+        facts, findings = _verify_script(layers.path, head, job)
+        return layers.path, replace(full, databases=facts.databases), findings
+    if head.wrappers:
+        layers = _unwrapped(layers, head.wrappers, job)
+    return layers.path, full, _verify_archive(layers.path, head.format, job.name)
+
+
+def _peel(
+    layers: _Layers, head: ArchiveHead, peeled: str, job: _Job
+) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
+    """Take off everything up to the encryption or tar *peeled*, and go on with what was inside."""
+    if len(layers.made) > 2 * _MOST_LAYERS:
+        raise PermanentError("The backup is wrapped over and over.", job.name, rule="not-a-backup")
+    outside = head.wrappers[: head.wrappers.index(peeled)]
+    if outside:
+        layers = _unwrapped(layers, outside, job)
+    dest = _next_path(layers, job)
+    if peeled in ENCRYPTIONS:
+        decrypt_file(peeled, layers.path, dest, decrypt=job.decrypt, deadline=job.deadline, where=job.name)
+    else:
+        _extract(layers.path, dest, job)
+    inner = _superseded(layers, dest, (peeled,))
+    if not dest.is_dir():
+        return _open_file(inner, job)
+    found, findings = _open_folder(dest, job)
+    return dest, replace(found, wrappers=inner.removed), findings
+
+
+def _unwrapped(layers: _Layers, wrappers: tuple[str, ...], job: _Job) -> _Layers:
+    dest = _next_path(layers, job)
+    pieces = unwrap_all(wrappers, file_pieces(layers.path, job.deadline), job.name)
+    write_pieces(pieces, dest, job.deadline, job.name)
+    return _superseded(layers, dest, wrappers)
+
+
+def _next_path(layers: _Layers, job: _Job) -> Path:
+    return job.workdir / f"unwrapped-{len(layers.made)}"
+
+
+def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...]) -> _Layers:
+    """Return the next layer; the file that it was made from goes, unless it is the download itself."""
+    if layers.made:
+        layers.path.unlink(missing_ok=True)
+    return _Layers(dest, (*layers.removed, *removed), (*layers.made, dest))
+
+
+def _extract(path: Path, dest: Path, job: _Job) -> None:
+    """Take a directory dump, or the one file that holds a dump, out of a tar that somebody made of it."""
+    source = FileSource(path)
+    files = [member for member in tar.members_of(source, job.name) if member.kind == tar.REGULAR]
+    layout = recognise_layout(member.name for member in files)
+    if layout is not None:
+        raise unsupported(layout, job.name)
+    flat = {member.name.rsplit("/", 1)[-1]: member for member in files}
+    dumps = [inner for inner in flat if inner == TOC_NAME or is_data_member(inner)]
+    if dumps:
+        dest.mkdir(mode=0o755)
+        for inner in dumps:
+            write_pieces(_member_pieces(source, flat[inner]), dest / inner, job.deadline, job.name)
+    elif len(files) == 1:
+        write_pieces(_member_pieces(source, files[0]), dest, job.deadline, job.name)
+    else:
+        raise PermanentError(
+            f"The tar holds {len(files)} files, none of them an archive's toc.dat. Which of them is the "
+            "backup cannot be known.",
+            job.name,
+            "Store each dump by itself, or the folder of a directory dump as one tar.",
+            rule="format-unsupported",
+        )
+
+
+def _member_pieces(source: FileSource, member: tar.TarMember) -> Iterator[bytes]:
+    at, end = member.offset, member.offset + member.size
+    while at < end:
+        piece = source.read(at, min(PIECE_BYTES, end - at))
+        if not piece:
+            return
+        at += len(piece)
+        yield piece
+
+
+def _verify_archive(path: Path, form: Format, name: str) -> tuple[Finding, ...]:
+    """Prove a custom archive or a tar of pg_dump's complete."""
+    if form is Format.CUSTOM:
+        return verify_custom(path, read_stream_toc(Stream(file_pieces(path)), name), name)
+    source = FileSource(path)
+    first = next(tar.walk(source.read, name))
+    parsed = read_stream_toc(Stream(_member_pieces(source, first)), name)
+    tar.verify(source, parsed.toc, name)
+    return ()
+
+
+def _verify_script(
+    path: Path, head: ArchiveHead, job: _Job
+) -> tuple[script.ScriptFacts, tuple[Finding, ...]]:
+    """Read a script to its end once: every wrapper proves itself on the way."""
+    stream = Stream(unwrap_all(head.wrappers, file_pieces(path, job.deadline), job.name))
+    head_text = script_text(stream)
+    facts = script.scan_script(stream.rest())
+    findings = script.end_findings(head, facts, head_text, job.name)
+    for found in findings:
+        if found.severity is Severity.FAILURE:
+            raise PermanentError(found.message, found.where, found.hint, rule=found.rule)
+    return facts, findings
+
+
+def _integrity(integrity: str, path: Path, head: ArchiveHead, name: str) -> tuple[str, tuple[Finding, ...]]:
+    """Return what proves the bytes, and the warning where nothing does."""
+    if integrity != "none":
+        return integrity, ()
+    if _proves_itself(path, head):
+        return "format", ()
+    return "none", (
+        finding(
+            "integrity-unproven",
+            f"Neither the store nor the format ({_described(head)}) holds a checksum of the data. A "
+            "flipped bit "
+            "could pass unseen.",
+            where=name,
+        ),
+    )
+
+
+def _proves_itself(path: Path, head: ArchiveHead) -> bool:
+    if any(wrapper in ENCRYPTIONS and wrapper != OPENSSL for wrapper in head.wrappers):
+        return True  # gpg and age authenticate what they encrypt
+    if head.wrappers and path.is_file():
+        with path.open("rb") as file:
+            if proves_content(head.wrappers[0], file.read(SNIFF_BYTES)):
+                return True
+    compression = head.toc.compression if head.toc is not None else "none"
+    return compression == "gzip" and head.format in {Format.CUSTOM, Format.DIRECTORY}
+
+
+def _described(head: ArchiveHead) -> str:
+    inner = head.toc.compression if head.toc is not None else "none"
+    words = [
+        head.format.value,
+        *([] if inner == "none" else [f"with {inner}"]),
+        *(f"in {w}" for w in head.wrappers),
+    ]
+    return " ".join(words)

@@ -1,0 +1,243 @@
+"""Plain scripts: what their first comments say, and whether their last lines are there.
+
+A cut script is silent: psql exits 0 on it, with ON_ERROR_STOP too. pg_dump and pg_dumpall therefore write
+an end marker, and only the last lines are looked at for it, because rows may hold the same text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from tasks.model.backup import ArchiveHead, Format, Toc
+from tasks.model.errors import PermanentError
+from tasks.model.findings import Finding
+from tasks.model.rules import finding
+
+HEAD_BYTES = 64 << 10
+CLUSTER_HEAD_BYTES = 4 << 20
+"""pg_dumpall writes the roles first; versions stand where the first database begins."""
+_TAIL_BYTES = 16 << 10
+_OVERLAP = 512
+
+_SERVER = re.compile(r"^-- Dumped from database version (.+?)\s*$", re.MULTILINE)
+_DUMPER = re.compile(r"^-- Dumped by pg_dump(?:all)? version (.+?)\s*$", re.MULTILINE)
+_ENCODING = re.compile(r"^SET client_encoding = '([^']*)';", re.MULTILINE)
+_STARTED = re.compile(r"^-- Started on (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
+_RESTRICT = re.compile(r"^\\restrict (\w+)", re.MULTILINE)
+_CONNECT = re.compile(rb"\n\\connect ([^\n]+)\n")
+_DBNAME = re.compile(r"dbname='((?:[^'\\]|\\.)*)'")
+_DUMP_HEADER = re.compile(r"^-- PostgreSQL database dump\s*$", re.MULTILINE)
+_CLUSTER_HEADER = re.compile(r"^-- PostgreSQL database cluster dump\s*$", re.MULTILINE)
+_DUMP_END = "-- PostgreSQL database dump complete"
+_CLUSTER_END = "-- PostgreSQL database cluster dump complete"
+_CLUSTER_END_BLOCK = re.compile(rb"\n--\r?\n-- PostgreSQL database cluster dump complete\r?\n--\r?\n")
+
+_COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/", re.DOTALL)
+_STATEMENT = re.compile(
+    r"(?:abort|alter|analyze|begin|call|cluster|comment|commit|copy|create|delete|do|drop|grant|import|insert"
+    r"|lock|merge|prepare|reassign|refresh|reindex|reset|revoke|rollback|savepoint|security|select|set|start"
+    r"|truncate|update|vacuum|values|with)\b[^;]*;|\\[a-z]+\b",
+    re.IGNORECASE,
+)
+_STRANGERS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\s*(?:<!doctype html|<html)", re.IGNORECASE), "an HTML page"),
+    (re.compile(r"\s*<\?xml|\s*<error>", re.IGNORECASE), "an XML document, such as a store's error answer"),
+    (re.compile(r"\s*[{\[]"), "a JSON document"),
+    (re.compile(r"\s*-- (?:MySQL|MariaDB) dump|\s*/\*!\d{5}", re.IGNORECASE), "a dump of MySQL or MariaDB"),
+    (re.compile(r"\s*PRAGMA foreign_keys", re.IGNORECASE), "a dump of SQLite"),
+    (
+        re.compile(r"\s*(?:pg_dump|pg_dumpall|pg_basebackup|psql)(?:\.exe)?: "),
+        "an error message of PostgreSQL's tools",
+    ),
+    (re.compile(r"\s*(?:FATAL|ERROR|error|Error|fatal)\b"), "an error message"),
+    (re.compile(r"\s*#!"), "a program's script"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFacts:
+    """What one pass over a whole script shows.
+
+    Attributes:
+        databases: what it connects to, in order, each once.
+        tail: its last bytes.
+        cluster_end_at: where the last end marker of pg_dumpall begins, bytes; -1 if there is none.
+        size: bytes of the unwrapped script.
+    """
+
+    databases: tuple[str, ...]
+    tail: str
+    cluster_end_at: int
+    size: int
+
+
+def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
+    """Return what the first part of a script tells.
+
+    Args:
+        text: the first `HEAD_BYTES`, decoded.
+        whole: that is all there is.
+        where: the backup, for messages.
+
+    Raises:
+        PermanentError: `archive-tiny`, `not-a-backup`.
+    """
+    text = text.removeprefix("\ufeff")
+    cluster, dump = _CLUSTER_HEADER.search(text), _DUMP_HEADER.search(text)
+    if cluster is None and dump is None:
+        _must_be_sql(text, whole=whole, where=where)
+        return ArchiveHead(Format.PLAIN, toc=_toc(text) if _SERVER.search(text) else None)
+    is_cluster = cluster is not None and (dump is None or cluster.start() < dump.start())
+    return ArchiveHead(
+        Format.CLUSTER if is_cluster else Format.PLAIN,
+        toc=_toc(text),
+        databases=connected_databases(text.encode("utf-8", "surrogateescape")),
+        written_by="pg_dumpall" if is_cluster else "pg_dump",
+    )
+
+
+def names_its_versions(text: str) -> bool:
+    """Say whether the part of a script read so far names the server that was dumped."""
+    return _SERVER.search(text) is not None
+
+
+def is_cluster_script(text: str) -> bool:
+    """Say whether the script begins as pg_dumpall's do."""
+    return _CLUSTER_HEADER.search(text) is not None
+
+
+def scan_script(pieces: Iterable[bytes]) -> ScriptFacts:
+    """Return what one pass over the *pieces* of a whole script shows, holding no more than its tail."""
+    databases: dict[str, None] = {}
+    tail, size, cluster_end_at = b"\n", 0, -1
+    for piece in pieces:
+        window = tail[-_OVERLAP:] + piece
+        databases.update(dict.fromkeys(connected_databases(window)))
+        for found in _CLUSTER_END_BLOCK.finditer(window):
+            cluster_end_at = size + len(piece) - len(window) + found.start()
+        size += len(piece)
+        tail = (tail + piece)[-_TAIL_BYTES:]
+    return ScriptFacts(tuple(databases), tail.decode("utf-8", "surrogateescape"), cluster_end_at, size)
+
+
+def end_findings(head: ArchiveHead, facts: ScriptFacts, head_text: str, where: str) -> tuple[Finding, ...]:
+    r"""Return what the end of a script shows: nothing where it is complete.
+
+    Args:
+        head: of the same script.
+        facts: of the same script.
+        head_text: its first part, which says whether an `\unrestrict` line has to follow the end marker.
+        where: the backup.
+    """
+    end = _end_marker(facts.tail)
+    if not head.written_by:
+        if end is not None:
+            return ()
+        return (finding("end-marker-unknown", _UNKNOWN_END, where=where),)
+    if end is None or not _closes(head, facts, head_text, end):
+        writer = head.written_by
+        return (
+            finding(
+                "end-marker-missing",
+                f"The script ends at byte {facts.size} without the line that {writer} writes last. What it "
+                "would have written after that is lost, and no tool says so.",
+                where=where,
+            ),
+        )
+    return ()
+
+
+def connected_databases(text: bytes) -> tuple[str, ...]:
+    r"""Return the databases that the `\connect` lines in *text* name, each once, `template1` left out."""
+    found = (
+        _database_of(match[1].decode("utf-8", "surrogateescape").strip()) for match in _CONNECT.finditer(text)
+    )
+    return tuple(dict.fromkeys(name for name in found if name and name != "template1"))
+
+
+_UNKNOWN_END = (
+    "The script was not written by pg_dump and has no end marker. Whether its end is there cannot be proven."
+)
+
+
+def _closes(head: ArchiveHead, facts: ScriptFacts, head_text: str, end: str) -> bool:
+    """Say whether the end marker that was found is the end of what was begun."""
+    if head.format is Format.CLUSTER:
+        # A dump may follow a globals file in one script. A pg_dumpall cut between two databases ends like
+        # that too, but its own marker is nowhere.
+        return end == _CLUSTER_END or facts.cluster_end_at >= 0
+    key = _RESTRICT.search(head_text)
+    if key is None or end == _CLUSTER_END:
+        return True
+    _, _, after = facts.tail.rpartition(_DUMP_END)
+    line = next((line for line in after.splitlines(keepends=True) if line.startswith("\\unrestrict ")), "")
+    return line.endswith("\n") or line.split(" ", 1)[-1] == key[1]
+
+
+def _end_marker(tail: str) -> str | None:
+    r"""Return the end marker, if nothing but comments and `\unrestrict` follows it."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    for at in range(len(lines) - 2, 0, -1):
+        line = lines[at]
+        if line in {_DUMP_END, _CLUSTER_END} and lines[at - 1] == lines[at + 1] == "--":
+            return line
+        if not line.startswith(("--", "\\unrestrict ", "\\q", "COMMIT;")):
+            return None
+    return None
+
+
+def _must_be_sql(text: str, *, whole: bool, where: str) -> None:
+    if not text.strip():
+        raise PermanentError(
+            f"The backup holds nothing but {len(text)} blank characters. There is nothing to restore.",
+            where,
+            rule="archive-tiny",
+        )
+    looks_like = next((name for pattern, name in _STRANGERS if pattern.match(text)), None)
+    if looks_like is None and _begins_as_sql(text, whole=whole):
+        return
+    raise PermanentError(
+        f"The bytes are {looks_like or 'text that is no SQL'}, not a PostgreSQL backup. There is nothing "
+        "to restore.",
+        where,
+        rule="not-a-backup",
+    )
+
+
+def _begins_as_sql(text: str, *, whole: bool) -> bool:
+    at = 0
+    while comment := _COMMENT.match(text, at):
+        at = comment.end()
+    if at == len(text):
+        return not whole
+    if _STATEMENT.match(text, at):
+        return True
+    first = text[at:].split(None, 1)[0].lower()
+    return not whole and _STATEMENT.match(first + ";") is not None  # a statement longer than what was read
+
+
+def _database_of(argument: str) -> str:
+    """Return the name in `shop`, `"my db"` or `-reuse-previous=on "dbname='my db'"`."""
+    named = _DBNAME.search(argument)
+    if named is not None:
+        return re.sub(r"\\(.)", r"\1", named[1])
+    if argument.startswith('"') and argument.endswith('"'):
+        return argument[1:-1].replace('""', '"')
+    return argument.split(None, 1)[0] if not argument.startswith("-") else ""
+
+
+def _toc(text: str) -> Toc:
+    server, dumper, encoding = _SERVER.search(text), _DUMPER.search(text), _ENCODING.search(text)
+    names = connected_databases(text.encode("utf-8", "surrogateescape"))
+    started = _STARTED.search(text)
+    return Toc(
+        (),
+        server_version=server[1] if server else "",
+        dump_version=dumper[1] if dumper else "",
+        database=names[0] if len(names) == 1 and not _CLUSTER_HEADER.search(text) else "",
+        made_at=datetime.fromisoformat(started[1]) if started else None,  # local to the dumping host
+        encoding=encoding[1] if encoding else "",
+    )

@@ -1,0 +1,178 @@
+"""What a backup is, decided by its first bytes and never by its name.
+
+The name only claims. Where bytes and claim differ the bytes are believed and `misnamed` says so: whoever
+restores by hand at night goes by the name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tasks.catalog import tar
+from tasks.catalog.compression import BZIP2, COMPRESSIONS, GZIP, LZ4, SUFFIXES, XZ, ZSTD, skip_frames
+from tasks.catalog.toc import MAGIC
+from tasks.model.backup import ArchiveHead, Format
+from tasks.model.findings import Finding
+from tasks.model.rules import finding
+
+SNIFF_BYTES = 4096
+GPG, AGE, OPENSSL = "gpg", "age", "openssl"
+ENCRYPTIONS = (GPG, AGE, OPENSSL)
+
+_MAGICS: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", GZIP),
+    (b"\x28\xb5\x2f\xfd", ZSTD),
+    (b"\x04\x22\x4d\x18", LZ4),
+    (b"\xfd7zXZ\x00", XZ),
+    (b"age-encryption.org/", AGE),
+    (b"-----BEGIN AGE ENCRYPTED FILE-----", AGE),
+    (b"-----BEGIN PGP MESSAGE-----", GPG),
+    (b"Salted__", OPENSSL),
+    (b"U2FsdGVkX1", OPENSSL),
+)
+_CONTAINERS = (
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x02\x21\x4c\x18", "an lz4 stream in the legacy format"),
+    (b"\x1f\x9d", "a stream of compress"),
+    (b"\x89LZO\x00", "an lzop stream"),
+    (b"LZIP", "an lzip stream"),
+    (b"\xff\x06\x00\x00sNaPpY", "a snappy stream"),
+    (b"[backrest]", "a file of pgBackRest's repository"),
+)
+_STRANGERS = (
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"%PDF-", "a PDF document"),
+    (b"\x7fELF", "a program"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"PAR1", "a Parquet file"),
+)
+_OLD_PGP = {0x84: 2, 0x85: 3, 0x86: 5, 0x8C: 2, 0x8D: 3}
+_NEW_PGP = (0xC1, 0xC3)
+_PGP_VERSIONS = (3, 4, 5, 6)
+_TARS = (Format.TAR, Format.DIRECTORY, Format.BASEBACKUP)
+_PLAIN_NAMES, _PLAIN = (".sql",), (Format.PLAIN, Format.CLUSTER)
+_ENCRYPTED_NAMES = {".gpg": GPG, ".pgp": GPG, ".asc": GPG, ".age": AGE}
+_SHORTHANDS = {".tgz": ".tar.gz", ".tzst": ".tar.zst", ".tbz2": ".tar.bz2", ".txz": ".tar.xz"}
+_SUFFIX = re.compile(r"\.[a-z0-9]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What the first bytes look like.
+
+    Attributes:
+        kind: a compression, an encryption, `custom`, `tar`, `text`, `container`, `stranger`, `empty` or
+            `unknown`.
+        looks_like: for containers and strangers, what a person would call it.
+    """
+
+    kind: str
+    looks_like: str = ""
+
+
+def sniff(head: bytes) -> Sniffed:
+    """Return what a backup that begins with *head* (`SNIFF_BYTES`, or all there is) looks like."""
+    if not head:
+        return Sniffed("empty")
+    if head.startswith(MAGIC) or MAGIC.startswith(head):
+        return Sniffed("custom")
+    for magic, kind in _MAGICS:
+        if skip_frames(head).startswith(magic):
+            return Sniffed(kind)
+    if head[:3] == b"BZh" and head[4:10] in {b"1AY&SY", b"\x17rE8P\x90"}:
+        return Sniffed(BZIP2)
+    for table, kind in ((_CONTAINERS, "container"), (_STRANGERS, "stranger")):
+        for magic, name in table:
+            if head.startswith(magic):
+                return Sniffed(kind, name)
+    return _by_shape(head)
+
+
+def misnamed(name: str, head: ArchiveHead) -> Finding | None:
+    """Return the warning that *name* claims another format than the bytes hold, or None.
+
+    Only a suffix that makes a definite claim is taken at its word: `.dump`, `.backup` and `.bak` make none.
+    """
+    if head.format is Format.DIRECTORY and not head.wrappers:
+        return None  # a folder's name claims nothing
+    wrappers, formats = _claims(name)
+    actual = " in ".join((head.format.value, *reversed(head.wrappers)))
+    compressed = tuple(w for w in head.wrappers if w in COMPRESSIONS or w in ENCRYPTIONS)
+    lies = [w for w in wrappers if w not in compressed]
+    is_tar = formats == _TARS and "tar" in head.wrappers
+    if (
+        not lies
+        and formats
+        and not is_tar
+        and head.format is not Format.UNKNOWN
+        and head.format not in formats
+    ):
+        lies = [formats[0].value]
+    if not lies and formats == _PLAIN and compressed and not wrappers:
+        lies = ["an uncompressed script"]
+    if not lies:
+        return None
+    return finding(
+        "archive-misnamed",
+        f"The name claims {', '.join(lies)} and the bytes hold {actual}. The drill goes by the bytes; a "
+        "person goes by the name.",
+        where=name,
+    )
+
+
+def _by_shape(head: bytes) -> Sniffed:
+    if tar.is_header(head):
+        return Sniffed("tar")
+    if _is_pgp(head):
+        return Sniffed(GPG)
+    if not head.strip(b"\0"):
+        return Sniffed("stranger", "nothing but zero bytes")
+    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return Sniffed("stranger", "text in UTF-16, as PowerShell's > writes it, which psql cannot read")
+    if b"\0" in head or _control_share(head) > 0.1:  # noqa: PLR2004  text in any encoding has next to none
+        return Sniffed("unknown")
+    return Sniffed("text")
+
+
+def _is_pgp(head: bytes) -> bool:
+    """Say whether this is an OpenPGP message: session key packet, public-key or symmetric."""
+    tag = head[0]
+    if tag in _OLD_PGP:
+        at = _OLD_PGP[tag]
+    elif tag in _NEW_PGP and len(head) > 1:
+        at = 2 if head[1] < 192 else (3 if head[1] < 224 else 6)  # noqa: PLR2004  RFC 4880, 4.2.2
+    else:
+        return False
+    return len(head) > at and head[at] in _PGP_VERSIONS
+
+
+def _control_share(head: bytes) -> float:
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)  # noqa: PLR2004
+    return controls / len(head)
+
+
+def _claims(name: str) -> tuple[list[str], tuple[Format, ...]]:
+    """Return the wrappers and the formats that the suffixes of *name* claim."""
+    rest = name.rstrip("/").rsplit("/", 1)[-1].lower()
+    wrappers: list[str] = []
+    for short, long in _SHORTHANDS.items():
+        if rest.endswith(short):
+            rest = rest.removesuffix(short) + long
+    while found := _SUFFIX.search(rest):
+        wrapper = SUFFIXES.get(found[0]) or _ENCRYPTED_NAMES.get(found[0])
+        if wrapper is None:
+            return wrappers, _PLAIN if found[0] in _PLAIN_NAMES else _tar_formats(found[0])
+        wrappers.append(wrapper)
+        rest = rest[: found.start()]
+    return wrappers, ()
+
+
+def _tar_formats(suffix: str) -> tuple[Format, ...]:
+    if suffix != ".tar":
+        return ()
+    return _TARS

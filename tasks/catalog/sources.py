@@ -1,0 +1,148 @@
+"""Where a backup's bytes come from: a local file, or the first part of a stream that may be longer.
+
+The head of a backup is read by range, in pieces that grow: most tables of contents fit into the first, and
+one that does not costs a few requests, not thousands.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.model.backup import ByteSource
+from tasks.model.errors import PermanentError
+from tasks.model.units import format_duration
+
+FIRST_READ_BYTES = 64 << 10
+LARGEST_READ_BYTES = 4 << 20
+HEAD_LIMIT_BYTES = 64 << 20
+"""So much of a backup is read before its download, at most."""
+PIECE_BYTES = 1 << 20
+
+
+class HeadLimitError(Exception):
+    """The head did not tell what was asked within `HEAD_LIMIT_BYTES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A local file, read by range."""
+
+    path: Path
+    uri: str = ""
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", self.path.stat().st_size)
+        object.__setattr__(self, "uri", self.uri or str(self.path))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to *length* bytes from *offset*; fewer only at the end."""
+        with self.path.open("rb") as file:
+            return os.pread(file.fileno(), length, offset)
+
+
+class Deadline:
+    """A moment on the monotonic clock by which a step has to end.
+
+    Args:
+        seconds: from now; None never ends.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self.seconds = seconds
+        self._ends = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds left, at least 0; None where there is no limit."""
+        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
+
+    def check(self, doing: str, where: str) -> None:
+        """Return while there is time left.
+
+        Raises:
+            PermanentError: `stage-deadline`.
+        """
+        if self.left_s == 0.0:
+            raise PermanentError(
+                f"The deadline of {format_duration(self.seconds)} passed while {doing}. It says nothing "
+                "about "
+                "the backup.",
+                where,
+                rule="stage-deadline",
+            )
+
+
+class Stream:
+    """Bytes that arrive in pieces, with a look ahead.
+
+    Args:
+        pieces: consumed lazily; what a look ahead has taken is kept for the reader.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._ahead = bytearray()
+
+    def peek(self, length: int) -> bytes:
+        """Return the next *length* bytes without consuming them; fewer only at the end."""
+        while len(self._ahead) < length:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            self._ahead += piece
+        return bytes(self._ahead[:length])
+
+    def take(self, length: int) -> bytes:
+        """Return and consume the next *length* bytes; fewer only at the end."""
+        taken = self.peek(length)
+        del self._ahead[: len(taken)]
+        return taken
+
+    def skip(self, length: int) -> int:
+        """Consume *length* bytes; return how many there were."""
+        skipped = 0
+        while skipped < length:
+            taken = len(self.take(min(length - skipped, PIECE_BYTES)))
+            if not taken:
+                break
+            skipped += taken
+        return skipped
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield everything that is left, in the pieces in which it comes."""
+        if self._ahead:
+            ahead, self._ahead = bytes(self._ahead), bytearray()
+            yield ahead
+        yield from self._pieces
+
+
+def growing_reads(source: ByteSource, limit: int = HEAD_LIMIT_BYTES) -> Iterator[bytes]:
+    """Yield *source* from its start, in ranges that grow from 64 KiB to 4 MiB.
+
+    Raises:
+        HeadLimitError: more than *limit* bytes are asked for.
+    """
+    offset, length = 0, FIRST_READ_BYTES
+    while offset < source.size:
+        if offset >= limit:
+            raise HeadLimitError
+        piece = source.read(offset, length)
+        if not piece:
+            return
+        yield piece
+        offset += len(piece)
+        length = min(length * 4, LARGEST_READ_BYTES)
+
+
+def file_pieces(path: Path, deadline: Deadline | None = None) -> Iterator[bytes]:
+    """Yield a file in pieces of 1 MiB, as long as *deadline* allows."""
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            if deadline is not None:
+                deadline.check("the backup was read", str(path))
+            yield piece
