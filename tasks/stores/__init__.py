@@ -1,1 +1,18 @@
-"""Where backups lie: S3 and the file system, listed and read by range."""
+"""Where backups lie: finding them, reading them by range, bringing them here whole and proven."""
+
+from tasks.stores.base import Store, open_store
+from tasks.stores.companions import fetch_globals, read_manifest
+from tasks.stores.discovery import discover
+from tasks.stores.fetch import Fetched, fetch_backup
+from tasks.stores.policy import recovery_policy
+
+__all__ = [
+    "Fetched",
+    "Store",
+    "discover",
+    "fetch_backup",
+    "fetch_globals",
+    "open_store",
+    "read_manifest",
+    "recovery_policy",
+]

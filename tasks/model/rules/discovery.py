@@ -19,7 +19,7 @@ RULES = (
         FindingClass.STALE,
         Severity.FAILURE,
         Stage.DISCOVER,
-        "The newest recovery point is older than the RPO allows.",
+        "Nothing lies inside the window; the newest recovery point is older.",
         "Find out why the backup job stopped; its last success is the recovery point's time.",
     ),
     Rule(

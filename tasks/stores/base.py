@@ -1,0 +1,118 @@
+"""What every store offers: listing, ranged reads and whole downloads, whatever lies behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tasks.model.backup import ByteSource, StoredObject
+from tasks.model.errors import PermanentError
+from tasks.model.findings import Finding
+from tasks.model.target import StoreConfig
+from tasks.model.units import format_duration
+from tasks.stores.checksums import Digests
+from tasks.stores.uris import is_s3
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all, from any thread."""
+
+
+class Store(Protocol):
+    """Where backups lie. Prefixes and objects are named by their whole URI."""
+
+    def identity(self) -> str | None:
+        """Return the ARN of whoever reads, or None where the store knows none."""
+        ...
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what is to be said of the access itself, such as `role-not-assumed`."""
+        ...
+
+    def clock_skew_s(self) -> float | None:
+        """Return the worker's clock less the store's, seconds, as last seen; None if the store does not tell."""
+        ...
+
+    def list(
+        self, prefix: str, *, start_after: str | None = None, limit: int | None = None
+    ) -> Iterator[StoredObject]:
+        """Yield what is stored under *prefix*, lazily, in the order of the URIs, after *start_after*."""
+        ...
+
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Return the URIs of the folders directly under *prefix*, each with `/` at its end; at most a thousand."""
+        ...
+
+    def files(self, prefix: str) -> tuple[str, ...]:
+        """Return the URIs of what lies directly under *prefix*, no folders; at most a thousand."""
+        ...
+
+    def head(self, uri: str) -> StoredObject:
+        """Return the facts of one object, with its checksums.
+
+        Raises:
+            PermanentError: `object-gone`, `get-denied`, a KMS rule.
+        """
+        ...
+
+    def source(self, obj: StoredObject) -> ByteSource:
+        """Return *obj* for ranged reads.
+
+        Raises:
+            PermanentError: `object-archived`, before anything is read.
+        """
+        ...
+
+    def fetch(
+        self,
+        obj: StoredObject,
+        dest: Path,
+        progress: Progress,
+        deadline_s: float,
+        digests: Digests | None = None,
+    ) -> None:
+        """Copy *obj* to the file *dest*, feeding *digests* on the way.
+
+        Raises:
+            TransientError: `transfer-incomplete`, `object-changed` and what the way to the store can show.
+            PermanentError: `object-gone`, `get-denied`, `disk-full`, `stage-deadline`, ...
+        """
+        ...
+
+    def deleted(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield what is hidden under *prefix* by delete markers; nothing where versions are not kept or shown."""
+        ...
+
+
+def open_store(config: StoreConfig, at: str) -> Store:
+    """Return the store that *at* (`s3://`, `file://` or a path) lies in.
+
+    Raises:
+        PermanentError: the recovery role could not be assumed; the URI or endpoint cannot be used.
+        TransientError: STS did not answer.
+    """
+    if is_s3(at):
+        from tasks.stores.s3 import S3Store  # noqa: PLC0415  boto3 takes half a second that local drills save
+
+        return S3Store(config)
+    from tasks.stores.local import LocalStore  # noqa: PLC0415
+
+    return LocalStore()
+
+
+class Deadline:
+    """The moment after which a transfer is given up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._ends = time.monotonic() + seconds
+
+    def check(self, where: str) -> None:
+        """Raise `stage-deadline` if it has passed."""
+        if time.monotonic() > self._ends:
+            raise PermanentError(
+                f"The download did not end within {format_duration(self.seconds)}: nothing is said about the backup.",
+                where,
+                rule="stage-deadline",
+            )

@@ -1,0 +1,121 @@
+"""Digests of what is downloaded, and what stored ones may be compared with.
+
+Only a digest of the whole object can be compared. The checksum of a multipart upload is one of its parts' checksums
+unless the store says FULL_OBJECT; some stores do not label it. Then the bytes are unproven, never corrupt. An ETag
+proves when it equals the MD5 and says nothing when it does not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+_PREFERRED = ("sha256", "crc64nvme", "crc32c", "crc32", "sha1")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_SIDECAR_LINE = re.compile(r"\\?(?P<hex>[0-9A-Fa-f]{64})(?:[ \t]+\*?(?P<name>.+))?")
+_SIDECAR_BSD = re.compile(r"SHA2?-?256 ?\((?P<name>.+)\) ?= ?(?P<hex>[0-9A-Fa-f]{64})", re.IGNORECASE)
+
+
+class Digests:
+    """Several digests of one stream of bytes, taken in order."""
+
+    def __init__(self, *names: str) -> None:
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names if name in _HASHES}
+        self._sums = {name: 0 for name in names if name not in _HASHES}
+        self._steps = {name: _crc(name) for name in self._sums}
+
+    def update(self, chunk: bytes | memoryview) -> None:
+        """Add the next bytes."""
+        for known in self._hashes.values():
+            known.update(chunk)
+        for name, step in self._steps.items():
+            self._sums[name] = step(chunk, self._sums[name])
+
+    def hex(self, name: str) -> str:
+        """Return the digest *name* so far, lower-case hex."""
+        if name in self._hashes:
+            return self._hashes[name].hexdigest()
+        return f"{self._sums[name]:0{_CRC_DIGITS[name]}x}"
+
+
+def computable(name: str) -> bool:
+    """Tell whether the digest *name* can be computed here: crc32c and crc64nvme need awscrt."""
+    return name in _HASHES or name == "crc32" or (name in _CRC_DIGITS and _crt() is not None)
+
+
+def best_of(stored: Mapping[str, str]) -> str | None:
+    """Return the strongest stored digest that can be computed here, or None."""
+    return next((name for name in _PREFERRED if name in stored and computable(name)), None)
+
+
+def comparable(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the whole object's digests out of S3's answer to HEAD: algorithm to lower-case hex."""
+    kind = str(answer.get("ChecksumType", ""))
+    multipart = "-" in str(answer.get("ETag", ""))
+    if kind == "COMPOSITE" or (multipart and kind != "FULL_OBJECT"):
+        return {}
+    stored = {name: answer.get(f"Checksum{name.upper()}") for name in _PREFERRED}
+    return {name: digest for name, text in stored.items() if text and (digest := _hex(str(text)))}
+
+
+def md5_of_etag(etag: str | None) -> str | None:
+    """Return the MD5 that *etag* may be, or None for one that cannot be one."""
+    plain = (etag or "").strip('"').lower()
+    return plain if _MD5.fullmatch(plain) else None
+
+
+def parse_sidecar(text: str, name: str) -> str | None:
+    """Return the SHA-256 that a sidecar gives for the file *name*, lower-case hex, or None.
+
+    Understood are sha256sum's lines, BSD's `SHA256 (name) = hex` and a bare digest. A sidecar of one line counts
+    whatever name it holds: the digest was often taken of the dump's local name.
+    """
+    lines = digests_by_name(text)
+    if name in lines:
+        return lines[name]
+    return next(iter(lines.values())) if len(lines) == 1 else None
+
+
+def digests_by_name(text: str) -> dict[str, str]:
+    """Return file name -> SHA-256 of every line that holds one; the name is "" for a bare digest."""
+    found: dict[str, str] = {}
+    for line in text.lstrip("\ufeff").splitlines():
+        match = _SIDECAR_BSD.fullmatch(line.strip()) or _SIDECAR_LINE.fullmatch(line.strip())
+        if match:
+            name = (match["name"] or "").strip().replace("\\", "/").removeprefix("./")
+            found[name if "/" not in name else name.rsplit("/", 1)[-1]] = match["hex"].lower()
+    return found
+
+
+def _hex(text: str) -> str | None:
+    try:
+        return base64.b64decode(text, validate=True).hex()
+    except (binascii.Error, ValueError):
+        return None  # `...-13`: of the parts
+
+
+def _crc(name: str) -> Callable[[bytes | memoryview, int], int]:
+    if name == "crc32":
+        return zlib.crc32
+    crt = _crt()
+    if crt is None:
+        raise KeyError(name)
+    step = getattr(crt, name)
+    return lambda chunk, before: step(bytes(chunk), before)
+
+
+def _crt() -> Any | None:  # noqa: ANN401  an optional module
+    try:
+        return import_module("awscrt.checksums")
+    except ImportError:
+        return None
+
+
+_HASHES = frozenset({"sha256", "sha1", "md5"})
+_CRC_DIGITS = {"crc32": 8, "crc32c": 8, "crc64nvme": 16}

@@ -1,0 +1,146 @@
+"""strftime's fields as they stand in keys: how each is matched, read and written.
+
+Names of months and days are the C locale's, whatever this worker's locale is: `date` on the backup host wrote them,
+and a drill must read the same time everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+          "November", "December")  # fmt: skip
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+EXPANDED = {"F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y"}
+"""Fields that stand for several."""
+EPOCH_DIGITS = 4
+"""Leading digits of %s that a prefix is made of: one prefix reaches 11.6 days."""
+
+
+def _names(names: Iterable[str]) -> str:
+    return "|".join(names)
+
+
+REGEX = {
+    "Y": r"[0-9]{4}",
+    "y": r"[0-9]{2}",
+    "m": r"(?:0[1-9]|1[0-2])",
+    "d": r"(?:0[1-9]|[12][0-9]|3[01])",
+    "H": r"(?:[01][0-9]|2[0-3])",
+    "I": r"(?:0[1-9]|1[0-2])",
+    "p": r"(?:AM|PM)",
+    "M": r"[0-5][0-9]",
+    "S": r"(?:[0-5][0-9]|60)",
+    "f": r"[0-9]{1,6}",
+    "j": r"[0-3][0-9]{2}",
+    "b": f"(?:{_names(month[:3] for month in MONTHS)})",
+    "B": f"(?:{_names(MONTHS)})",
+    "a": f"(?:{_names(day[:3] for day in DAYS)})",
+    "A": f"(?:{_names(DAYS)})",
+    "s": r"[0-9]{9,11}",
+    "z": r"(?:Z|[+-][0-9]{2}:?[0-9]{2})",
+}
+"""What each field looks like in a key. Zero-padded, as strftime writes it."""
+ENUMERABLE = frozenset("YymdHIpjbBaAs")
+"""Fields that a prefix may hold; finer ones would make more prefixes than they save keys."""
+HOURLY = frozenset("HIp")
+"""Fields that change within a day."""
+
+
+def write(field: str, at: datetime) -> str:
+    """Return *field* of the local time *at*, as the backup host wrote it; of %s the leading digits only."""
+    match field:
+        case "b":
+            return MONTHS[at.month - 1][:3]
+        case "B":
+            return MONTHS[at.month - 1]
+        case "a":
+            return DAYS[at.weekday()][:3]
+        case "A":
+            return DAYS[at.weekday()]
+        case "p":
+            return "AM" if at.hour < 12 else "PM"  # noqa: PLR2004  noon
+        case "Y":
+            return f"{at.year:04d}"
+        case "s":
+            return str(int(at.timestamp()))[:EPOCH_DIGITS]
+        case _:
+            return at.strftime(f"%{field}")
+
+
+def read(values: dict[str, str], zone: tzinfo) -> datetime:
+    """Return the moment that the fields *values* name, aware UTC; what is not named is at its earliest.
+
+    An hour that a clock change repeats is taken as the first of the two: no backup is called younger than it is.
+
+    Raises:
+        ValueError: no such day, or two fields contradict each other; the message says which.
+    """
+    if "s" in values:
+        at = datetime.fromtimestamp(int(values["s"]), UTC)
+        _agree(values, at.astimezone(_zone(values, zone)))
+        return at
+    day = _date(values)
+    hour, minute, second, micro = _time(values)
+    local = datetime(day.year, day.month, day.day, hour, minute, second, micro, _zone(values, zone))
+    _agree(values, local)
+    return local.astimezone(UTC)
+
+
+def _date(values: dict[str, str]) -> date:
+    year = _year(values)
+    if "j" in values and not values.keys() & {"m", "b", "B"}:
+        return _day_of_year(year, int(values["j"]))
+    return date(year, _month(values), int(values.get("d", "1")))
+
+
+def _year(values: dict[str, str]) -> int:
+    if "Y" in values:
+        return int(values["Y"])
+    if "y" not in values:
+        raise ValueError("its fields name no year")
+    short = int(values["y"])
+    return short + (1900 if short >= 69 else 2000)  # noqa: PLR2004  POSIX's pivot
+
+
+def _day_of_year(year: int, number: int) -> date:
+    found = date(year, 1, 1) + timedelta(days=number - 1)
+    if found.year != year:
+        raise ValueError(f"{year} has no day {number}")
+    return found
+
+
+def _month(values: dict[str, str]) -> int:
+    if "m" in values:
+        return int(values["m"])
+    if "B" in values:
+        return MONTHS.index(values["B"]) + 1
+    if "b" in values:
+        return [month[:3] for month in MONTHS].index(values["b"]) + 1
+    return 1
+
+
+def _time(values: dict[str, str]) -> tuple[int, int, int, int]:
+    hour = int(values.get("H", "0"))
+    if "H" not in values and "I" in values:
+        hour = int(values["I"]) % 12 + (12 if values.get("p") == "PM" else 0)
+    second = min(int(values.get("S", "0")), 59)  # a leap second has no place in datetime
+    return hour, int(values.get("M", "0")), second, int(values.get("f", "0").ljust(6, "0"))
+
+
+def _zone(values: dict[str, str], zone: tzinfo) -> tzinfo:
+    text = values.get("z")
+    if text is None:
+        return zone
+    if text == "Z":
+        return UTC
+    digits = text[1:].replace(":", "")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-offset if text[0] == "-" else offset)
+
+
+def _agree(values: dict[str, str], local: datetime) -> None:
+    for field, text in values.items():
+        if field in ENUMERABLE - {"s"} and write(field, local) != text:
+            raise ValueError(f"%{field} says {text}, the other fields say {write(field, local)}")

@@ -1,0 +1,179 @@
+"""What became of every object that was listed: a recovery point, or a candidate with the reason why not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from tasks.model.backup import Candidate, RecoveryPoint, StoredObject
+from tasks.stores.pattern import KeyPattern
+from tasks.stores.siblings import Siblings
+from tasks.stores.uris import printable
+
+FUTURE_TOLERANCE = timedelta(minutes=10)
+PARTIAL = re.compile(
+    r"(?:\.(?:partial|part|tmp|temp|incomplete|inprogress|in-progress|uploading|filepart|crdownload|swp|writing)|~)$",
+    re.IGNORECASE,
+)
+_TEMPORARY_NAME = re.compile(r"^(?:\.|tmp[._-]|temp[._-]|partial[._-])", re.IGNORECASE)
+SIDECAR = re.compile(
+    r"\.(?:sha(?:1|224|256|384|512)(?:sum)?|md5(?:sum)?|crc32c?|inventory\.json|manifest\.json|meta(?:data)?\.json"
+    r"|sig|minisig|log|err)$",
+    re.IGNORECASE,
+)
+_MAX_REJECTED = 1000
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A listing, told apart.
+
+    Attributes:
+        points: matching recovery points, ascending, window or not.
+        rejected: every other object, with its reason.
+        partial: URIs of unfinished uploads that would match once finished.
+        neighbours: names of other databases whose backups the pattern's twin matches, with one URI each.
+    """
+
+    points: list[RecoveryPoint] = field(default_factory=list)
+    rejected: list[Candidate] = field(default_factory=list)
+    partial: list[Candidate] = field(default_factory=list)
+    neighbours: dict[str, str] = field(default_factory=dict)
+
+
+def sort_out(objects: Iterable[StoredObject], pattern: KeyPattern, siblings: Siblings) -> Sorted:
+    """Tell recovery points from everything else."""
+    result = Sorted()
+    names = objects if isinstance(objects, list) else list(objects)
+    for unit in _units(names, pattern):
+        _place(unit, pattern, siblings, result)
+    result.points.sort(key=order)
+    return result
+
+
+def order(point: RecoveryPoint) -> tuple[datetime, datetime, str]:
+    """Return what recovery points are ordered by: their time, then the later upload, then the name."""
+    return point.at, point.object.modified_at, point.object.uri
+
+
+def candidate(
+    obj: StoredObject, reason: str, at: datetime | None = None, *, taken: bool = False
+) -> Candidate:
+    """Return *obj* as the evidence lists it."""
+    return Candidate(uri=printable(obj.uri), bytes=obj.bytes, at=at, taken=taken, reason=reason)
+
+
+def shortened(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the first thousand, the rest counted by reason: evidence must stay readable."""
+    if len(candidates) <= _MAX_REJECTED:
+        return candidates
+    rest = candidates[_MAX_REJECTED:]
+    counted = ", ".join(
+        f"{count} x {reason}" for reason, count in Counter(c.reason for c in rest).most_common(5)
+    )
+    more = Candidate(
+        uri="", bytes=0, at=None, taken=False, reason=f"{len(rest)} more were looked at: {counted}"
+    )
+    return [*candidates[:_MAX_REJECTED], more]
+
+
+def _units(objects: list[StoredObject], pattern: KeyPattern) -> Iterator[StoredObject]:
+    """Yield what can be a backup: objects, or for a directory dump folders with their members."""
+    if not pattern.directory:
+        yield from objects
+        return
+    depth = pattern.uri.count("/")
+    folders: dict[str, list[StoredObject]] = {}
+    for obj in objects:
+        parts = obj.uri.split("/")
+        if len(parts) <= depth:
+            yield obj
+        else:
+            folders.setdefault("/".join(parts[:depth]) + "/", []).append(obj)
+    for uri, members in folders.items():
+        yield as_folder(uri, members)
+
+
+def as_folder(uri: str, objects: Iterable[StoredObject]) -> StoredObject:
+    """Return a directory dump out of the objects in it; names that lead out of it are left out."""
+    listed = list(objects)
+    members = tuple(sorted((obj for obj in listed if _is_member(uri, obj)), key=lambda obj: obj.uri))
+    return StoredObject(
+        uri=uri,
+        bytes=sum(obj.bytes for obj in members),
+        modified_at=max(obj.modified_at for obj in members or listed),
+        members=members,
+    )
+
+
+def _is_member(folder: str, obj: StoredObject) -> bool:
+    parts = obj.uri.removeprefix(folder).split("/")
+    return all(part not in {"", ".", ".."} and "\0" not in part for part in parts)
+
+
+def _place(obj: StoredObject, pattern: KeyPattern, siblings: Siblings, result: Sorted) -> None:
+    if obj.uri.endswith("/") and not pattern.directory:
+        result.rejected.append(candidate(obj, "a folder marker"))
+        return
+    finished = _finished_name(obj.uri)
+    if finished is not None and not _ends_alike(pattern, PARTIAL):
+        _place_partial(obj, finished, pattern, result)
+        return
+    match = pattern.match(obj.uri)
+    if not pattern.directory and SIDECAR.search(obj.uri) and not _ends_alike(pattern, SIDECAR):
+        result.rejected.append(candidate(obj, "a sidecar, not a backup"))
+    elif match is None:
+        _place_stranger(obj, siblings, result, pattern)
+    elif match.problem is not None:
+        result.rejected.append(candidate(obj, f"its name holds no real time: {match.problem}"))
+    else:
+        dated_by = "modified" if match.at is None else "name"
+        result.points.append(RecoveryPoint(obj, match.at or obj.modified_at, dated_by))
+
+
+def _finished_name(uri: str) -> str | None:
+    """Return the name that an unfinished upload will have, or None for a name that says nothing of the kind."""
+    bare = uri.rstrip("/")
+    folder, _, name = bare.rpartition("/")
+    end = uri[len(bare) :]
+    if PARTIAL.search(name):
+        return f"{folder}/{PARTIAL.sub('', name)}{end}"
+    if _TEMPORARY_NAME.search(name):
+        return f"{folder}/{_TEMPORARY_NAME.sub('', name)}{end}"
+    return None
+
+
+def _ends_alike(pattern: KeyPattern, ending: re.Pattern[str]) -> bool:
+    return ending.search(pattern.uri.rstrip("/")) is not None
+
+
+def _place_partial(obj: StoredObject, finished: str, pattern: KeyPattern, result: Sorted) -> None:
+    match = pattern.match(finished) or pattern.match(obj.uri)
+    if match is None:
+        result.rejected.append(candidate(obj, "a temporary name that does not match the pattern"))
+        return
+    partial = candidate(obj, "an unfinished upload", match.at or obj.modified_at)
+    result.partial.append(partial)
+    result.rejected.append(partial)
+
+
+def _place_stranger(obj: StoredObject, siblings: Siblings, result: Sorted, pattern: KeyPattern) -> None:
+    other = siblings.name_in(obj.uri)
+    if other is not None:
+        result.neighbours.setdefault(other, obj.uri)
+        result.rejected.append(candidate(obj, f'a backup of another database, "{other}"'))
+    elif not pattern.directory and KeyPattern(pattern.uri + "/", pattern.timezone).match(obj.uri):
+        result.rejected.append(
+            candidate(obj, "in a folder that matches: end the pattern with / for directory dumps")
+        )
+    else:
+        result.rejected.append(candidate(obj, "does not match the pattern"))
+
+
+def with_reason(point: RecoveryPoint, reason: str, *, taken: bool = False) -> Candidate:
+    """Return *point* as the evidence lists it; folders count their files."""
+    obj = replace(point.object, members=())
+    return candidate(obj, reason, point.at, taken=taken)
