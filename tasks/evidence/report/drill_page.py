@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.evidence.report.plots import phase_bars, sparkline
-from tasks.evidence.report.summary import Summary
+from tasks.evidence.report.summary import Summary, database_row
 from tasks.evidence.report.words import duration, number, second, size
 from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
 
@@ -79,6 +79,7 @@ def drill_context(
         "plots": _plots(evidence, history) if len(history) > 1 else [],
         "drills": history,
         "acceptances": acceptances,
+        "recoverable": _recoverable(evidence, history),
         "restored_bytes": restored_bytes(evidence),
         "tables": tables[:MOST_TABLES],
         "tables_left": max(0, len(tables) - MOST_TABLES),
@@ -101,6 +102,15 @@ def receipt(sandbox: Mapping[str, Any] | None) -> str:
         return "There is no receipt: whether the sandbox was destroyed is not known."
     at = second(sandbox["destroyed_at"])
     return f"Everything that the drill made was destroyed at {at}; nothing was left behind."
+
+
+def _recoverable(evidence: Document, history: Sequence[Summary]) -> dict[str, Any]:
+    """The newest point that came back, and the drill that has its commands: what trouble reaches for."""
+    row = database_row(evidence["database"], tuple(reversed(history)))
+    own = evidence["newest_recoverable"] or {}
+    uri, at = own.get("uri") or row.recoverable_uri, own.get("at") or row.recoverable_at
+    drills = [drill for drill in row.drills if drill.point_uri == uri and drill.verdict == "verified"]
+    return {"uri": uri, "at": at, "stem": drills[0].stem if drills else None}
 
 
 def _checks(evidence: Document, *, shown_elsewhere: bool) -> list[Mapping[str, Any]]:
@@ -230,4 +240,4 @@ def _change(values: Sequence[float | None]) -> str:
     if len(values) < 2 or values[-1] is None or not values[-2]:  # noqa: PLR2004  a change needs two
         return ""
     moved = 100 * (values[-1] - values[-2]) / values[-2]
-    return "unchanged since the last drill" if abs(moved) < 0.05 else f"{moved:+.1f} % since the last drill"  # noqa: PLR2004  rounds to nothing
+    return "unchanged" if abs(moved) < 0.05 else f"{moved:+.1f} %"  # noqa: PLR2004  rounds to nothing

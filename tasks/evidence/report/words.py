@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from tasks.evidence.sentence import minute
 from tasks.model.units import format_bytes, format_duration
 
 DASH = "\N{EN DASH}"
 """What stands where nothing is known."""
+_SIGN = {"<= ": "\N{LESS-THAN OR EQUAL TO} ", ">= ": "\N{GREATER-THAN OR EQUAL TO} "}
+_SIGNS = re.compile("|".join(_SIGN))
+_FELT_S = 0.1
 OUTCOMES = {"passed": "Pass", "failed": "Fail", "not_run": "Not run", "not_configured": "Not configured"}
 
 
 def duration(seconds: float | None) -> str:
     """Return seconds as a person reads them, or a dash."""
+    if seconds is not None and 0 < seconds < _FELT_S:
+        return f"< {_FELT_S} s"
     return DASH if seconds is None else format_duration(seconds)
 
 
@@ -48,14 +56,23 @@ def day(at: str | None) -> str:
     return DASH if at is None else f"{datetime.fromisoformat(at):%Y-%m-%d}"
 
 
+def clock(at: str) -> str:
+    """Return a stored time's hour and minute."""
+    return f"{datetime.fromisoformat(at):%H:%M} UTC"
+
+
 def outcome(name: str) -> str:
     """Return a check's outcome in a word or two."""
     return OUTCOMES.get(name, name)
 
 
-def capitalised(text: str) -> str:
-    """Return *text* with its first letter large, the rest as it is."""
-    return text[:1].upper() + text[1:]
+def prose(text: object) -> Markup:
+    """Return a sentence with `names` set as code and comparisons as signs, everything else escaped."""
+    parts = _SIGNS.sub(lambda found: _SIGN[found[0]], str(text)).split("`")
+    if len(parts) % 2 == 0:  # an odd backtick is no markup
+        return escape("`".join(parts))
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def share(part: float | None, whole: float | None) -> str:
@@ -70,7 +87,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "second": second,
     "day": day,
+    "clock": clock,
     "outcome": outcome,
     "share": share,
-    "capitalised": capitalised,
+    "prose": prose,
 }
