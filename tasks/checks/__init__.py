@@ -1,1 +1,17 @@
-"""What a restored database is held against: its archive, its history, its own constraints."""
+"""What a restored database is held against: archive, history, its own constraints, the data team's suite."""
+
+from tasks.checks.accept import ACCEPTABLE_RULES, apply_acceptances
+from tasks.checks.freshness import measure_freshness
+from tasks.checks.inventory import take_inventory
+from tasks.checks.suites import SuiteOutcome, check_suite
+from tasks.checks.verify import verify
+
+__all__ = [
+    "ACCEPTABLE_RULES",
+    "SuiteOutcome",
+    "apply_acceptances",
+    "check_suite",
+    "measure_freshness",
+    "take_inventory",
+    "verify",
+]

@@ -13,25 +13,28 @@ from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tasks.model.findings import Finding, Severity
+from tasks.model.findings import Finding, Severity, Verdict
+from tasks.model.history import History
 from tasks.model.rules import finding
 from tasks.model.rules.content import ACCEPTABLE
 from tasks.model.target import Accepted
 
+ACCEPTABLE_RULES = ACCEPTABLE
+
 
 def apply_acceptances(
-    findings: Iterable[Finding], entries: Iterable[Accepted], today: date
+    findings: Iterable[Finding], entries: Iterable[Accepted], history: History, today: date
 ) -> tuple[tuple[Finding, ...], tuple[dict[str, Any], ...]]:
     """Return *findings* with the accepted ones as information, and the acceptances that were made use of.
 
     *entries* are the fleet file's. One that has expired, and would have covered a finding, is ignored with a
-    warning.
+    warning. Those recorded in *history* since the last verified drill are in use.
     """
     entries = tuple(entries)
     current = [_as_dict(entry) for entry in entries if entry.until >= today]
     expired = [_as_dict(entry) for entry in entries if entry.until < today]
     judged: list[Finding] = []
-    used: list[dict[str, Any]] = []
+    used: list[dict[str, Any]] = recorded(history)
     for found in findings:
         cover = _covering(found, current)
         if cover is None:
@@ -44,6 +47,18 @@ def apply_acceptances(
         if cover not in used:
             used.append(cover)
     return tuple(dict.fromkeys(judged)), tuple(used)
+
+
+def recorded(history: History) -> list[dict[str, Any]]:
+    """Return the changes taken in since the last verified drill: they are what the next is compared with."""
+    verified = history.verified
+    since = verified[-1].recovery_point_at if verified else None
+    used: list[dict[str, Any]] = []
+    for record in history.records:
+        if record.verdict is Verdict.VERIFIED or (since is not None and record.recovery_point_at < since):
+            continue
+        used += [dict(entry) for entry in record.accepted if dict(entry) not in used]
+    return used
 
 
 def _covering(found: Finding, entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:

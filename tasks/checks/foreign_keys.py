@@ -32,14 +32,16 @@ SELECT k.conname, n.nspname, c.relname, c.relkind = 'p', pn.nspname, p.relname, 
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(num, i)
                JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY i),
        ARRAY(SELECT onsp.nspname::text FROM unnest(k.conpfeqop) WITH ORDINALITY AS u(op, i)
-               JOIN pg_operator o ON o.oid = u.op JOIN pg_namespace onsp ON onsp.oid = o.oprnamespace ORDER BY i),
+               JOIN pg_operator o ON o.oid = u.op
+               JOIN pg_namespace onsp ON onsp.oid = o.oprnamespace ORDER BY i),
        ARRAY(SELECT o.oprname::text FROM unnest(k.conpfeqop) WITH ORDINALITY AS u(op, i)
                JOIN pg_operator o ON o.oid = u.op ORDER BY i)
   FROM pg_constraint k
   JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
  WHERE k.contype = 'f' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND (k.conparentid = 0 OR NOT k.convalidated)
+   AND (k.conparentid = 0 OR NOT k.convalidated AND EXISTS
+        (SELECT FROM pg_constraint above WHERE above.oid = k.conparentid AND above.convalidated))
    AND (c.relkind IN ('r', 'p')) AND (p.relkind IN ('r', 'p'))
  ORDER BY 2, 3, 1
 """

@@ -45,7 +45,8 @@ WITH used AS (
 )
 SELECT sn.nspname, s.relname, n.nspname, c.relname, a.attname, c.relkind = 'p',
        q.seqincrement, q.seqmin, q.seqmax,
-       EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND a.attnum = ANY (x.indkey))
+       EXISTS (SELECT FROM pg_index x
+                WHERE x.indrelid = c.oid AND x.indisunique AND a.attnum = ANY (x.indkey))
   FROM used u
   JOIN pg_class s ON s.oid = u.seq AND s.relkind = 'S'
   JOIN pg_namespace sn ON sn.oid = s.relnamespace

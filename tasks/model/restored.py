@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tasks.model.backup import Toc
 from tasks.model.findings import Check, Finding
@@ -55,17 +54,10 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a group of checks saw.
-
-    Attributes:
-        accepted: the known exceptions that were made use of, for the evidence's `accepted`.
-    """
+    """What a group of checks saw."""
 
     checks: tuple[Check, ...] = ()
     findings: tuple[Finding, ...] = ()
-    accepted: tuple[dict[str, Any], ...] = ()
 
     def __add__(self, other: Checked) -> Checked:
-        return Checked(
-            self.checks + other.checks, self.findings + other.findings, self.accepted + other.accepted
-        )
+        return Checked(self.checks + other.checks, self.findings + other.findings)

@@ -1,0 +1,179 @@
+"""How old the newest row was at the moment that is judged.
+
+Decided here:
+- Rows dated after that moment do not count: one row with a planned or mistyped date would hide that nothing
+  has been written for a week. They are a warning. Five minutes are allowed for clocks; fourteen hours where
+  the column has no time zone, for it is taken as UTC and the source may write local time.
+- A date stands for the end of its day: any of its rows may have been written then.
+- Infinite dates are no dates.
+- A table without rows, or with nothing but nulls, is as stale as can be.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+from psycopg import sql
+
+from tasks.checks.outcome import errored, judged, not_configured, not_run
+from tasks.checks.session import Connection, Limit, reading, timed_out, why
+from tasks.model.findings import Check, Finding, Outcome, Stage
+from tasks.model.history import History
+from tasks.model.restored import Checked
+from tasks.model.rules import finding
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Freshness, Target
+from tasks.model.units import format_duration
+
+NAME = "freshness"
+_CLOCKS = timedelta(minutes=5)
+_ZONES = timedelta(hours=14)
+_A_DAY = timedelta(days=1)
+_KINDS = {"timestamptz": "timestamptz", "timestamp": "timestamp", "date": "date"}
+_COLUMN = """
+SELECT c.relkind::text, b.typname, a.attname IS NOT NULL
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attribute a
+         ON a.attrelid = c.oid AND a.attname = %(column)s AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+ WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'm', 'v')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What a column says.
+
+    Attributes:
+        at: of the newest row that counts, aware UTC; None where there is none.
+        future: rows dated later than that can be.
+    """
+
+    at: datetime | None
+    future: int
+
+
+def measure_freshness(
+    sandbox: Sandbox,
+    database: str,
+    target: Target,
+    as_of: datetime,
+    *,
+    history: History | None = None,
+    deadline_s: float | None = None,
+) -> tuple[float | None, Checked]:
+    """Return the age in seconds, at *as_of*, of the newest row, and the check `freshness`.
+
+    *history* tells a table that is lost from one that never was; without it, `required_tables` does.
+    """
+    wanted = target.expect.freshness
+    if wanted is None:
+        return None, not_configured(NAME, "expect.freshness names no column", stage=Stage.VALIDATE)
+    started = time.monotonic()
+    try:
+        with reading(sandbox, database, Limit(deadline_s)) as connection:
+            age_s, seen = _measure(connection, wanted, target, as_of, history or History())
+    except psycopg.Error as exc:
+        age_s, seen = None, _not_measured(wanted, exc)
+    seconds = time.monotonic() - started
+    return age_s, replace(seen, checks=tuple(replace(check, seconds=seconds) for check in seen.checks))
+
+
+def judge_age(newest: Newest, wanted: Freshness, as_of: datetime) -> tuple[float | None, Checked]:
+    """Return the age and the check for what the column said."""
+    place = f"{wanted.table}.{wanted.column}"
+    limit = format_duration(wanted.max_age)
+    findings: list[Finding] = []
+    age_s = None if newest.at is None else max(0.0, (as_of - newest.at).total_seconds())
+    if newest.future:
+        message = f"{newest.future:,} rows of {place} are dated after the moment that is judged."
+        findings.append(finding("content-in-future", message, where=place))
+        age_s = 0.0 if age_s is None else age_s
+    if age_s is None:
+        findings.append(
+            finding("content-stale", f"{place} holds no date at all: nothing in it is fresh.", where=place)
+        )
+    elif age_s > wanted.max_age:
+        message = f"The newest row of {place} is {format_duration(age_s)} old; at most {limit} is allowed."
+        findings.append(finding("content-stale", message, where=place))
+    observed = "no date" if age_s is None else f"{format_duration(age_s)} old"
+    return age_s, judged(NAME, findings, observed=observed, expected=f"at most {limit}", stage=Stage.VALIDATE)
+
+
+def _measure(
+    connection: Connection, wanted: Freshness, target: Target, as_of: datetime, history: History
+) -> tuple[float | None, Checked]:
+    schema, _, table = wanted.table.partition(".")
+    row = connection.execute(
+        _COLUMN.encode(), {"schema": schema, "table": table, "column": wanted.column}
+    ).fetchone()
+    if row is None:
+        return None, _table_missing(wanted, target, history)
+    relkind, kind, has_column = row
+    if not has_column or kind not in _KINDS:
+        said = "has no such column" if not has_column else f"holds {kind} there, which is no date"
+        return None, _unknown(wanted, f"{wanted.table} {said} ({wanted.column})")
+    source = sql.SQL("{} {}").format(sql.SQL("ONLY" if relkind == "r" else ""), sql.Identifier(schema, table))
+    return judge_age(_newest(connection, source, wanted.column, kind, as_of), wanted, as_of)
+
+
+def _newest(connection: Connection, source: sql.Composed, column: str, kind: str, as_of: datetime) -> Newest:
+    allowed = as_of.astimezone(UTC) + (_CLOCKS if kind == "timestamptz" else _ZONES)
+    latest: datetime | date = allowed
+    if kind == "timestamp":
+        latest = allowed.replace(tzinfo=None)
+    elif kind == "date":
+        latest = allowed.date()
+    parts = {"c": sql.Identifier(column), "source": source, "latest": sql.Literal(latest)}
+    (at,) = connection.execute(
+        sql.SQL("SELECT max({c}) FROM {source} WHERE {c} <= {latest} AND {c} > '-infinity'").format(**parts)
+    ).fetchone() or (None,)
+    (future,) = connection.execute(
+        sql.SQL("SELECT count(*) FROM {source} WHERE {c} > {latest} AND {c} < 'infinity'").format(**parts)
+    ).fetchone() or (0,)
+    return Newest(_moment(at), future)
+
+
+def _moment(at: datetime | date | None) -> datetime | None:
+    if at is None:
+        return None
+    if isinstance(at, datetime):
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return datetime(at.year, at.month, at.day, tzinfo=UTC) + _A_DAY
+
+
+def _table_missing(wanted: Freshness, target: Target, history: History) -> Checked:
+    """Judge a table that is not there: lost where it is required or was there before, else a typo."""
+    rule = None
+    if wanted.table in target.expect.required_tables:
+        rule = "required-table-missing"
+    elif any(wanted.table in record.inventory.tables for record in history.verified) or (
+        history.seed is not None and wanted.table in history.seed.tables
+    ):
+        rule = "table-lost"
+    if rule is None:
+        return _unknown(wanted, f"{wanted.table} is not in the restored database")
+    message = f"{wanted.table}, which tells how fresh the content is, was not restored."
+    check = Check(NAME, Stage.VALIDATE, Outcome.FAILED, "no such table", why=message)
+    return Checked((check,), (finding(rule, message, where=wanted.table, stage=Stage.VALIDATE),))
+
+
+def _unknown(wanted: Freshness, reason: str) -> Checked:
+    found = finding(
+        "freshness-unknown",
+        f"Freshness could not be measured: {reason}. That says nothing about the backup.",
+        where=f"{wanted.table}.{wanted.column}",
+    )
+    return not_run(NAME, reason, [found], stage=Stage.VALIDATE)
+
+
+def _not_measured(wanted: Freshness, exc: psycopg.Error) -> Checked:
+    if timed_out(exc):
+        found = finding("stage-deadline", "Freshness was not measured in time.", stage=Stage.VALIDATE)
+        return not_run(NAME, "not done in time", [found], stage=Stage.VALIDATE)
+    return errored(NAME, why(exc), where=f"{wanted.table}.{wanted.column}", stage=Stage.VALIDATE)

@@ -1,0 +1,203 @@
+"""The data team's suite: run on the restored tables, and its results judged as DESIGN 3 says.
+
+Decided here:
+- A table that the suite names and the database lacks was lost if it is required or in the baseline;
+  otherwise the suite names it wrongly, and the drill is inconclusive.
+- An expectation that errored did not run. One on a column that is gone errs too: whether the column was lost
+  or mistyped cannot be told.
+- A suite with `gate: report` never fails a drill: what it finds are warnings, what it could not do is told.
+- An expectation that waits for an earlier drill's figure is not configured yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from expectations.loader import load_suite
+from expectations.results import Cause, ExpectationResult, SuiteResult
+from expectations.results import Outcome as Result
+from expectations.runner import run_suite
+from expectations.suite import Gate, Suite, SuiteInvalid
+from expectations.suite import Severity as Weight
+from tasks.checks.baseline import choose_baselines
+from tasks.checks.outcome import errored, not_configured
+from tasks.model.errors import ConfigInvalid, PermanentError
+from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
+from tasks.model.history import History
+from tasks.model.inventory import Inventory
+from tasks.model.redact import mask_values
+from tasks.model.restored import Checked
+from tasks.model.rules import finding
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
+from tasks.sandbox import url
+
+STAGE = Stage.VALIDATE
+_OUTCOMES = {
+    Result.PASSED: Outcome.PASSED,
+    Result.FAILED: Outcome.FAILED,
+    Result.ERRORED: Outcome.NOT_RUN,
+    Result.TABLE_MISSING: Outcome.NOT_RUN,
+    Result.NO_HISTORY: Outcome.NOT_CONFIGURED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOutcome:
+    """What a suite showed.
+
+    Attributes:
+        results: suite name to its results, as they are stored beside the evidence.
+        sha256: of the suite's file.
+    """
+
+    seen: Checked
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sha256: str | None = None
+
+
+def check_suite(
+    sandbox: Sandbox,
+    database: str,
+    inventory: Inventory,
+    target: Target,
+    history: History,
+    *,
+    as_of: datetime,
+    deadline_s: float,
+) -> SuiteOutcome:
+    """Run the target's suite in *database* and judge it.
+
+    Raises:
+        ConfigInvalid: the suite cannot be used.
+        PermanentError: the sandbox cannot be reached.
+    """
+    path = target.expect.suite
+    if path is None:
+        return SuiteOutcome(not_configured("suite", "no suite is named", stage=STAGE))
+    try:
+        suite = load_suite(path)
+    except SuiteInvalid as exc:
+        raise ConfigInvalid(str(exc), str(path), "Correct the suite: nothing was validated.") from exc
+    known = known_tables(target, history, as_of)
+    try:
+        ran = run_suite(
+            suite,
+            url(sandbox, database, sandbox.reader),
+            as_of=as_of,
+            parameters=parameters_of(history, as_of),
+            deadline_s=deadline_s,
+        )
+    except psycopg.Error as exc:
+        raise PermanentError(
+            "The restored database could not be reached for validation.", rule="postgres-failed"
+        ) from exc
+    seen = judge_suite(suite, ran, known | frozenset(inventory.tables))
+    return SuiteOutcome(seen, {suite.name: ran.as_dict()}, suite.sha256)
+
+
+def known_tables(target: Target, history: History, as_of: datetime) -> frozenset[str]:
+    """Return the tables that the backup should hold: required, or in the baseline."""
+    baselines = choose_baselines(history, as_of, target.expect.drift.baseline.last)
+    held = frozenset(name for baseline in baselines for name in baseline.inventory.tables)
+    return held | frozenset(target.expect.required_tables)
+
+
+def parameters_of(history: History, as_of: datetime) -> dict[str, dict[str, object]]:
+    """Return what earlier drills tell a suite: each table's rows in the last verified one, and its time."""
+    before = [record for record in history.verified if record.recovery_point_at <= as_of]
+    if not before:
+        return {}
+    last = before[-1]
+    return {
+        name: {"last_verified_at": last.finished_at}
+        | ({} if figures.rows is None else {"last_rows": figures.rows})
+        for name, figures in last.inventory.tables.items()
+    }
+
+
+def judge_suite(suite: Suite, ran: SuiteResult, known: frozenset[str]) -> Checked:
+    """Return a check for each expectation, and the findings of those that did not pass."""
+    if not ran.results:
+        found = finding("suite-empty", f"The suite {suite.name} holds no expectation.", where=suite.name)
+        return errored("suite", "it holds no expectation", stage=STAGE) + Checked((), (found,))
+    gated = suite.gate is Gate.FAIL
+    findings: dict[tuple[str, str | None], Finding] = {}
+    for result in ran.results:
+        for found in _findings_of(result, suite.name, known, gated=gated):
+            findings.setdefault((found.rule, found.where), found)
+    return Checked(_checks(suite, ran, known, gated=gated), tuple(findings.values()))
+
+
+def _checks(suite: Suite, ran: SuiteResult, known: frozenset[str], *, gated: bool) -> tuple[Check, ...]:
+    checks = []
+    names: dict[str, int] = {}
+    for result in ran.results:
+        name = f"suite.{suite.name}: {result.name}"
+        names[name] = names.get(name, 0) + 1
+        numbered = name if names[name] == 1 else f"{name} #{names[name]}"
+        checks.append(_check(numbered, result, known, gated=gated))
+    return tuple(checks)
+
+
+def _check(name: str, result: ExpectationResult, known: frozenset[str], *, gated: bool) -> Check:
+    outcome = _OUTCOMES[result.outcome]
+    if result.outcome is Result.TABLE_MISSING and result.table in known:
+        outcome = Outcome.FAILED
+    counts = gated and result.severity is Weight.CRITICAL
+    why = result.message or result.why
+    if outcome is Outcome.NOT_RUN and not counts:
+        # Nobody asked for more than a report of it, so the verdict must not hang on it.
+        outcome, why = Outcome.NOT_CONFIGURED, f"only reported: {why or 'it could not be evaluated'}"
+    return Check(name, STAGE, outcome, result.observed, result.expected, why, result.seconds)
+
+
+def _findings_of(
+    result: ExpectationResult, suite: str, known: frozenset[str], *, gated: bool
+) -> list[Finding]:
+    if result.outcome is Result.FAILED:
+        return [_failed(result, gated=gated)]
+    if result.outcome is Result.ERRORED:
+        return [_errored(result, gated=gated)]
+    if result.outcome is Result.TABLE_MISSING:
+        return [_table_missing(result, suite, known, gated=gated)]
+    return []
+
+
+def _failed(result: ExpectationResult, *, gated: bool) -> Finding:
+    rows = f" in {result.unexpected_count:,} rows" if result.unexpected_count else ""
+    reason = f" Why it matters: {result.why.rstrip('.')}." if result.why else ""
+    message = (
+        f"{result.name} does not hold{rows}: expected {result.expected}, observed {result.observed}.{reason}"
+    )
+    if gated and result.severity is Weight.CRITICAL:
+        return finding("expectation-failed", mask_values(message), where=result.name)
+    severity = Severity.INFO if result.severity is Weight.INFO else None
+    return finding("expectation-failed-minor", mask_values(message), where=result.name, severity=severity)
+
+
+def _errored(result: ExpectationResult, *, gated: bool) -> Finding:
+    counts = gated and result.severity is Weight.CRITICAL
+    cause = f" ({result.cause.value.replace('_', ' ')})" if result.cause is not None else ""
+    rule = "stage-deadline" if result.cause is Cause.DEADLINE else "expectation-errored"
+    return finding(
+        rule,
+        f"{result.name} could not be evaluated{cause}: {result.message or 'no reason was given'}",
+        where=result.name,
+        severity=None if counts else Severity.WARNING,
+        stage=STAGE,
+    )
+
+
+def _table_missing(result: ExpectationResult, suite: str, known: frozenset[str], *, gated: bool) -> Finding:
+    severity = None if gated else Severity.WARNING
+    if result.table in known:
+        message = f"The suite {suite} names {result.table}, which the backup should hold and does not."
+        return finding("suite-table-missing", message, where=result.table, severity=severity)
+    message = f"The suite {suite} names {result.table}, which neither this backup nor its history knows."
+    return finding("suite-table-unknown", message, where=result.table, severity=severity)
