@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from tasks.catalog.extensions import DEFAULT_EXTENSIONS, is_allowed, required_extensions
 from tasks.catalog.head import read_head
 from tasks.catalog.opening import open_backup, open_script
 from tasks.catalog.physical import recognise_layout
+from tasks.catalog.preflight import preflight_findings, wanted_major
+from tasks.catalog.shape import TocShape, listed_relations, toc_shape
 
-__all__ = ["open_backup", "open_script", "read_head", "recognise_layout"]
+__all__ = [
+    "DEFAULT_EXTENSIONS",
+    "TocShape",
+    "is_allowed",
+    "listed_relations",
+    "open_backup",
+    "open_script",
+    "preflight_findings",
+    "read_head",
+    "recognise_layout",
+    "required_extensions",
+    "toc_shape",
+    "wanted_major",
+]
