@@ -1,0 +1,159 @@
+"""A first look round a bucket: a few listings, the newest of what is dated, all of what is named."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from deployments.layouts import PARTIAL, SIDECARS, is_dated, template
+from tasks.catalog.physical import TOOLS, recognise_layout
+from tasks.model.backup import Format, StoredObject
+from tasks.stores.base import Store
+
+MAX_LISTINGS = 250
+MAX_KEYS = 2000
+"""Of one folder without folders in it."""
+NEWEST = 5
+"""So many folders of one dated kind tell the cadence."""
+_SIBLING = re.compile(r"(?:^|/)(?P<folder>(?:archive|backup|base|wals|(?:wal|basebackups)_005)/)")
+
+
+@dataclass
+class Explored:
+    """What a look round a store showed.
+
+    Attributes:
+        objects: URI to what the listing said; None where only the name is known.
+        directories: folders of directory dumps, with `/` at the end.
+        unseen: folders not looked into, because there are too many.
+        cut: folders of which only the first keys were read.
+    """
+
+    objects: dict[str, StoredObject | None] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    listings: int = 0
+
+    @property
+    def directories(self) -> list[str]:
+        """The folders that hold a directory dump."""
+        return sorted(uri.removesuffix("toc.dat") for uri in self.objects if uri.endswith("/toc.dat"))
+
+    def modified_at(self, uri: str) -> datetime | None:
+        """Return when *uri* was written, if the listing said it."""
+        seen = self.objects.get(uri)
+        return seen.modified_at if seen else None
+
+
+@dataclass
+class Sorted:
+    """The names of a look round, by what they are.
+
+    Attributes:
+        backups: files and folders that may be backups.
+        sidecars, partial: what belongs to backups, and what is not finished.
+        physical: tool to the folder of its repository.
+    """
+
+    backups: list[str] = field(default_factory=list)
+    sidecars: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    physical: dict[str, str] = field(default_factory=dict)
+
+
+def explore(store: Store, uri: str) -> Explored:
+    """Look round below the prefix *uri*.
+
+    Raises:
+        PermanentError, TransientError: the store cannot be listed.
+    """
+    explored = Explored()
+    _look(store, uri, explored)
+    return explored
+
+
+def sort_names(explored: Explored, root: str) -> Sorted:
+    """Return what the names below *root* are."""
+    found = Sorted()
+    folders = explored.directories
+    left = [uri for uri in explored.objects if not uri.endswith("/") and not _inside(uri, folders)]
+    repositories = _repositories(left, root)
+    found.physical = {TOOLS[layout]: folder for folder, layout in repositories.items()}
+    for uri in left:
+        if recognise_layout([uri[len(root) :]]) or _in_repository(uri, repositories):
+            continue
+        lower = uri.lower()
+        kind = (
+            found.sidecars
+            if lower.endswith(SIDECARS)
+            else found.partial
+            if lower.endswith(PARTIAL)
+            else found.backups
+        )
+        kind.append(uri)
+    found.backups += folders
+    return found
+
+
+def _look(store: Store, prefix: str, explored: Explored) -> int:
+    """Note what lies below *prefix*; return how many folders with keys were looked into."""
+    if explored.listings >= MAX_LISTINGS:
+        explored.unseen.append(prefix)
+        return 0
+    explored.listings += 1
+    folders = store.folders(prefix)
+    if not folders:
+        _note(store, prefix, explored)
+        return 1
+    explored.objects.update(dict.fromkeys(uri for uri in store.files(prefix) if uri not in explored.objects))
+    return sum(_look_into(store, group, explored) for group in _kinds(folders))
+
+
+def _look_into(store: Store, folders: list[str], explored: Explored) -> int:
+    """Look into folders of one kind, newest first; of dated ones only so many as tell the cadence."""
+    seen = 0
+    for folder in sorted(folders, reverse=True):
+        seen += _look(store, folder, explored)
+        if is_dated(folder) and seen >= NEWEST:
+            return seen
+    return seen
+
+
+def _kinds(folders: list[str]) -> Iterator[list[str]]:
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for folder in folders:
+        name = folder.rstrip("/").rsplit("/", 1)[-1]
+        kind = "%" if name.isdigit() and is_dated(folder) else template(f"x://b/{name}")
+        grouped[kind].append(folder)
+    yield from grouped.values()
+
+
+def _note(store: Store, prefix: str, explored: Explored) -> None:
+    listed = list(store.list(prefix, limit=MAX_KEYS + 1))
+    if len(listed) > MAX_KEYS:
+        explored.cut.append(prefix)
+    explored.objects.update((obj.uri, obj) for obj in listed[:MAX_KEYS])
+
+
+def _in_repository(uri: str, repositories: dict[str, Format]) -> bool:
+    return any(uri.startswith(folder) and _SIBLING.match(uri[len(folder) :]) for folder in repositories)
+
+
+def _inside(uri: str, folders: list[str]) -> bool:
+    return any(uri.startswith(folder) for folder in folders)
+
+
+def _repositories(uris: list[str], root: str) -> dict[str, Format]:
+    """Return the folders that hold another tool's repository."""
+    found: dict[str, Format] = {}
+    for uri in uris:
+        name = uri[len(root) :]
+        layout = recognise_layout([name])
+        if layout:
+            inner = _SIBLING.search(name)
+            end = inner.start("folder") if inner else name.rfind("/") + 1
+            found.setdefault(root + name[:end], layout)
+    return found

@@ -1,0 +1,154 @@
+"""A first fleet file as a person would write it: what is shared stands once, a guess bears a comment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import yaml
+
+from tasks.model.target import StoreConfig
+
+
+@dataclass(frozen=True)
+class DraftDatabase:
+    """One database as a first look shows it.
+
+    Attributes:
+        at: the pattern, `{database}` where the name stands.
+        inside: the name inside a dump of several databases; "" for the only one.
+        globals_at: pattern of the file with the roles; "" for none.
+        rpo_s, window_s: suggestions, seconds.
+        about: format, version, count and cadence, one line.
+        encryption: `gpg`, `age` or "".
+        newest_at: recovery point of the newest, aware UTC.
+        trouble: why the newest cannot be read; "" if it can.
+    """
+
+    name: str
+    at: str
+    inside: str = ""
+    timezone: str = "UTC"
+    globals_at: str = ""
+    rpo_s: float | None = None
+    window_s: float = 30 * 86400.0
+    about: str = ""
+    encryption: str = ""
+    newest_at: datetime | None = None
+    trouble: str = ""
+
+
+def fleet_text(fleet: str, drafts: list[DraftDatabase], store: StoreConfig, left: tuple[str, ...]) -> str:
+    """Return the fleet file's text; the keys are those of docs/configuration.md."""
+    shared = _shared(drafts)
+    lines = [
+        "# Written by `restore-drill init`. Every key: docs/configuration.md",
+        "version: 1",
+        f"fleet: {_scalar(fleet)}",
+        "evidence: evidence    # a folder beside this file, or s3://bucket/prefix",
+        *_store(store),
+        '# schedule: {cron: "0 3 * * *", timezone: UTC}    # then: restore-drill deploy THIS-FILE',
+        *_defaults(shared),
+        "databases:",
+    ]
+    for draft in drafts:
+        lines += _database(draft, shared)
+    if left:
+        lines += ["", "# Not understood, and left out:", *(f"#   {_comment(line)}" for line in left)]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Shared:
+    at: str | None
+    rpo: str | None
+    globals_at: str
+
+
+def _shared(drafts: list[DraftDatabase]) -> _Shared:
+    """What most databases have in common, and so stands in `defaults`."""
+    at = _most(draft.at for draft in drafts if "{database}" in draft.at)
+    rpo = _most((duration(draft.rpo_s) for draft in drafts if draft.rpo_s), at_least=1)
+    return _Shared(at, rpo, _most(draft.globals_at for draft in drafts) or "")
+
+
+def _most(values: Iterable[str], at_least: int = 2) -> str | None:
+    counted = Counter(values).most_common(1)
+    return counted[0][0] if counted and counted[0][1] >= at_least else None
+
+
+def _store(store: StoreConfig) -> Iterator[str]:
+    given = store.model_dump(exclude_defaults=True, exclude_none=True)
+    if given:
+        yield "store:"
+        yield from (f"  {key}: {_scalar(value)}" for key, value in given.items())
+    if not store.role_arn:
+        yield "# store: {role_arn: arn:aws:iam::...}    # the role that a real recovery would use"
+
+
+def _defaults(shared: _Shared) -> Iterator[str]:
+    yield "defaults:"
+    if shared.rpo:
+        yield f"  rpo: {shared.rpo}    # what the backups' own rhythm allows; write what was promised"
+    yield "  # rto: {objective: 1h, overhead: 15m}"
+    if shared.at or shared.globals_at:
+        yield "  backup:"
+    if shared.at:
+        yield f"    at: {_scalar(shared.at)}"
+    if shared.globals_at:
+        yield f"    globals: {_scalar(shared.globals_at)}"
+    if not (shared.rpo or shared.at or shared.globals_at):
+        yield "  deadline: 4h"
+
+
+def _database(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
+    yield f"  - name: {_scalar(draft.name)}    # {_comment(draft.about)}"
+    if draft.trouble:
+        yield f"    # the newest cannot be read: {_comment(draft.trouble)}"
+    rpo = duration(draft.rpo_s) if draft.rpo_s else None
+    if rpo != shared.rpo:
+        yield f"    rpo: {rpo}" if rpo else "    rpo: null    # too few backups to tell their rhythm"
+    backup = list(_backup(draft, shared))
+    if backup:
+        yield "    backup:"
+        yield from (f"      {line}" for line in backup)
+
+
+def _backup(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
+    if draft.at != shared.at:
+        yield f"at: {_scalar(draft.at)}"
+    if draft.timezone != "UTC":
+        yield f"timezone: {draft.timezone}    # names look like this local time; write your zone's name"
+    if draft.inside:
+        yield f"database: {_scalar(draft.inside)}"
+    if draft.globals_at != shared.globals_at:
+        yield f"globals: {_scalar(draft.globals_at)}" if draft.globals_at else "globals: null"
+    if duration(draft.window_s) != "30d":
+        yield f"window: {duration(draft.window_s)}"
+    if draft.encryption == "age":
+        yield "# decrypt: {age: {identity_file: KEY-FILE}}    # encrypted: name the key"
+    elif draft.encryption:
+        yield "# decrypt: {gpg: {key_file: KEY-FILE}}    # encrypted: name the key"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a fleet file writes them: `26h`, `30d`, `70m`."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def _scalar(value: object) -> str:
+    """Return a value as YAML writes it on one line."""
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+        .removesuffix("...\n")
+        .strip()
+    )
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())
