@@ -20,7 +20,7 @@ from deployments.layouts import families, is_dated, name_in, round_up_rpo_s, tem
         ("year=2026/month=11/day=20/orders.dump", "year=%Y/month=%m/day=%d/orders.dump", "orders", "00:00"),
         ("orders/20-Nov-2026.dump", "orders/%d-%b-%Y.dump", "orders", "00:00"),
         ("20.11.2026/orders.dump", "%d.%m.%Y/orders.dump", "orders", "00:00"),
-        ("pg_dumpall_2026-11-20T03:00:00+00:00.sql", "pg_dumpall_%Y-%m-%dT%H:%M:%S%z.sql", "", "03:00"),
+        ("pg_dumpall_2026-11-20T03:00:00+00:00.sql", "pg_dumpall_%Y-%m-%dT%H:%M:%S%z.sql", "b", "03:00"),
         ("backup-orders-20261120030000.dir/", "backup-orders-%Y%m%d%H%M%S.dir/", "orders", "03:00"),
         ("2026-11-20T030000Z/orders.dump", "%Y-%m-%dT%H%M%SZ/orders.dump", "orders", "03:00"),
         ("tenant_0001/2026-11-20_03-00.dump", "tenant_0001/%Y-%m-%d_%H-%M.dump", "tenant_0001", "03:00"),
