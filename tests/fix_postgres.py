@@ -1,7 +1,8 @@
-"""Real PostgreSQL for tests: source clusters to dump from, sandboxes to restore into, and a watch for leftovers."""
+"""Real PostgreSQL for tests: clusters to dump from, sandboxes to restore into, and a watch for leftovers."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -20,15 +21,20 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
+from tasks.sandbox import cluster as cluster_module
 from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, start_sandbox
+from tasks.sandbox import launch as launching
+from tasks.sandbox import runner
+from tasks.sandbox.launch import Orders
 from tasks.sandbox.reaper import processes_of
 
 START_DEADLINE_S = 120.0
+SOURCE_ID = "source-"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A running cluster that plays production. Connect as its superuser, from this OS user only."""
+    """A running cluster that plays production: superuser `postgres`, every role may connect (trust)."""
 
     sandbox: Sandbox
 
@@ -40,21 +46,19 @@ class Source:
     def install(self) -> PostgresInstall:
         return self.sandbox.postgres
 
-    @property
-    def superuser(self) -> str:
-        return self.sandbox.superuser
+    def dsn(self, database: str = "postgres", role: str = "postgres") -> str:
+        """A libpq connection string, with PostgreSQL's own search_path."""
+        return dsn(self.sandbox, database, role)
 
-    def dsn(self, database: str = "postgres") -> str:
-        """A libpq connection string of the superuser, with PostgreSQL's own search_path."""
-        return dsn(self.sandbox, database, self.superuser)
-
-    def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
-        return psycopg.connect(self.dsn(database), autocommit=True)
+    def connect(
+        self, database: str = "postgres", role: str = "postgres"
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(self.dsn(database, role), autocommit=True)
 
     def execute(self, statements: str, database: str = "postgres") -> None:
         """Run SQL text of any number of statements."""
         with self.connect(database) as session:
-            session.execute(statements)  # type: ignore[call-overload]
+            session.execute(statements)
 
     def create_database(self, name: str, *, options: str = "") -> str:
         """Make an empty database, dropping one of that name; return *name*."""
@@ -88,7 +92,7 @@ class Source:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Source]]:
-    """Give a running source cluster of a major, one per session; a major that cannot be had skips the test."""
+    """Give a running source cluster of a major, one per session; a major not to be had skips the test."""
     running: dict[int, Source] = {}
     opened: list[Workspace] = []
 
@@ -99,14 +103,34 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int]
             except PermanentError as error:
                 pytest.skip(str(error))
             with _drill_dir(tmp_path_factory.mktemp(f"source{major}")):
-                workspace = _open(f"source-{major}", "off")
+                workspace = _open(f"source-{major}", "off", SOURCE_ID)
             opened.append(workspace)
-            running[major] = Source(start_sandbox(workspace, install, SandboxConfig(), START_DEADLINE_S))
+            running[major] = _production(start_sandbox(workspace, install, SandboxConfig(), START_DEADLINE_S))
         return running[major]
 
     yield start
     left = [item for workspace in opened for item in destroy(workspace)]
     assert left == []
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No jailed process that a test started may outlive it; the session's own source clusters stay."""
+    started: list[Orders] = []
+    launch = launching.launch
+
+    def recorded(orders: Orders, **streams: Any) -> launching.Jailed:
+        if not orders.drill_id.startswith(SOURCE_ID):
+            started.append(orders)
+        return launch(orders, **streams)
+
+    for module in (runner, cluster_module):
+        monkeypatch.setattr(module, "launch", recorded)
+    yield
+    ids = {orders.drill_id for orders in started}
+    assert wait_for(lambda: not any(processes_of(drill_id) for drill_id in ids)), (
+        "processes outlived their test"
+    )
 
 
 @pytest.fixture
@@ -152,18 +176,29 @@ def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
     return condition()
 
 
-def superuser_connect(sandbox: Sandbox, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
-    return connect(sandbox, database)
+def _production(box: Sandbox) -> Source:
+    """Open a sandbox to every role, as no sandbox is, and give it the superuser that servers usually have."""
+    with (box.workspace.root / "pg_hba.conf").open("a") as rules:
+        rules.write("local all all trust\n")
+    with connect(box) as session:
+        session.execute("CREATE ROLE postgres SUPERUSER LOGIN")
+        session.execute("SELECT pg_reload_conf()")
+    source = Source(box)
+
+    def open_to_all() -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            source.connect().close()
+            return True
+        return False
+
+    assert wait_for(open_to_all)
+    return source
 
 
-def _open(database: str, isolation: str) -> Workspace:
+def _open(database: str, isolation: str, prefix: str = "test-") -> Workspace:
+    expires_at = utc_now() + timedelta(hours=2)
     return open_workspace(
-        "tests",
-        database,
-        f"test-{uuid.uuid4().hex[:12]}",
-        isolation,
-        utc_now() + timedelta(hours=2),
-        wait_s=5.0,
+        "tests", database, f"{prefix}{uuid.uuid4().hex[:12]}", isolation, expires_at, wait_s=5.0
     )
 
 

@@ -1,7 +1,8 @@
 """Throwaway clusters, the PostgreSQL builds they run, and the runner for PostgreSQL's tools."""
 
 from tasks.sandbox.cluster import alive, classify_death, connect, dsn, server_log_tail, start_sandbox, url
-from tasks.sandbox.install import available_extensions, find_postgres, install_postgres, list_postgres
+from tasks.sandbox.extensions import available_extensions, extension_findings
+from tasks.sandbox.install import find_postgres, install_postgres, list_postgres
 from tasks.sandbox.isolation import isolation_findings
 from tasks.sandbox.runner import ToolResult, run_tool
 from tasks.sandbox.servers import free_bytes
@@ -17,6 +18,7 @@ __all__ = [
     "connect",
     "destroy",
     "dsn",
+    "extension_findings",
     "find_postgres",
     "free_bytes",
     "install_postgres",

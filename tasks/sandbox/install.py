@@ -90,13 +90,6 @@ def inspect_install(bindir: Path, source: str) -> PostgresInstall | None:
     return PostgresInstall(int(re.match(r"\d+", version).group()), version, bindir, source)  # type: ignore[union-attr]
 
 
-@functools.lru_cache(maxsize=32)
-def available_extensions(install: PostgresInstall) -> frozenset[str]:
-    """Return the names of the extensions that can be created in *install*."""
-    folder = _share_dir(install.bindir) / "extension"
-    return frozenset(path.stem for path in folder.glob("*.control"))
-
-
 def _bindirs() -> Iterator[tuple[Path, str]]:
     for name in filter(None, os.environ.get(POSTGRES_VARIABLE, "").split(os.pathsep)):
         yield Path(name).expanduser(), "installed"
@@ -125,11 +118,6 @@ def _asked_version(program: str, _mtime_ns: int, _size: int) -> str | None:
     """Ask a program for its version; asked again only when the file has changed."""
     found = _VERSION.search(_run(program, "--version"))
     return None if found is None else found["version"]
-
-
-def _share_dir(bindir: Path) -> Path:
-    named = _run(str(bindir / "pg_config"), "--sharedir")
-    return Path(named) if named and Path(named).is_dir() else bindir.parent / "share"
 
 
 def _run(program: str, option: str) -> str:

@@ -16,6 +16,7 @@ from typing import IO
 
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox, Workspace
+from tasks.sandbox.extensions import library_env
 from tasks.sandbox.isolation import covered_folders, ids, kept_install
 from tasks.sandbox.launch import Jailed, Orders, launch
 from tasks.sandbox.stderr import Masker
@@ -84,7 +85,7 @@ def run_tool(
     orders = jail_orders(
         workspace,
         (_program(place, argv[0]), *argv[1:]),
-        env={**_QUIET_ENV, **env},
+        env={**_QUIET_ENV, **(library_env(place.postgres) if isinstance(place, Sandbox) else {}), **env},
         cwd=cwd or workspace.scratch_dir,
         install_dir=kept_install(place.postgres.bindir) if isinstance(place, Sandbox) else None,
     )

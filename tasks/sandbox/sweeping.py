@@ -62,6 +62,7 @@ def sweep(now: datetime) -> SweepReport:
             _sweep_unstamped(root, seen)
         else:
             _sweep_stamped(root, stamp, now, seen)
+    _sweep_locks(base / "locks")
     tidy(base)
     return SweepReport(*(tuple(getattr(seen, name)) for name in SweepReport.__slots__))
 
@@ -98,6 +99,15 @@ def _remove(root: Path, stamp: Stamp) -> tuple[str, ...] | None:
         return remove_all(root, None if stamp.sockets is None else Path(stamp.sockets), stamp.drill_id)
     finally:
         os.close(lease)
+
+
+def _sweep_locks(folder: Path) -> None:
+    """Remove the database locks that nobody holds: their drills died."""
+    for path in folder.glob("*.lock"):
+        handle = try_lock(path)
+        if handle is not None:
+            path.unlink(missing_ok=True)
+            os.close(handle)
 
 
 def _lock(root: Path) -> int | None:

@@ -63,6 +63,14 @@ RULES = (
         "See docs/operations.md for what a worker needs.",
     ),
     Rule(
+        "extension-stand-in",
+        FindingClass.DRILL,
+        Severity.INFO,
+        Stage.PROVISION,
+        "An extension that this host cannot load was stood in for by functions of the same results.",
+        "Install PostgreSQL of that major from the system's packages to drill with the extension itself.",
+    ),
+    Rule(
         "disk-too-small",
         FindingClass.DRILL,
         Severity.FAILURE,
