@@ -1,10 +1,10 @@
 """Where backups lie: finding them, reading them by range, bringing them here whole and proven."""
 
 from tasks.stores.base import Store, open_store
-from tasks.stores.companions import fetch_globals, read_manifest
+from tasks.stores.companions import fetch_globals
 from tasks.stores.discovery import discover
 from tasks.stores.fetch import Fetched, fetch_backup
-from tasks.stores.policy import recovery_policy
+from tasks.stores.policy import least_privilege_policy
 
 __all__ = [
     "Fetched",
@@ -13,6 +13,5 @@ __all__ = [
     "fetch_backup",
     "fetch_globals",
     "open_store",
-    "read_manifest",
-    "recovery_policy",
+    "least_privilege_policy",
 ]

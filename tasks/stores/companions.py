@@ -1,24 +1,20 @@
-"""What lies beside a backup: the roles of the same night, and the inventory that was taken with the dump."""
+"""What belongs to a backup and lies elsewhere: the roles of the same night."""
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from tasks.model.backup import RecoveryPoint, StoredObject
+from tasks.model.backup import RecoveryPoint
 from tasks.model.errors import PermanentError
 from tasks.model.target import Target
 from tasks.stores.base import Store
 from tasks.stores.fetch import fetch_backup
 from tasks.stores.listing import reachable
 from tasks.stores.pattern import KeyPattern
-from tasks.stores.sidecars import read_text
 from tasks.stores.siblings import Siblings
 from tasks.stores.sorting import sort_out
 
-MANIFEST_SUFFIX = ".inventory.json"
 _SAME_TIME = timedelta(hours=12)
 
 
@@ -59,40 +55,3 @@ def fetch_globals(
         return None
     into = dest / "globals"
     return fetch_backup(found, store, target, into, lambda _done, _all: None, deadline_s).path
-
-
-def read_manifest(point: RecoveryPoint, store: Store, target: Target) -> dict[str, Any] | None:
-    """Return the inventory that lies beside the backup, or None where there is none or `manifest: none`.
-
-    Raises:
-        PermanentError: `manifest-missing` if one is required; `manifest-unreadable`.
-    """
-    if target.backup.manifest == "none":
-        return None
-    uri = point.object.uri.rstrip("/") + MANIFEST_SUFFIX
-    found = next((obj for obj in store.list(uri, limit=1) if obj.uri == uri), None)
-    if found is not None:
-        return _parsed(read_text(store, found), found)
-    if target.backup.manifest == "required":
-        raise PermanentError(
-            "A manifest is required and none lies beside the backup.", uri, rule="manifest-missing"
-        )
-    return None
-
-
-def _parsed(text: str, obj: StoredObject) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except ValueError as exc:
-        raise _unreadable(obj) from exc
-    if not isinstance(document, dict):
-        raise _unreadable(obj)
-    return document
-
-
-def _unreadable(obj: StoredObject) -> PermanentError:
-    return PermanentError(
-        "The inventory beside the backup is no JSON document: what the source held cannot be compared.",
-        obj.uri,
-        rule="manifest-unreadable",
-    )

@@ -13,7 +13,7 @@ _LIST = ["s3:ListBucket", "s3:ListBucketVersions"]
 _READ = ["s3:GetObject", "s3:GetObjectVersion"]
 
 
-def recovery_policy(
+def least_privilege_policy(
     targets: Iterable[Target], kms_key_arn: str = "arn:aws:kms:REGION:ACCOUNT:key/ID"
 ) -> dict[str, Any]:
     """Return the policy of the role that recovers *targets*: list and read, nothing else.

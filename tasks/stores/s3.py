@@ -116,7 +116,7 @@ class S3Store:
 
     def source(self, obj: StoredObject) -> BlockSource:
         """See `Store`."""
-        require_readable(obj)
+        self._require_readable(obj)
         return BlockSource(obj.uri, obj.bytes, lambda offset, length: self._bytes(obj, offset, length))
 
     def fetch(
@@ -128,7 +128,7 @@ class S3Store:
         digests: Digests | None = None,
     ) -> None:
         """See `Store`."""
-        require_readable(obj)
+        self._require_readable(obj)
         download(
             lambda offset, length: self._range(obj, offset, length),
             obj.uri,
@@ -152,6 +152,17 @@ class S3Store:
                         yield _marked(at.bucket, marker)
         except _FOREIGN:
             return
+
+    def _require_readable(self, obj: StoredObject) -> None:
+        """Refuse an archived object before it is read. A listing cannot tell a thawed one, a head can."""
+        if obj.storage_class not in ARCHIVED or self.head(obj.uri).storage_class not in ARCHIVED:
+            return
+        raise PermanentError(
+            f"The object lies in the storage class {obj.storage_class}: it must be thawed, which takes hours, "
+            "before anybody can read it.",
+            obj.uri,
+            rule="object-archived",
+        )
 
     def _pages(self, asked: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         while True:
@@ -217,21 +228,6 @@ class S3Store:
                 yield chunk
         finally:
             body.close()
-
-
-def require_readable(obj: StoredObject) -> None:
-    """Refuse an archived object before anything is asked of it.
-
-    Raises:
-        PermanentError: `object-archived`.
-    """
-    if obj.storage_class in ARCHIVED:
-        raise PermanentError(
-            f"The object lies in the storage class {obj.storage_class}: it must be thawed, which takes hours, "
-            "before anybody can read it.",
-            obj.uri,
-            rule="object-archived",
-        )
 
 
 def _listed(bucket: str, item: dict[str, Any]) -> StoredObject:

@@ -207,14 +207,6 @@ RULES = (
         "Upload with a checksum, write a .sha256 sidecar, or dump in the custom format with gzip.",
     ),
     Rule(
-        "manifest-unreadable",
-        FindingClass.DRILL,
-        Severity.FAILURE,
-        Stage.PREFLIGHT,
-        "An inventory lies beside the backup and cannot be understood.",
-        "Look at how it was uploaded: `restore-drill manifest` writes it as one JSON document.",
-    ),
-    Rule(
         "decryption-failed",
         FindingClass.PATH,
         Severity.FAILURE,
