@@ -48,12 +48,17 @@ class Database:
             make_conninfo(**self.values, options=_options(limit), connect_timeout=30), autocommit=True
         )
 
-    def gx_url(self) -> str:
-        """Return the URL that GX takes: it insists on a host, so a socket's directory stands in the query."""
+    def gx_url(self, schema: str | None = None) -> str:
+        """Return the URL that GX takes: it insists on a host, so a socket's directory stands in the query.
+
+        Args:
+            schema: looked into first for names without one.
+        """
         values = self.values
         user = quote(values.get("user", ""), safe="")
         secret = f":{quote(values['password'], safe='')}" if "password" in values else ""
-        query = {"options": _options({})}
+        path = {} if schema is None else {"search_path": f"{_escaped(schema)},public"}
+        query = {"options": _options(path)}
         if "host" in values:
             query["host"] = values["host"]
         if "port" in values:
@@ -64,3 +69,9 @@ class Database:
 
 def _options(more: Mapping[str, str]) -> str:
     return " ".join(f"-c {key}={value}" for key, value in {**_SETTINGS, **more}.items())
+
+
+def _escaped(schema: str) -> str:
+    """Return *schema* quoted for SQL, and that for libpq's options, which end at a blank."""
+    quoted = '"' + schema.replace('"', '""') + '"'
+    return quoted.replace("\\", "\\\\").replace(" ", "\\ ")

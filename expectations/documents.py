@@ -1,0 +1,111 @@
+"""From GX's result documents to ours, and to a copy of GX's own that holds no value of a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from expectations.catalogue import Table
+from expectations.engine import Bound, gx_version
+from expectations.faults import exception_texts, explain
+from expectations.observed import clean_kwargs, clean_result, number, plain, say_observed
+from expectations.plain import say
+from expectations.results import Cause, ExpectationResult, Outcome
+from expectations.suite import Expectation
+
+
+def judged(bound: Bound, document: Mapping[str, Any], table: Table, as_of: datetime) -> ExpectationResult:
+    """Return what GX's *document* says of an expectation: passed, failed, or errored and why."""
+    one = bound.one
+    kwargs = {**bound.kwargs, **_written_condition(one)}
+    texts = exception_texts(document.get("exception_info"))
+    if texts:
+        cause, message = explain(texts, _known_words(one, table))
+        result = unjudged(one, Outcome.ERRORED, message, cause)
+    else:
+        found = document.get("result") or {}
+        result = replace(
+            unjudged(one, Outcome.PASSED if document.get("success") else Outcome.FAILED),
+            observed=say_observed(one, found, kwargs=kwargs, table=table, as_of=as_of),
+            element_count=_int(found.get("element_count")),
+            unexpected_count=_int(found.get("unexpected_count")),
+            unexpected_percent=number(found.get("unexpected_percent")),
+        )
+    return replace(result, kwargs=clean_kwargs(one, kwargs), seconds=document.get("seconds"))
+
+
+def unjudged(
+    one: Expectation, outcome: Outcome, message: str | None = None, cause: Cause | None = None
+) -> ExpectationResult:
+    """Return a result that GX had no part in."""
+    return ExpectationResult(
+        table=one.table,
+        type=one.type,
+        kwargs=clean_kwargs(one, one.kwargs),
+        severity=one.severity,
+        outcome=outcome,
+        expected=say(one),
+        why=one.why,
+        owner=one.owner,
+        cause=cause,
+        message=message,
+        line=one.line,
+    )
+
+
+def clean_document(bound: Bound, document: Mapping[str, Any], result: ExpectationResult) -> dict[str, object]:
+    """Return GX's *document* with counts, our observation, and our words for its exceptions."""
+    return {
+        "success": bool(document.get("success")),
+        "expectation_config": {
+            "type": bound.one.type,
+            "kwargs": dict(result.kwargs),
+            "meta": plain(dict(bound.one.meta)),
+            "severity": bound.one.severity.value,
+        },
+        "result": clean_result(document.get("result") or {}, result.observed),
+        "meta": {},
+        "exception_info": {
+            "raised_exception": result.outcome is Outcome.ERRORED,
+            "exception_traceback": None,
+            "exception_message": result.message,
+        },
+    }
+
+
+def table_document(suite: str, table: str, results: Sequence[dict[str, object]]) -> dict[str, object]:
+    """Return a table's results in the shape of GX's own validation result."""
+    passed = sum(1 for one in results if one["success"])
+    return {
+        "success": passed == len(results),
+        "results": list(results),
+        "suite_name": suite,
+        "suite_parameters": {},
+        "statistics": {
+            "evaluated_expectations": len(results),
+            "successful_expectations": passed,
+            "unsuccessful_expectations": len(results) - passed,
+            "success_percent": 100.0 * passed / len(results) if results else None,
+        },
+        "meta": {"great_expectations_version": gx_version(), "table": table},
+        "id": None,
+    }
+
+
+def _written_condition(one: Expectation) -> dict[str, object]:
+    condition = one.kwargs.get("row_condition")
+    return {"row_condition": condition} if isinstance(condition, str) else {}
+
+
+def _known_words(one: Expectation, table: Table) -> set[str]:
+    """Return the words that an error may repeat: the suite's own, and the names of columns."""
+    written = " ".join(str(value) for value in one.kwargs.values())
+    return ({*re.findall(r"\w+", written), *table.columns}) - set(table.name.split("."))
+
+
+def _int(value: object) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
