@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from expectations.loader import SuiteInvalid, load_suite
-from tasks.checks.readiness import assess, wanted_major
+from expectations.loader import load_suite
+from expectations.suite import SuiteInvalid
+from tasks.checks.readiness import assess, major_to_use
 from tasks.model.backup import Discovery
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError, StageFailed
@@ -60,7 +61,7 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         found = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
         return found, tuple(lines)
     if ready.head is not None:
-        lines.append(f"format {' in '.join((ready.head.format.value, *reversed(ready.head.wrappers)))}, PostgreSQL {wanted_major(ready.head, target)}")
+        lines.append(f"format {' in '.join((ready.head.format.value, *reversed(ready.head.wrappers)))}, PostgreSQL {major_to_use(ready.head, target)}")
     return (*store.findings(), *discovery.findings, *ready.seen.findings), tuple(lines)
 
 

@@ -145,10 +145,11 @@ def sweep() -> None:
     """Remove what crashed drills left: only what carries our stamp and has expired or lost its owner."""
     from tasks.model.clock import utc_now  # noqa: PLC0415
     from tasks.sandbox import sweep as sweep_now  # noqa: PLC0415
+    from tasks.teardown import describe_sweep  # noqa: PLC0415
 
     report = sweep_now(utc_now())
-    typer.echo(str(report))
-    raise typer.Exit(EXIT_INCONCLUSIVE if report.left_behind else 0)
+    typer.echo(describe_sweep(report))
+    raise typer.Exit(EXIT_INCONCLUSIVE if report.left else 0)
 
 
 @app.command()
@@ -219,7 +220,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except _USAGE as error:
-        error.show()  # type: ignore[attr-defined]  typer keeps its copy of click to itself
+        error.show()  # type: ignore[attr-defined] # typer keeps its copy of click to itself
         code = EXIT_USAGE
     except ConfigInvalid as error:
         _say(error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from flows.drill import restore_drill
 from tasks.conclude import Documents, conclude_search, documents_of, verdict_of

@@ -9,7 +9,7 @@ that claims a sandbox was destroyed is written when it was.
 from __future__ import annotations
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from tasks.conclude import Documents, conclude
 from tasks.discover import find_recovery_points, open_backup_store
@@ -72,7 +72,7 @@ def drill_points(first: Ledger, store: Store | None) -> Documents:
     if store is None or first.discovery is None:
         return [record_drill(first)]
     drill_point(first, store)
-    older = []
+    older: list[tuple[Ledger, dict[str, object]]] = []
     for point in first.discovery.points[1:]:
         if first.selection.walks_back and Verdict.VERIFIED in (first.verdict, *(drill.verdict for drill, _ in older)):
             break
@@ -127,9 +127,11 @@ def prove(ledger: Ledger) -> None:
     """From a restored database to what it is worth."""
     target, sandbox, restored = ledger.target, ledger.running_sandbox, ledger.completed_restore
     with ledger.entering(Stage.VERIFY) as deadline:
-        ledger.inventory = take_stock(sandbox, restored, target)
+        ledger.inventory = take_stock(sandbox, restored, target, deadline)
         ledger.take(verify_database(sandbox, restored, ledger.inventory, target, ledger.history, ledger.manifest, ledger.as_of, deadline))
-        ledger.content_age_s, fresh = check_freshness(sandbox, restored, target, ledger.as_of)
+        ledger.content_age_s, fresh = check_freshness(
+            sandbox, restored, target, ledger.history, ledger.as_of, deadline
+        )
         ledger.take(fresh)
     with ledger.entering(Stage.VALIDATE) as deadline:
         ledger.keep_suite(validate_database(sandbox, restored, ledger.inventory, target, ledger.history, ledger.as_of, deadline))

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from prefect import flow
-from prefect.states import State
+from prefect.client.schemas.objects import State
 
 from flows.drill import restore_drill
 from tasks.conclude import Documents, conclude_fleet, documents_of, verdict_of

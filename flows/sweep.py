@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.states import Completed, Failed, State
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from tasks.model.clock import utc_now
-from tasks.teardown import sweep_leftovers
+from tasks.teardown import describe_sweep, sweep_leftovers
 
 
 @flow(name="sweep", flow_run_name="sweep", persist_result=False)
 def sweep() -> State[None]:
     """Remove sandboxes that have expired or lost their owner; never a living drill's."""
     report = sweep_leftovers(utc_now())
-    if report.left_behind:
-        return Failed(name="Failed", message=str(report))
-    return Completed(message=str(report))
+    if report.left:
+        return Failed(name="Failed", message=describe_sweep(report))
+    return Completed(message=describe_sweep(report))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from tasks.model.sandbox import Workspace
-from tasks.sandbox import end_processes
+from tasks.sandbox.reaper import end_processes
 
 _lock = threading.Lock()
 _live: dict[str, Workspace] = {}
@@ -53,4 +53,4 @@ def _stop_all() -> None:
         live = list(_live.values())
         _stopped.update(workspace.drill_id for workspace in live)
     for workspace in live:
-        end_processes(workspace.drill_id, (workspace.data_dir,))
+        end_processes(workspace.drill_id, workspace.data_dir)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from tasks.checks import SuiteOutcome
 from tasks.checks.accept import apply_acceptances
-from tasks.checks.readiness import Readiness, wanted_major
+from tasks.checks.readiness import Readiness, major_to_use
 from tasks.evidence import DrillFacts, judge, settle
 from tasks.interrupt import began, ended, was_stopped
 from tasks.model.backup import Discovery, LocalBackup, RecoveryPoint
@@ -160,7 +160,7 @@ class Ledger:
 
     def wanted_major(self) -> int:
         """Return the PostgreSQL major to restore with, by what the opened archive says."""
-        return wanted_major(self.proven_backup.head, self.target)
+        return major_to_use(self.proven_backup.head, self.target)
 
     def keep_backup(self, backup: LocalBackup) -> None:
         """Keep the proven download."""

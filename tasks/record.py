@@ -22,7 +22,7 @@ from tasks.model.target import Target
 from tasks.policies import step
 from tasks.progress import Progress, tell
 from tasks.rights import own_rights
-from tasks.sandbox import drill_dir
+from tasks.sandbox.paths import drill_dir
 
 EVENT = "restore-drill"
 _log = logging.getLogger(__name__)

@@ -31,6 +31,14 @@ def sweep_leftovers(now: datetime) -> SweepReport:
     return sweep(now)
 
 
+def describe_sweep(report: SweepReport) -> str:
+    """Return what a sweep did, in a sentence."""
+    parts = [f"{len(report.removed)} removed", f"{len(report.living)} alive", f"{len(report.kept)} kept on purpose"]
+    parts += [f"{len(report.unknown)} without our stamp and untouched"] if report.unknown else []
+    parts += [f"could not be removed: {', '.join(report.left)}"] if report.left else []
+    return f"sandboxes: {'; '.join(parts)}"
+
+
 def dispose_of_sandbox(ledger: Ledger) -> None:
     """Destroy the drill's sandbox, or keep it where the fleet file asks for that after a failure."""
     workspace = ledger.workspace

@@ -36,9 +36,11 @@ def read_history(target: Target, before: datetime) -> tuple[History, Checked]:
 
 
 @step("take stock")
-def take_stock(sandbox: Sandbox, restored: Restored, target: Target) -> Inventory:
+def take_stock(sandbox: Sandbox, restored: Restored, target: Target, deadline: Deadline) -> Inventory:
     """List every object and count every table's rows."""
-    return take_inventory(sandbox, restored.database, counts=target.checks.counts)
+    return take_inventory(
+        sandbox, restored.database, counts=target.checks.counts, deadline_s=deadline.remaining_s()
+    )
 
 
 @step("verify")
@@ -60,7 +62,9 @@ def verify_database(
 
 @step("measure freshness")
 def check_freshness(
-    sandbox: Sandbox, restored: Restored, target: Target, as_of: datetime
+    sandbox: Sandbox, restored: Restored, target: Target, history: History, as_of: datetime, deadline: Deadline
 ) -> tuple[float | None, Checked]:
     """Measure the age of the newest row at *as_of*."""
-    return measure_freshness(sandbox, restored.database, target, as_of)
+    return measure_freshness(
+        sandbox, restored.database, target, as_of, history=history, deadline_s=deadline.remaining_s()
+    )

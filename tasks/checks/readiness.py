@@ -5,12 +5,11 @@ Everything here is asked before the download: a drill that cannot succeed says s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.catalog import preflight_findings, read_head
+from tasks.catalog import preflight_findings, read_head, wanted_major
 from tasks.model.backup import ArchiveHead, ByteSource, RecoveryPoint
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
@@ -18,11 +17,12 @@ from tasks.model.restored import Checked
 from tasks.model.rules import finding
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
-from tasks.sandbox import available_extensions, drill_dir, find_postgres, free_bytes, require_isolation
-from tasks.stores import Store
+from tasks.sandbox import available_extensions, find_postgres, free_bytes
+from tasks.sandbox.isolation import choose_isolation
+from tasks.sandbox.paths import drill_dir
+from tasks.stores import Store, read_manifest
 
 NEWEST_MAJOR = 18
-MANIFEST_SUFFIX = ".inventory.json"
 _GROWTH = 8
 """A compressed dump and the database that it becomes: eight times is what wide text tables reach."""
 _CLUSTER_BYTES = 128 << 20
@@ -58,8 +58,7 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
         *_disk(point, target, last_restored_bytes),
         *_isolation(target),
     ]
-    manifest, missing = _manifest(point, store, target)
-    findings += missing
+    manifest = read_manifest(point, store, target)
     return Readiness(head, manifest, Checked(_checks(head, findings), tuple(findings)))
 
 
@@ -71,24 +70,16 @@ def backup_source(point: RecoveryPoint, store: Store) -> ByteSource | Mapping[st
     return {member.uri.removeprefix(stored.uri): store.source(member) for member in stored.members}
 
 
-def wanted_major(head: ArchiveHead | None, target: Target) -> int:
-    """Return the PostgreSQL major to restore with: the configured one, else the archive's own.
-
-    A dump by newer tools than its server needs the tools' major: older ones cannot read it. A script that does not
-    say takes the newest.
-    """
-    if target.sandbox.postgres != "auto":
-        return target.sandbox.postgres
-    toc = None if head is None else head.toc
-    majors = [] if toc is None else [major for major in (toc.major, toc.dump_major) if major is not None]
-    return max(majors, default=NEWEST_MAJOR)
+def major_to_use(head: ArchiveHead | None, target: Target) -> int:
+    """Return the PostgreSQL major to restore with; a script that does not say takes the newest."""
+    return wanted_major(None if head is None else head.toc, target) or NEWEST_MAJOR
 
 
 def _postgres(head: ArchiveHead, target: Target) -> list[Finding]:
     if head.toc is None:
         return []  # compressed or encrypted beyond the bytes read: known after the download
     try:
-        find_postgres(wanted_major(head, target), target.sandbox.postgres_source)
+        find_postgres(major_to_use(head, target), target.sandbox.postgres_source)
     except PermanentError as error:
         return [error.finding(Stage.PREFLIGHT)]
     return []
@@ -119,29 +110,10 @@ def _disk(point: RecoveryPoint, target: Target, last_restored_bytes: int | None)
 
 def _isolation(target: Target) -> list[Finding]:
     try:
-        require_isolation(target.sandbox.isolation)
+        choose_isolation(target.sandbox.isolation)
     except DrillError as error:
         return [error.finding(Stage.PREFLIGHT)]
     return []
-
-
-def _manifest(point: RecoveryPoint, store: Store, target: Target) -> tuple[dict[str, Any] | None, list[Finding]]:
-    wanted = target.backup.manifest
-    if wanted == "none":
-        return None, []
-    uri = f"{point.object.uri.rstrip('/')}{MANIFEST_SUFFIX}"
-    try:
-        stored = store.head(uri)
-        document = json.loads(store.source(stored).read(0, stored.bytes))
-    except DrillError as error:
-        if error.rule not in {"object-gone", "path-missing"}:
-            raise
-        message = "No manifest lies beside the backup, and one is required. Its content cannot be proven exactly."
-        return None, [finding("manifest-missing", message, where=uri)] if wanted == "required" else []
-    except ValueError:
-        message = "The manifest beside the backup is no JSON document. It cannot be compared with."
-        return None, [finding("manifest-missing", message, where=uri)]
-    return document, []
 
 
 def _checks(head: ArchiveHead, findings: list[Finding]) -> tuple[Check, ...]:

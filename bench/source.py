@@ -1,0 +1,123 @@
+"""What is measured on: a database of a wanted size, dumped as a backup script would, and its fleet file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import SandboxConfig
+from tasks.sandbox import connect, destroy, find_postgres, open_workspace, run_tool, start_sandbox
+
+MAJOR = 17
+ORDERS_PER_MIB = 3300
+"""Rows of `orders`, with their lines and events, that make one MiB of database (measured with pg_database_size)."""
+HOUR_S = 3600.0
+
+_SCHEMA = """
+CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL);
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers,
+    status text NOT NULL, amount numeric(10,2) NOT NULL CHECK (amount >= 0), note text, placed_at timestamptz NOT NULL);
+CREATE TABLE order_lines (order_id bigint NOT NULL REFERENCES orders, line int NOT NULL, sku text NOT NULL, quantity int NOT NULL,
+    PRIMARY KEY (order_id, line));
+CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, body jsonb NOT NULL);
+"""
+_ROWS = """
+INSERT INTO customers (name, email, created_at)
+    SELECT 'Customer ' || i, 'c' || i || '@example.org', now() - i * interval '1 minute' FROM generate_series(1, {customers}) i;
+INSERT INTO orders (customer_id, status, amount, note, placed_at)
+    SELECT 1 + i % {customers}, (ARRAY['new','paid','sent'])[1 + i % 3], (i % 9000) / 10.0, md5(i::text),
+           now() - i * interval '1 second' FROM generate_series(1, {orders}) i;
+INSERT INTO order_lines SELECT i, 1, 'sku-' || i % 5000, 1 + i % 4 FROM generate_series(1, {orders}) i;
+INSERT INTO events (at, body) SELECT now() - i * interval '1 second', jsonb_build_object('order', i, 'kind', 'placed', 'ip', md5(i::text))
+    FROM generate_series(1, {events}) i;
+CREATE INDEX ON orders (customer_id);
+CREATE INDEX ON orders (placed_at);
+CREATE INDEX ON events (at);
+"""
+SUITE = """
+suite: bench
+tables:
+  public.orders:
+    - {type: expect_table_row_count_to_be_between, kwargs: {min_value: 1}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: id}}
+    - {type: expect_column_values_to_be_unique, kwargs: {column: id}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: customer_id}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: status}}
+    - {type: expect_column_values_to_be_in_set, kwargs: {column: status, value_set: [new, paid, sent]}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: amount}}
+    - {type: expect_column_values_to_be_between, kwargs: {column: amount, min_value: 0, max_value: 1000}}
+    - {type: expect_column_values_to_match_regex, kwargs: {column: note, regex: "^[0-9a-f]{32}$"}}
+    - {type: expect_column_value_lengths_to_equal, kwargs: {column: note, value: 32}}
+    - {type: expect_column_max_to_be_between, kwargs: {column: placed_at, min_value: {as_of: -26h}}}
+    - {type: expect_column_mean_to_be_between, kwargs: {column: amount, min_value: 0, max_value: 1000}}
+  public.customers:
+    - {type: expect_table_row_count_to_be_between, kwargs: {min_value: 1}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: email}}
+    - {type: expect_column_values_to_match_regex, kwargs: {column: email, regex: "@"}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: name}}
+  public.order_lines:
+    - {type: expect_table_row_count_to_be_between, kwargs: {min_value: 1}}
+    - {type: expect_column_values_to_be_between, kwargs: {column: quantity, min_value: 1, max_value: 10}}
+  public.events:
+    - {type: expect_table_row_count_to_be_between, kwargs: {min_value: 1}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: body}}
+"""
+"""Twenty expectations."""
+
+
+def open_sandbox(name: str) -> Sandbox:
+    """Start a cluster as a drill does."""
+    workspace = open_workspace("bench", name, f"bench{name}", "preferred", datetime.now(UTC).replace(year=2099))
+    return start_sandbox(workspace, find_postgres(MAJOR), SandboxConfig(), HOUR_S)
+
+
+def make_backup(folder: Path, mib: int) -> Path:
+    """Build a database of about *mib* MiB and dump it in the custom format; return the dump."""
+    sandbox = open_sandbox("source")
+    try:
+        with connect(sandbox) as admin:
+            admin.execute("CREATE DATABASE shop")
+        with connect(sandbox, "shop") as shop:
+            orders = mib * ORDERS_PER_MIB
+            shop.execute(_SCHEMA)
+            shop.execute(_ROWS.format(customers=max(10, orders // 20), orders=orders, events=orders // 2))
+            shop.execute("ANALYZE")
+            print(f"database: {_bytes(shop) >> 20} MiB", flush=True)
+        return _dump(sandbox, folder, datetime.now(UTC))
+    finally:
+        destroy(sandbox.workspace)
+
+
+def write_fleet(folder: Path, dumps: Path) -> Path:
+    """Write the fleet file and the suite that drill *dumps*."""
+    (folder / "bench_suite.yaml").write_text(SUITE)
+    fleet = folder / "fleet.yaml"
+    fleet.write_text(
+        "version: 1\nfleet: bench\nevidence: evidence\ndatabases:\n"
+        f"  - name: shop\n    backup: {{at: '{dumps}/shop_%Y%m%dT%H%M%SZ.dump'}}\n    rpo: 26h\n    rto: 4h\n"
+        "    expect: {suite: bench_suite.yaml, required_tables: [public.orders],\n"
+        "             freshness: {table: public.orders, column: placed_at, max_age: 26h}}\n"
+    )
+    return fleet
+
+
+def _bytes(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    return int(str(row[0])) if row else 0
+
+
+def _dump(sandbox: Sandbox, folder: Path, now: datetime) -> Path:
+    inside = sandbox.workspace.data_dir.parent / "tmp" / "shop.dump"
+    done = run_tool(
+        sandbox, ["pg_dump", "-Fc", "-U", sandbox.superuser, "-f", str(inside), "shop"], env={}, deadline_s=HOUR_S
+    )
+    if done.exit_code != 0:
+        raise RuntimeError("\n".join(done.stderr_lines))
+    folder.mkdir(parents=True, exist_ok=True)
+    dump = folder / f"shop_{now:%Y%m%dT%H%M%SZ}.dump"
+    dump.write_bytes(inside.read_bytes())
+    return dump

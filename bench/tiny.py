@@ -1,0 +1,26 @@
+"""A drill of a tiny database, the first and the second in one process."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.source import make_backup, write_fleet
+from bench.timing import peak_memory, seconds, timed
+from bench.whole import _drill
+from deployments.prefect_api import prefect_api
+from deployments.running import set_prefect_defaults
+
+
+def measure(folder: Path, options: argparse.Namespace) -> None:
+    """Print the seconds of a cold and of warm tiny drills."""
+    dumps = folder / "tiny"
+    make_backup(dumps, 1)
+    fleet = write_fleet(folder, dumps)
+    set_prefect_defaults()
+    with prefect_api():
+        cold = timed(lambda: _drill(fleet))
+        warm = [timed(lambda: _drill(fleet)) for _ in range(options.rounds)]
+    seconds("tiny drill, first in the process", [cold], 12)
+    seconds("tiny drill, second in the process", warm, 3)
+    peak_memory(450)
