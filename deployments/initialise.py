@@ -238,7 +238,7 @@ def _globals_for(family: Family, globals_kinds: list[_Kind]) -> str:
 
 
 def _named_apart(drafts: list[DraftDatabase]) -> list[DraftDatabase]:
-    """Return *drafts* with names of their own: the folders that tell them apart before it, else a number behind."""
+    """Return *drafts* with names of their own: folders that tell them apart before it, or a number behind."""
     taken: set[str] = set()
     named: list[DraftDatabase] = []
     for draft in drafts:
