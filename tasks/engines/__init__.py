@@ -1,1 +1,89 @@
-"""Rebuilding a database: one module per way to restore."""
+"""Rebuilding a backup: one module per way to restore, and one way to say what it came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+
+from tasks.engines.archive import restore_archive
+from tasks.engines.compare import missing_entries
+from tasks.engines.conclude import conclude
+from tasks.engines.globals import read_globals
+from tasks.engines.job import Job
+from tasks.engines.roles import Role
+from tasks.engines.script import restore_script
+from tasks.engines.toolerrors import raise_if_dead
+from tasks.model.backup import Format, LocalBackup, Toc
+from tasks.model.errors import PermanentError
+from tasks.model.redact import mask_values
+from tasks.model.restored import Restored
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
+
+ARCHIVES = frozenset({Format.CUSTOM, Format.DIRECTORY, Format.TAR})
+SCRIPTS = frozenset({Format.PLAIN, Format.CLUSTER})
+
+__all__ = ["missing_entries", "restore"]
+
+
+def restore(
+    backup: LocalBackup,
+    sandbox: Sandbox,
+    target: Target,
+    *,
+    globals_path: Path | None,
+    deadline_s: float,
+    progress: Callable[[str], None],
+) -> Restored:
+    """Rebuild *backup* in *sandbox*, as a role without power, and say what that came to.
+
+    Args:
+        globals_path: the `pg_dumpall --globals-only` file of the same time.
+        deadline_s: seconds for all of it.
+        progress: told in words how far it is.
+
+    Returns:
+        The restored database with everything that was observed; findings of severity failure among them.
+
+    Raises:
+        StageFailed: what was restored cannot be checked: the backup ends early, holds nothing or is hostile, needs
+            an extension that cannot be had, or took too long.
+        PermanentError: `postgres-failed`, `disk-full`, `out-of-memory`, `globals-missing`, `isolation-unavailable`,
+            `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`.
+    """
+    started = time.monotonic()
+    _refuse_unsafe(sandbox)
+    job = Job(sandbox, target, started + deadline_s, progress, toc=backup.head.toc or Toc(()))
+    roles = () if globals_path is None else _globals(globals_path, target, sandbox)
+    where = backup.path.name
+    try:
+        if backup.head.format in ARCHIVES:
+            said = restore_archive(job, backup, roles)
+        elif backup.head.format in SCRIPTS:
+            said = restore_script(job, backup, roles)
+        else:
+            raise PermanentError(
+                f"A backup of the kind {backup.head.format} is recognised and cannot be restored here.",
+                where,
+                rule="format-unsupported",
+            )
+        return conclude(job, said, where, started, deadline_s)
+    except psycopg.Error as error:
+        raise_if_dead(sandbox, (mask_values(str(error)).split("\n", 1)[0],))
+        raise
+
+
+def _globals(path: Path, target: Target, sandbox: Sandbox) -> tuple[Role, ...]:
+    return read_globals(path, target.backup.decrypt, sandbox.workspace.backup_dir)
+
+
+def _refuse_unsafe(sandbox: Sandbox) -> None:
+    if sandbox.restored_as == "superuser" and "network" not in sandbox.workspace.isolation.split("+"):
+        raise PermanentError(
+            "restore_as: superuser needs a network namespace of its own, which this host does not give. Code of the "
+            "dump would run with the network in reach.",
+            rule="isolation-unavailable",
+        )

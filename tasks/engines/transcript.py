@@ -44,13 +44,16 @@ class Transcript:
         failures: of single entries, in order.
         tool: errors of pg_restore itself: the archive cannot be read on.
         server: the server went away.
-        reported: how many errors pg_restore says it ignored; None where it did not get that far.
+        reported: how many errors pg_restore says it ignored; None where it did not get that far. With parallel
+            jobs it counts some twice.
+        timed_out: it was stopped at the deadline.
     """
 
     failures: tuple[Failure, ...] = ()
     tool: tuple[str, ...] = ()
     server: tuple[str, ...] = ()
     reported: int | None = None
+    timed_out: bool = False
 
 
 @dataclass(slots=True)

@@ -1,0 +1,171 @@
+"""Rebuilding an archive (custom, directory, tar) with pg_restore of its own major.
+
+pg_restore runs as a role without power and gets a list of entries: what only a superuser may do is left out of it
+and done by `trusted`; owners and grants follow in `settle`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from pathlib import Path
+
+from tasks.engines.database import (
+    collations_named,
+    create_database,
+    database_name,
+    is_icu,
+    read_options,
+    substitute_collation,
+    supply_collations,
+)
+from tasks.engines.extensions import create_extensions
+from tasks.engines.findings import Omission
+from tasks.engines.job import Connection, Job
+from tasks.engines.roles import Role, create_roles, roles_referred
+from tasks.engines.ticker import ticking
+from tasks.engines.transcript import Reader, Transcript
+from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
+from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
+from tasks.model.errors import StageFailed
+from tasks.model.rules import finding
+from tasks.sandbox import ToolResult, dsn, run_tool
+
+OURS = frozenset({"EXTENSION", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "ACL", "DEFAULT ACL"})
+"""Done by us, before or after pg_restore."""
+NEVER = frozenset({"SUBSCRIPTION", "SUBSCRIPTION TABLE", "USER MAPPING", "DATABASE PROPERTIES"})
+"""Never done: they hold passwords, reach other servers or change more than the content."""
+SILENT = frozenset({"DATABASE", "ENCODING", "STDSTRINGS", "SEARCHPATH"})
+_PARALLEL = frozenset({Format.CUSTOM, Format.DIRECTORY})
+_ABOUT_OURS = ("EXTENSION ", "DATABASE ", "EVENT TRIGGER ", "FOREIGN DATA WRAPPER ", "SUBSCRIPTION ", "LANGUAGE ")
+_HOSTILE = re.compile(
+    r"\bCOPY\b[^;]*\b(?:FROM|TO)\s+PROGRAM\b|\bpg_(?:read|write)_(?:binary_)?file\b|\blo_(?:im|ex)port\b"
+    r"|\bpg_ls_dir\b|\bpg_file_write\b|\bLANGUAGE\s+'?(?:c|plpython3?u|plperlu|pltclu|plsh)\b|\bALTER\s+SYSTEM\b",
+    re.IGNORECASE,
+)
+
+
+def restore_archive(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...]) -> Transcript:
+    """Restore pre-data, data and post-data of *backup* into a new database.
+
+    Returns:
+        What pg_restore said; *job* holds the rest.
+
+    Raises:
+        StageFailed: extensions that are not here or not allowed; a hostile dump that asks for a superuser.
+    """
+    if not job.is_owner:
+        _vet(job.toc)
+    own = next(iter(job.toc.of("DATABASE")), None)
+    create_database(
+        job,
+        database_name(job.toc.database or ("" if own is None else own.tag)),
+        read_options("" if own is None else own.defn, job.toc.encoding),
+    )
+    with job.superuser() as session:
+        skipped = _before(job, session, globals_roles)
+    chosen = [entry for entry in job.toc.entries if _goes_to_tool(entry) and entry.dump_id not in skipped]
+    return _run(job, backup, chosen)
+
+
+def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> set[int]:
+    """Do what has to be there before the dump; return the entries that are done with."""
+    job.referred |= roles_referred(job.toc)
+    job.roles |= {role.name for role in globals_roles}
+    create_roles(job, session, job.referred, globals_roles)
+    prepare(job, session)
+    schemas = {entry.tag: entry.dump_id for entry in job.toc.of("SCHEMA")}
+    made = create_extensions(job, session, job.toc.of("EXTENSION"), schemas)
+    done = {schemas[name] for name in made}
+    for entry in job.toc.of("FOREIGN DATA WRAPPER"):
+        if not create_wrapper(session, entry):
+            job.omissions.append(Omission(entry))
+    lend_extension_objects(job, session)
+    supply_collations(job, collations_named(entry.defn for entry in job.toc.entries), session)
+    done |= _collations(job, session)
+    job.omissions += [Omission(entry) for entry in job.toc.of(*NEVER)]
+    return done
+
+
+def _collations(job: Job, session: Connection) -> set[int]:
+    """Put C in the place of ICU collations where the server was built without ICU."""
+    wanted = [entry for entry in job.toc.of("COLLATION") if is_icu(entry.defn)]
+    if not wanted or session.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1").fetchone():
+        return set()
+    for entry in wanted:
+        schema = session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (entry.namespace,)).fetchone()
+        if schema is None:
+            make_schema(job, session, entry.namespace)
+        substitute_collation(job, entry.namespace, entry.tag, session)
+    return {entry.dump_id for entry in wanted}
+
+
+def make_schema(job: Job, session: Connection, name: str) -> None:
+    """Create a schema before the archive does, for what we have to put into it."""
+    from psycopg import sql  # noqa: PLC0415
+
+    session.execute(
+        sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(name), sql.Identifier(job.sandbox.owner))
+    )
+
+
+def _goes_to_tool(entry: TocEntry) -> bool:
+    if entry.desc in OURS or entry.desc in NEVER or entry.desc in SILENT or publishes_by_superuser(entry):
+        return False
+    about_ours = entry.desc in ("COMMENT", "SECURITY LABEL") and entry.tag.startswith(_ABOUT_OURS)
+    return not about_ours
+
+
+def _vet(toc: Toc) -> None:
+    """Refuse, before anything runs as superuser, a dump that speaks of files or programs."""
+    hostile = [entry for entry in toc.entries if _HOSTILE.search(entry.defn) or _HOSTILE.search(entry.copy_stmt)]
+    if hostile:
+        names = ", ".join(f"{entry.desc} {entry.tag}" for entry in hostile[:5])
+        raise StageFailed(
+            (
+                finding(
+                    "hostile-content",
+                    f"{len(hostile)} entries could run a program or reach files as superuser: {names}. Nothing was "
+                    "restored.",
+                    where=f"{hostile[0].desc} {hostile[0].tag}",
+                ),
+            )
+        )
+
+
+def _run(job: Job, backup: LocalBackup, entries: list[TocEntry]) -> Transcript:
+    listing = job.sandbox.workspace.backup_dir / "restore.list"
+    listing.write_text("".join(f"{entry.dump_id};\n" for entry in entries), encoding="utf-8")
+    reader = Reader(job.toc)
+    argv = tool_arguments(job, backup.head.format, listing, backup.path)
+    started = time.monotonic()
+    job.progress(f"pg_restore of {len(entries)} entries into {job.database}")
+    with ticking(job):
+        result = run_tool(job.sandbox, argv, env={}, deadline_s=job.remaining_s, on_stderr=reader.feed)
+    _note_command(job, backup, started)
+    return _ended(reader.transcript(), result)
+
+
+def tool_arguments(job: Job, form: Format, listing: Path, path: Path) -> list[str]:
+    """Return pg_restore's argument list; parallel where the format allows."""
+    jobs = ["-j", str(job.sandbox.jobs)] if form in _PARALLEL and job.sandbox.jobs > 1 else []
+    target = dsn(job.sandbox, job.database, job.sandbox.owner)
+    options = ["--no-owner", "--no-tablespaces", *jobs, "--use-list", str(listing)]
+    return ["pg_restore", *options, "-d", target, str(path)]
+
+
+def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
+    jobs = f"-j {job.sandbox.jobs} " if backup.head.format in _PARALLEL else ""
+    name = shlex.quote(backup.path.name)
+    job.command(f"pg_restore {jobs}-d {shlex.quote(job.database)} {name}", started)
+
+
+def _ended(said: Transcript, result: ToolResult) -> Transcript:
+    """Add to what was said how the tool ended."""
+    if result.timed_out:
+        return Transcript(said.failures, said.tool, said.server, said.reported, timed_out=True)
+    if result.exit_code not in (0, 1):
+        tool = (*said.tool, f"pg_restore ended with {result.exit_code}")
+        return Transcript(said.failures, tool, said.server, said.reported)
+    return said

@@ -1,0 +1,227 @@
+"""From everything that a restore met to its result: the cause first, nothing said twice, nothing left unsaid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tasks.engines.catalogue import list_objects
+from tasks.engines.compare import missing
+from tasks.engines.failure import Failure, label
+from tasks.engines.findings import LISTED, Judged, judge, worst
+from tasks.engines.job import Job
+from tasks.engines.meaning import Meaning, meaning_of
+from tasks.engines.roles import note_missing_roles
+from tasks.engines.settle import analyze, create_privileged, grant_entries, run_grants, set_owners
+from tasks.engines.ticker import so_far
+from tasks.engines.toolerrors import raise_if_dead, tool_finding
+from tasks.engines.transcript import Transcript
+from tasks.model.backup import Toc, TocEntry
+from tasks.model.errors import StageFailed
+from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
+from tasks.model.restored import Restored
+from tasks.model.rules import finding
+from tasks.model.units import format_duration
+
+_TABLES = (
+    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')"
+    " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d"
+    " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
+)
+
+
+def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s: float) -> Restored:
+    """Finish a restore whose data are in, and say what it came to.
+
+    Args:
+        said: of the tool, or of our own reading of a script.
+        where: the backup, for messages.
+        started: monotonic seconds.
+        deadline_s: for the message of one that passed.
+
+    Raises:
+        StageFailed: the backup ended early, is hostile, holds no table, or the deadline passed.
+        PermanentError: the server gave up.
+    """
+    job.failures += said.failures
+    _stop_on_environment(job, said)
+    _stop_on_archive(job, said, where)
+    _stop_on_hostile(job)
+    if said.timed_out or job.remaining_s <= 0:
+        raise StageFailed(_too_late(job, where, deadline_s))
+    _stop_on_nothing(job, where)
+    analyze(job)
+    changed, lacking = _settle(job)
+    note_missing_roles(job)
+    judged = judge(job.failures, job.omissions, job.toc)
+    findings = [*job.findings, *judged.findings, *_uncounted(job, said, judged), *_incomplete(lacking, judged, job.toc)]
+    _stop_on_environment(job, Transcript())
+    return Restored(
+        database=job.database,
+        toc=_without_unreached(job.toc, judged),
+        findings=tuple(findings),
+        checks=_checks(job, judged, lacking, changed),
+        commands=tuple(job.commands),
+        not_restored=judged.not_restored,
+        roles=tuple(sorted(job.roles)),
+        other_databases=job.other_databases,
+        restore_s=time.monotonic() - started - job.analyze_s,
+        analyze_s=job.analyze_s,
+    )
+
+
+def _stop_on_environment(job: Job, said: Transcript) -> None:
+    met = [failure.message for failure in job.failures if meaning_of(failure) is Meaning.ENVIRONMENT]
+    if not said.timed_out:
+        raise_if_dead(job.sandbox, (*met, *said.server))
+
+
+def _stop_on_archive(job: Job, said: Transcript, where: str) -> None:
+    if said.tool and not said.timed_out:
+        raise StageFailed((tool_finding(said.tool, where), *_so_far(job)))
+
+
+def _stop_on_hostile(job: Job) -> None:
+    judged = judge(job.failures, job.omissions, job.toc)
+    hostile = [one for one in (*job.findings, *judged.findings) if one.rule == "hostile-content"]
+    if hostile:
+        raise StageFailed((*hostile, *(one for one in judged.findings if one.rule != "hostile-content")))
+
+
+def _stop_on_nothing(job: Job, where: str) -> None:
+    with job.superuser() as session:
+        (tables,) = session.execute(_TABLES).fetchone() or (0,)
+    if tables:
+        return
+    rows, listed = len(job.toc.of("TABLE DATA")), len(job.toc.of("TABLE"))
+    if rows and not listed:
+        message = f"The backup holds the rows of {rows} tables and creates none of them: nothing could be loaded."
+        raise StageFailed((finding("data-only", message, where=where, stage=Stage.RESTORE),))
+    said = f"{listed} tables are listed and not one came back" if listed else "The backup holds no table"
+    raise StageFailed(
+        (finding("nothing-restored", f"{said}: nothing was recovered.", where=where), *_so_far(job))
+    )
+
+
+def _so_far(job: Job) -> tuple[Finding, ...]:
+    """Return what is known besides the reason to stop."""
+    return (*job.findings, *judge(job.failures, job.omissions, job.toc).findings)
+
+
+def _too_late(job: Job, where: str, deadline_s: float) -> tuple[Finding, ...]:
+    """Return the deadline's finding, unless something has already named the cause."""
+    known = _so_far(job)
+    if worst(one for one in known if one.klass.value != "drill"):
+        return known
+    far = so_far(job)
+    return (
+        finding(
+            "deadline-exceeded",
+            f"The restore did not end within {format_duration(deadline_s)} and was stopped"
+            f"{f'; it had got to {far}' if far else ''}. A real recovery would take longer than that.",
+            where=where,
+        ),
+        *known,
+    )
+
+
+def _settle(job: Job) -> tuple[int, list[TocEntry]]:
+    """Set owners, grants and what only a superuser may create; return owners set and entries that lack."""
+    job.progress("setting owners and grants")
+    with job.superuser() as session:
+        create_privileged(job, session)
+        changed = set_owners(job, session)
+        with job.owner() as owner:
+            run_grants(job, owner, grant_entries(job.toc))
+        return changed, missing(job.toc, list_objects(session))
+
+
+def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
+    """Return a failure where the tool counted errors that we did not understand."""
+    understood = sum(failure.count for failure in said.failures)
+    reported = said.reported or 0
+    if understood >= reported or (understood and job.sandbox.jobs > 1) or worst(judged.findings):
+        return []
+    return [
+        finding(
+            "restore-error",
+            f"pg_restore counts {reported} errors, of which {understood} are understood. Some of the archive may be "
+            "missing.",
+        )
+    ]
+
+
+def _incomplete(lacking: list[TocEntry], judged: Judged, toc: Toc) -> list[Finding]:
+    """Return what is missing without anybody having said so."""
+    silent = [entry for entry in lacking if not _explained(entry, judged, toc)]
+    if not silent:
+        return []
+    names = [label(entry) for entry in silent]
+    shown = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    return [
+        finding(
+            "restore-incomplete",
+            f"{len(silent)} of {len(toc.entries)} entries that the archive lists are not in the restored database: "
+            f"{shown}. No tool said so.",
+            where=names[0],
+        )
+    ]
+
+
+def _explained(entry: TocEntry, judged: Judged, toc: Toc) -> bool:
+    known = {one.dump_id: one for one in toc.entries}
+    seen: set[int] = set()
+    waiting = [entry.dump_id]
+    while waiting:
+        number = waiting.pop()
+        if number in judged.broken:
+            return True
+        if number not in seen and number in known:
+            seen.add(number)
+            waiting += known[number].dependencies
+    return False
+
+
+def _without_unreached(toc: Toc, judged: Judged) -> Toc:
+    """Return *toc* without the refreshes that would have left the sandbox, which nobody is to expect."""
+    left = {
+        entry.dump_id
+        for cause in judged.causes
+        if cause.meaning in (Meaning.FOREIGN, Meaning.HARMLESS)
+        for entry in (cause.entry, *cause.followers)
+        if entry is not None and entry.desc == "MATERIALIZED VIEW DATA"
+    }
+    if not left:
+        return toc
+    return Toc(
+        tuple(entry for entry in toc.entries if entry.dump_id not in left),
+        archive_version=toc.archive_version,
+        server_version=toc.server_version,
+        dump_version=toc.dump_version,
+        database=toc.database,
+        made_at=toc.made_at,
+        compression=toc.compression,
+        encoding=toc.encoding,
+    )
+
+
+def _checks(job: Job, judged: Judged, lacking: list[TocEntry], changed: int) -> tuple[Check, ...]:
+    failed = sum(cause.failure is not None for cause in judged.causes)
+    bad = worst(judged.findings)
+    unexplained = [entry for entry in lacking if not _explained(entry, judged, job.toc)]
+    minor = sum(one.severity is Severity.WARNING for one in judged.findings)
+    note = f"{minor} warnings" if minor else None
+    listed = len(job.toc.entries)
+    return (
+        _check("restore-errors", f"{failed} entries failed", "0", failed=bad, why=note),
+        _check("archive-entries", f"{listed - len(unexplained)} of {listed}", "all", failed=bool(unexplained)),
+        _check("owners-and-grants", f"{changed} objects given to their owners", "all", failed=False),
+    )
+
+
+def _check(name: str, observed: str, expected: str, *, failed: bool, why: str | None = None) -> Check:
+    outcome = Outcome.FAILED if failed else Outcome.PASSED
+    return Check(name, Stage.RESTORE, outcome, observed=observed, expected=expected, why=why)
+
+
+Report = Callable[[Failure], None]

@@ -1,0 +1,207 @@
+"""The database that a backup is restored into: created by us, with the backup's encoding and, if it is here, its
+locale.
+
+A dump's own CREATE DATABASE is never run: where its locale is unknown it fails, and everything after it lands in
+another database.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from tasks.engines.job import Connection, Job
+from tasks.engines.sqltext import string_of, tokens
+from tasks.model.errors import PermanentError
+from tasks.model.findings import Finding
+from tasks.model.redact import mask_values
+from tasks.model.rules import finding
+
+MAINTENANCE = frozenset({"postgres", "template0", "template1", ""})
+FALLBACK_NAME = "restored"
+_C = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
+_COLLATE = re.compile(r'COLLATE\s+pg_catalog\.("(?:[^"]|"")+"|\w+)')
+_ICU = re.compile(r"provider\s*=\s*'?icu", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """What a backup says of its database.
+
+    Attributes:
+        encoding: such as UTF8; "" if unknown.
+        collate, ctype: libc locales, "" if unknown.
+        provider: `libc`, `icu`, `builtin`.
+        provider_locale: of icu or builtin.
+    """
+
+    encoding: str = ""
+    collate: str = ""
+    ctype: str = ""
+    provider: str = "libc"
+    provider_locale: str = ""
+
+    @property
+    def stated(self) -> str:
+        """The locale as a person would name it, "" where the backup does not say."""
+        if self.provider != "libc":
+            return f"{self.provider} {self.provider_locale or self.collate}"
+        return self.collate if self.collate == self.ctype else f"{self.collate}/{self.ctype}"
+
+
+def read_options(create_database: str, encoding: str = "") -> DatabaseOptions:
+    """Return what a `CREATE DATABASE` statement says; *encoding* where it says none."""
+    options: dict[str, str] = {}
+    listed = list(tokens(create_database))
+    for index, token in enumerate(listed[:-2]):
+        if listed[index + 1] == "=":
+            value = listed[index + 2]
+            options[token.upper()] = string_of(value) if "'" in value else value
+    locale = options.get("LOCALE", "")
+    provider = options.get("LOCALE_PROVIDER", "libc").lower()
+    return DatabaseOptions(
+        encoding=options.get("ENCODING", encoding),
+        collate=options.get("LC_COLLATE", locale),
+        ctype=options.get("LC_CTYPE", locale),
+        provider=provider,
+        provider_locale=options.get("ICU_LOCALE") or options.get("BUILTIN_LOCALE") or locale,
+    )
+
+
+def database_name(wanted: str) -> str:
+    """Return the name of the database to create: the backup's own, unless that is taken."""
+    return FALLBACK_NAME if wanted in MAINTENANCE else wanted
+
+
+def create_database(job: Job, name: str, options: DatabaseOptions) -> None:
+    """Create the database *name* of *job*, anew, and make it the job's.
+
+    Raises:
+        PermanentError: `postgres-failed`: not even a plain one could be made.
+    """
+    started = time.monotonic()
+    job.database = name
+    with job.superuser("postgres") as session:
+        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        words, exact = _create(session, job, name, options)
+    job.command(f"createdb -T template0 {words}{shlex.quote(name)}", started)
+    if not exact:
+        job.findings.append(
+            finding(
+                "locale-differs",
+                f"The database's locale ({options.stated}) is not on this host; it was restored under C. Sort order "
+                "and unique text indexes were not proven under the original locale.",
+                where=name,
+            )
+        )
+    if options.encoding == "SQL_ASCII":
+        job.findings.append(
+            finding("encoding-unsafe", "The database's encoding is SQL_ASCII: nothing checks its bytes.", where=name)
+        )
+
+
+def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) -> tuple[str, bool]:
+    trouble: psycopg.Error | None = None
+    for clauses, words, exact in _choices(options, job.sandbox.postgres.major):
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} {}").format(
+            sql.Identifier(name), sql.Identifier(job.sandbox.owner), sql.Literal(options.encoding or "UTF8"), clauses
+        )
+        try:
+            session.execute(statement)
+        except psycopg.Error as error:
+            trouble = error
+        else:
+            return f"-E {shlex.quote(options.encoding or 'UTF8')} {words}", exact
+    said = mask_values(str(trouble)).split("\n", 1)[0]
+    raise PermanentError(
+        f"The database could not be created: {said}. Nothing is said about the backup.", name, rule="postgres-failed"
+    ) from trouble
+
+
+def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composable, str, bool]]:
+    """Yield the locales to try, the backup's own first: SQL, words for createdb, whether it is the original."""
+    known = bool(options.collate)
+    if options.provider == "builtin" and options.provider_locale:
+        clause = sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {} LC_COLLATE {} LC_CTYPE {}")
+        locale = options.provider_locale
+        yield clause.format(locale, "C", "C"), f"--locale-provider=builtin --builtin-locale={locale} ", True
+    elif options.provider == "icu" and options.provider_locale:
+        icu = sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {} LC_COLLATE {} LC_CTYPE {}")
+        locale = options.provider_locale
+        words = f"--locale-provider=icu --icu-locale={locale} "
+        yield icu.format(locale, options.collate or "C", options.ctype or "C"), words, True
+        yield icu.format(locale, "C", "C"), words, True
+    elif known:
+        yield _libc(options.collate, options.ctype, major), _words(options.collate, options.ctype), True
+    same = not known or options.collate.lower() in _C
+    exact = options.provider == "libc" and same
+    if options.encoding in ("", "UTF8"):
+        yield _libc("C.UTF-8", "C.UTF-8", major), "--locale=C.UTF-8 ", exact
+    yield _libc("C", "C", major), "--locale=C ", exact
+
+
+def _libc(collate: str, ctype: str, major: int) -> sql.Composable:
+    provider = "LOCALE_PROVIDER libc " if major >= 15 else ""  # noqa: PLR2004  the first that has providers
+    return sql.SQL(provider + "LC_COLLATE {} LC_CTYPE {}").format(collate, ctype)  # type: ignore[arg-type]
+
+
+def _words(collate: str, ctype: str) -> str:
+    if collate == ctype:
+        return f"--locale={shlex.quote(collate)} "
+    return f"--lc-collate={shlex.quote(collate)} --lc-ctype={shlex.quote(ctype)} "
+
+
+def collations_named(texts: Iterable[str]) -> frozenset[str]:
+    """Return the collations of the system that definitions name."""
+    found = (match for text in texts if "COLLATE pg_catalog." in text for match in _COLLATE.findall(text))
+    return frozenset(name[1:-1].replace('""', '"') if name.startswith('"') else name for name in found)
+
+
+def supply_collations(job: Job, names: Iterable[str], session: Connection) -> None:
+    """Put C in the place of the system's collations that this host lacks, and say so."""
+    wanted = sorted(set(names))
+    if not wanted:
+        return
+    rows = session.execute(
+        "SELECT n FROM unnest(%s::text[]) n WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collname = n"
+        " AND collnamespace = 'pg_catalog'::regnamespace AND (collencoding = -1 OR pg_encoding_to_char(collencoding)"
+        " = (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database())))",
+        (wanted,),
+    ).fetchall()
+    for (name,) in rows:
+        session.execute(
+            sql.SQL("CREATE COLLATION IF NOT EXISTS pg_catalog.{} (LOCALE = 'C')").format(sql.Identifier(name))
+        )
+        job.findings.append(_substituted(name))
+
+
+def is_icu(definition: str) -> bool:
+    """Tell whether a CREATE COLLATION needs ICU."""
+    return _ICU.search(definition) is not None
+
+
+def substitute_collation(job: Job, namespace: str, name: str, session: Connection) -> None:
+    """Create the backup's own collation as C, where this host cannot have the original."""
+    session.execute(
+        sql.SQL("CREATE COLLATION IF NOT EXISTS {} (LOCALE = 'C')").format(sql.Identifier(namespace, name))
+    )
+    session.execute(
+        sql.SQL("ALTER COLLATION {} OWNER TO {}").format(
+            sql.Identifier(namespace, name), sql.Identifier(job.sandbox.owner)
+        )
+    )
+    job.findings.append(_substituted(f"{namespace}.{name}"))
+
+
+def _substituted(name: str) -> Finding:
+    return finding(
+        "locale-differs",
+        f"The collation {name} is not on this host; C stands in for it. What sorts or is unique by it was not proven.",
+        where=name,
+    )

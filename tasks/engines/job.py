@@ -1,0 +1,74 @@
+"""One restore on its way: what every step of it needs to know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from tasks.engines.failure import Failure
+from tasks.engines.findings import Omission
+from tasks.model.backup import Toc
+from tasks.model.findings import Finding
+from tasks.model.restored import RecoveryCommand
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
+from tasks.sandbox import connect
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class Job:
+    """A restore: its inputs, and what it has come to so far.
+
+    Attributes:
+        ends_at: monotonic seconds at which the deadline passes.
+        database: the restored database's name, once chosen.
+        failures, omissions, findings, commands: collected as the restore goes on.
+        roles: roles that the backup brought.
+        referred: roles that it only speaks of.
+        other_databases: of the same dump, not restored.
+        analyze_s: wall seconds of ANALYZE.
+    """
+
+    sandbox: Sandbox
+    target: Target
+    ends_at: float
+    progress: Callable[[str], None]
+    toc: Toc = field(default_factory=lambda: Toc(()))
+    database: str = ""
+    failures: list[Failure] = field(default_factory=list)
+    omissions: list[Omission] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    commands: list[RecoveryCommand] = field(default_factory=list)
+    roles: set[str] = field(default_factory=set)
+    referred: set[str] = field(default_factory=set)
+    other_databases: tuple[str, ...] = ()
+    analyze_s: float = 0.0
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the deadline, at least 0."""
+        return max(0.0, self.ends_at - time.monotonic())
+
+    @property
+    def is_owner(self) -> bool:
+        """Tell whether the restore runs without superuser rights, as it should."""
+        return self.sandbox.restored_as != "superuser"
+
+    def superuser(self, database: str | None = None) -> Connection:
+        """Open a connection of ours with search_path pg_catalog, bounded by the deadline."""
+        name = self.database if database is None else database
+        return connect(self.sandbox, name, statement_timeout_s=self.remaining_s + 1)
+
+    def owner(self, database: str | None = None) -> Connection:
+        """Open a connection of the role that restores."""
+        return connect(self.sandbox, self.database if database is None else database, self.sandbox.owner)
+
+    def command(self, text: str, started: float) -> None:
+        """Record a command that worked, as a person would type it; *started* in monotonic seconds."""
+        self.commands.append(RecoveryCommand(text, time.monotonic() - started))

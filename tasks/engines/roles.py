@@ -1,0 +1,97 @@
+"""Roles: created without a way to log in, without power and without passwords, and lent to the role that restores.
+
+As a member of each, that role can apply grants and default privileges, and policies find whom they are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from tasks.engines.job import Connection, Job
+from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
+from tasks.model.backup import Toc
+from tasks.model.rules import finding
+
+EVERYWHERE = frozenset({"postgres"})
+"""Roles that every cluster has, whose absence from a backup is no loss."""
+HARMLESS_GROUPS = frozenset(
+    {"pg_monitor", "pg_read_all_data", "pg_write_all_data", "pg_read_all_settings", "pg_read_all_stats"}
+)
+"""Predefined roles that reach neither files nor programs."""
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that a backup brings. Whether it may log in, and its password, are not taken over.
+
+    Attributes:
+        groups: roles that it is a member of.
+    """
+
+    name: str
+    inherits: bool = True
+    groups: tuple[str, ...] = ()
+
+
+def roles_referred(toc: Toc) -> frozenset[str]:
+    """Return the roles that own, may use or are meant by entries of *toc*."""
+    found = {entry.owner for entry in toc.entries if entry.owner and entry.owner != "-"}
+    for entry in toc.of("ACL", "DEFAULT ACL"):
+        found |= roles_in_grants(entry.defn)
+    for entry in toc.of("POLICY"):
+        found |= roles_in_policy(entry.defn)
+    return real_roles(found)
+
+
+def create_roles(job: Job, session: Connection, names: Iterable[str], brought: Iterable[Role] = ()) -> None:
+    """Create the roles that are not there yet and lend them to the role that restores.
+
+    Args:
+        names: roles that must exist.
+        brought: roles with what the backup says of them; they are created too.
+    """
+    known = {role.name: role for role in brought}
+    wanted = (real_roles(names) | real_roles(known)) - _existing(session)
+    for name in sorted(wanted):
+        inherit = sql.SQL("INHERIT" if known.get(name, Role(name)).inherits else "NOINHERIT")
+        session.execute(
+            sql.SQL("CREATE ROLE {} NOLOGIN {}; GRANT {} TO {}").format(
+                sql.Identifier(name), inherit, sql.Identifier(name), sql.Identifier(job.sandbox.owner)
+            )
+        )
+    _join(session, known.values(), job)
+
+
+def _join(session: Connection, roles: Iterable[Role], job: Job) -> None:
+    there = _existing(session)
+    reserved = {job.sandbox.owner, job.sandbox.reader, job.sandbox.superuser}
+    for role in roles:
+        for group in role.groups:
+            lent = real_roles([group]) | (HARMLESS_GROUPS & {group})
+            if lent and group in there and role.name in there and not reserved & {group, role.name}:
+                session.execute(
+                    sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(role.name))
+                )
+
+
+def _existing(session: Connection) -> frozenset[str]:
+    return frozenset(name for (name,) in session.execute("SELECT rolname FROM pg_roles"))
+
+
+def note_missing_roles(job: Job) -> None:
+    """Warn of roles that the backup speaks of and does not bring."""
+    missing = sorted(job.referred - job.roles - EVERYWHERE)
+    if not missing:
+        return
+    shown = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    job.findings.append(
+        finding(
+            "role-missing",
+            f"The backup speaks of {len(missing)} roles and does not bring them: {shown}. After a recovery nobody "
+            "could log in as them.",
+        )
+    )

@@ -1,0 +1,197 @@
+"""What only a superuser may do for a restore, done by us: from names read out of entries, never with a dump's text.
+
+Before the data: extensions that the fleet file allows, foreign-data wrappers, rights on what extensions own.
+After the data: event triggers (disabled), publications of all tables, owners. Nothing here runs code of the dump:
+extensions come before anything of the dump exists, and no statement evaluates its functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import psycopg
+from psycopg import sql
+
+from tasks.engines.failure import Failure
+from tasks.engines.job import Connection, Job
+from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens
+from tasks.model.backup import TocEntry
+from tasks.model.redact import mask_values
+
+SETTINGS = (
+    "session_replication_role", "lc_messages", "log_statement", "log_min_duration_statement", "log_min_messages",
+    "log_duration", "track_functions", "track_activities", "track_counts", "track_io_timing", "deadlock_timeout",
+    "temp_file_limit", "commit_delay", "update_process_title",
+)  # fmt: skip
+"""Superuser's settings that functions of real applications carry and that reach nothing outside the database."""
+_PARAMETER_GRANTS_SINCE = 15
+_PUBLISH_WORDS = re.compile(r"[a-z_]+")
+_PUBLISH_VALUES = re.compile(r"'[a-z, ]*'|true|false|[a-z]+")
+_FILE_WRAPPERS = ("file_fdw",)
+
+
+def prepare(job: Job, session: Connection) -> None:
+    """Let the restoring role use the fresh database as its owner would: schema public, harmless settings."""
+    owner = sql.Identifier(job.sandbox.owner)
+    if job.sandbox.postgres.major < _PARAMETER_GRANTS_SINCE:
+        session.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(owner))
+        return
+    for name in SETTINGS:
+        session.execute(sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(sql.Identifier(name), owner))
+
+
+def lend_extension_objects(job: Job, session: Connection) -> None:
+    """Let the restoring role load the configuration tables of extensions and use their foreign-data wrappers."""
+    owner = sql.Literal(job.sandbox.owner)
+    rows = session.execute(
+        sql.SQL(
+            """
+            WITH members AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
+            SELECT format(CASE relkind WHEN 'S' THEN 'GRANT SELECT, UPDATE, USAGE ON SEQUENCE %s TO %I'
+                   ELSE 'GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE %s TO %I' END, c.oid::regclass, {0})
+                FROM pg_class c JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+                WHERE relkind IN ('r', 'p', 'S')
+            UNION ALL SELECT format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', nspname, {0})
+                FROM pg_namespace n JOIN members m ON m.classid = 'pg_namespace'::regclass AND m.objid = n.oid
+            UNION ALL SELECT format('GRANT USAGE ON FOREIGN DATA WRAPPER %I TO %I WITH GRANT OPTION', fdwname, {0})
+                FROM pg_foreign_data_wrapper WHERE fdwname <> ALL ({1})
+            """
+        ).format(owner, sql.Literal(list(_FILE_WRAPPERS)))
+    ).fetchall()
+    run_batches(session, [statement for (statement,) in rows])
+
+
+def create_wrapper(session: Connection, entry: TocEntry) -> bool:
+    """Create a foreign-data wrapper that no extension brings; handlers only where an extension owns them.
+
+    Returns:
+        False where the entry has another shape than pg_dump gives it.
+    """
+    listed = list(tokens(entry.defn))
+    upper = [token.upper() for token in listed]
+    if upper[:4] != ["CREATE", "FOREIGN", "DATA", "WRAPPER"] or len(listed) < 5:  # noqa: PLR2004
+        return False
+    parts = [sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(sql.Identifier(name_of(listed[4])))]
+    for word in ("HANDLER", "VALIDATOR"):
+        if word in upper and upper[upper.index(word) - 1] != "NO":
+            found = _extension_function(session, qualified_names(listed[upper.index(word) + 1 :]))
+            if found is not None:
+                parts.append(sql.SQL(word + " {}").format(sql.Identifier(*found)))  # type: ignore[arg-type]
+    return _try(session, sql.SQL(" ").join(parts)) is None
+
+
+def _extension_function(session: Connection, name: tuple[str, ...]) -> tuple[str, str] | None:
+    row = session.execute(
+        "SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'"
+        " WHERE p.proname = %s LIMIT 1",
+        (name[-1] if name else "",),
+    ).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
+def create_event_trigger(session: Connection, entry: TocEntry) -> bool:
+    """Create an event trigger, disabled; False where the entry has an unknown shape or cannot be created."""
+    listed = list(tokens(entry.defn))
+    upper = [token.upper() for token in listed]
+    if upper[:3] != ["CREATE", "EVENT", "TRIGGER"] or "EXECUTE" not in upper or upper[4:5] != ["ON"]:
+        return False
+    execute = upper.index("EXECUTE")
+    function = qualified_names(listed[execute + 2 :])
+    tags = [string_of(token) for token in listed[6:execute] if token.startswith("'")]
+    if not is_name(listed[5]) or len(function) not in (1, 2):
+        return False
+    when = sql.SQL(" WHEN TAG IN ({})").format(sql.SQL(", ").join(map(sql.Literal, tags))) if tags else sql.SQL("")
+    name = sql.Identifier(name_of(listed[3]))
+    statement = sql.SQL("CREATE EVENT TRIGGER {} ON {}{} EXECUTE FUNCTION {}(); ALTER EVENT TRIGGER {} DISABLE").format(
+        name, sql.Identifier(name_of(listed[5])), when, sql.Identifier(*function), name
+    )
+    return _try(session, statement) is None
+
+
+def publishes_by_superuser(entry: TocEntry) -> bool:
+    """Tell whether a publication entry needs a superuser: all tables, or all of a schema."""
+    if entry.desc == "PUBLICATION TABLES IN SCHEMA":
+        return True
+    upper = [token.upper() for token in tokens(entry.defn)]
+    return entry.desc == "PUBLICATION" and upper[3:6] == ["FOR", "ALL", "TABLES"]
+
+
+def create_publication(session: Connection, entry: TocEntry) -> bool:
+    """Create a publication of all tables or add a schema to one; False where that is not what the entry says."""
+    listed = list(tokens(entry.defn))
+    upper = [token.upper() for token in listed]
+    if len(listed) < 7:  # noqa: PLR2004  the shortest that pg_dump writes
+        return False
+    name = sql.Identifier(name_of(listed[2]))
+    if upper[:2] == ["CREATE", "PUBLICATION"] and upper[3:6] == ["FOR", "ALL", "TABLES"]:
+        options = _publication_options(listed[6:])
+        return options is not None and _try(
+            session, sql.SQL("CREATE PUBLICATION {} FOR ALL TABLES{}").format(name, options)
+        ) is None  # fmt: skip
+    if upper[:2] == ["ALTER", "PUBLICATION"] and upper[3:7] == ["ADD", "TABLES", "IN", "SCHEMA"]:
+        schemas = [sql.Identifier(schema) for schema in names_listed(listed, 7)[0]]
+        add = sql.SQL("ALTER PUBLICATION {} ADD TABLES IN SCHEMA {}").format(name, sql.SQL(", ").join(schemas))
+        return bool(schemas) and _try(session, add) is None
+    return False
+
+
+def _publication_options(listed: list[str]) -> sql.Composable | None:
+    """Return the `WITH (name = value, ...)` of a publication, built anew; None for another shape."""
+    if not listed or listed[0] == ";":
+        return sql.SQL("")
+    if listed[0].upper() != "WITH" or ")" not in listed:
+        return None
+    inside = [token for token in listed[2 : listed.index(")")] if token != ","]
+    names, signs, values = inside[0::3], inside[1::3], inside[2::3]
+    fits = all(map(_PUBLISH_WORDS.fullmatch, names)) and all(map(_PUBLISH_VALUES.fullmatch, values))
+    if not fits or set(signs) != {"="} or not len(names) == len(signs) == len(values):
+        return None
+    options = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
+    return sql.SQL(f" WITH ({options})")  # type: ignore[arg-type]
+
+
+def _try(session: Connection, statement: sql.Composable) -> str | None:
+    """Run a statement of ours; its error, masked, or None."""
+    try:
+        session.execute(statement)
+    except psycopg.Error as error:
+        return said(error)
+    return None
+
+
+def run_batches(session: Connection, statements: list[str], size: int = 200) -> list[tuple[str, str]]:
+    """Run statements that the catalogue wrote, many at a time; return those that failed with what was said."""
+    failed: list[tuple[str, str]] = []
+    for start in range(0, len(statements), size):
+        batch = statements[start : start + size]
+        try:
+            session.execute(";".join(batch).encode())
+        except psycopg.Error:
+            failed += _one_by_one(session, batch)
+    return failed
+
+
+def _one_by_one(session: Connection, statements: Iterable[str]) -> list[tuple[str, str]]:
+    failed: list[tuple[str, str]] = []
+    for statement in statements:
+        try:
+            session.execute(statement.encode())
+        except psycopg.OperationalError as error:
+            if session.broken or session.closed:
+                raise
+            failed.append((statement, said(error)))
+        except psycopg.Error as error:
+            failed.append((statement, said(error)))
+    return failed
+
+
+def said(error: psycopg.Error) -> str:
+    """Return PostgreSQL's primary message, masked."""
+    return mask_values(error.diag.message_primary or str(error).split("\n", 1)[0])
+
+
+def failure_of(entry: TocEntry, message: str) -> Failure:
+    """Return the failure of an entry that a step of ours met."""
+    return Failure(entry, message)
