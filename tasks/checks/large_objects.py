@@ -45,7 +45,7 @@ SELECT n.nspname, c.relname, a.attname, t.typname = 'lo', c.relkind = 'p'
 """
 _EMPTY = """
 SELECT count(*) FROM pg_largeobject_metadata m
- WHERE NOT EXISTS (SELECT FROM pg_largeobject l WHERE l.loid = m.oid)
+ WHERE NOT EXISTS (SELECT FROM pg_largeobject l WHERE l.loid = m.oid AND octet_length(l.data) > 0)
 """
 
 
