@@ -23,8 +23,8 @@ _HEAD = """# Rules
 
 Every finding carries one of these names. A `failure` of class `data`, `path`, `stale` or `slow` makes a drill
 `failed`; a `failure` of class `drill` makes it `inconclusive`; warnings and infos leave the verdict alone. A
-finding may be milder than its rule (a check set to `warning`, an accepted change), never graver. What to do for
-each verdict is in [runbook.md](runbook.md).
+finding may be milder than its rule (a check set to `warning`, an accepted change), never graver. What to do
+for each verdict is in [runbook.md](runbook.md).
 """
 
 

@@ -137,7 +137,7 @@ def write_acceptance(
     """Record beside the evidence that a drift was meant: who, when and why. Return the record's URI.
 
     Raises:
-        PermanentError: *evidence_uri* is no evidence document, or holds no such finding of drift.
+        PermanentError: *evidence_uri* is no evidence document.
         DrillError: the location cannot be read or written.
     """
     document = _read_for_acceptance(evidence_uri, store)

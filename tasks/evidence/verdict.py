@@ -40,13 +40,13 @@ def settle(
     A check that failed without a finding in its stage, or a restored database without a table, would
     otherwise slip through `judge`.
     """
-    said = list(dict.fromkeys(findings))
+    said = list(findings)
     said += [_unexplained(check) for check in checks if _is_unexplained(check, said)]
     if inventory is not None and not inventory.tables and not _failed_data(said):
         said.append(
             finding("nothing-restored", "The restored database holds no table. Nothing was recovered.")
         )
-    return tuple(sorted(said, key=rank))
+    return tuple(sorted(dict.fromkeys(said), key=rank))
 
 
 def rank(item: Finding) -> tuple[int, int]:
