@@ -33,6 +33,7 @@ class Job:
         referred: roles that it only speaks of.
         other_databases: of the same dump, not restored.
         analyze_s: wall seconds of ANALYZE.
+        search_path: that a script left behind; grants of scripts written by hand rely on it.
     """
 
     sandbox: Sandbox
@@ -49,6 +50,7 @@ class Job:
     referred: set[str] = field(default_factory=set)
     other_databases: tuple[str, ...] = ()
     analyze_s: float = 0.0
+    search_path: str = ""
 
     @property
     def remaining_s(self) -> float:

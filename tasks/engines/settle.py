@@ -155,6 +155,8 @@ def run_grants(job: Job, session: Connection, entries: Iterable[TocEntry]) -> No
     A dump's `SET SESSION AUTHORIZATION`, which names the grantor, becomes SET ROLE.
     """
     listed = [entry for entry in entries if entry.defn.strip()]
+    if job.search_path:
+        session.execute("SELECT set_config('search_path', %s, false)", (job.search_path,))
     for start in range(0, len(listed), _BATCH):
         batch = listed[start : start + _BATCH]
         if _run(session, [statement for entry in batch for statement in _grants(entry)]) is None:

@@ -143,6 +143,18 @@ def read_transcript(lines: Iterable[str], toc: Toc) -> Transcript:
     return reader.transcript()
 
 
+def functions_in(context: str) -> tuple[str, ...]:
+    """Return the functions that an error's CONTEXT names."""
+    found = (_FUNCTION.match(line) for line in context.splitlines())
+    return tuple(match["sql"] or match["name"] for match in found if match)
+
+
+def line_in(context: str) -> int | None:
+    """Return the line of a COPY that an error's CONTEXT names."""
+    found = next(filter(None, map(_LINE.match, context.splitlines())), None)
+    return None if found is None else int(found[1])
+
+
 def _further_line(error: _Open, line: str) -> None:
     if line.startswith(_COMMAND):
         error.command.append(line.removeprefix(_COMMAND).strip())

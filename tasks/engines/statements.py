@@ -1,0 +1,295 @@
+"""What is done with each statement of a script: given to the server, left to the trusted step, or refused.
+
+The decision rests on the statement's first words. It protects nothing by itself: what is given to the server runs
+as a role without power. It keeps apart what that role may not do although a healthy dump asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tasks.engines.scanner import without_comments
+from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens, words
+from tasks.model.backup import TocEntry
+
+
+class Action(Enum):
+    """What becomes of a statement."""
+
+    RUN = auto()
+    SETTING = auto()  # run, and no sign of content
+    DROP = auto()  # run; a failure for want of the object is no failure
+    SKIP = auto()
+    OWNER = auto()
+    GRANT = auto()
+    ROLE = auto()
+    DATABASE = auto()
+    DROP_DATABASE = auto()
+    EXTENSION = auto()
+    WRAPPER = auto()
+    LATER = auto()  # event triggers, publications of everything: after the data, by us
+    NEVER = auto()  # subscriptions, user mappings: listed
+    COLLATION = auto()
+    BLOCK = auto()  # DO: run, after the roles that it creates
+    HOSTILE = auto()
+
+
+_PLAIN_WORDS = frozenset({b"INSERT", b"SELECT", b"UPDATE", b"DELETE", b"WITH", b"VALUES", b"BEGIN", b"COMMIT", b"END"})
+_FIRST = re.compile(rb"[A-Za-z]+")
+_WORDS = 8
+_SKIPPED: tuple[tuple[str, ...], ...] = (
+    ("SET", "ROLE"),
+    ("SET", "LOCAL", "ROLE"),
+    ("SET", "SESSION", "ROLE"),
+    ("SET", "SESSION", "AUTHORIZATION"),
+    ("SET", "LOCAL", "SESSION", "AUTHORIZATION"),
+    ("RESET", "ROLE"),
+    ("RESET", "SESSION"),
+    ("SET", "DEFAULT_TABLESPACE"),
+    ("SET", "EVENT_TRIGGERS"),
+    ("ALTER", "DATABASE"),
+    ("ALTER", "ROLE"),
+    ("COMMENT", "ON", "EXTENSION"),
+    ("COMMENT", "ON", "DATABASE"),
+    ("COMMENT", "ON", "ROLE"),
+    ("COMMENT", "ON", "TABLESPACE"),
+    ("COMMENT", "ON", "EVENT", "TRIGGER"),
+    ("COMMENT", "ON", "SUBSCRIPTION"),
+    ("SECURITY", "LABEL", "ON", "DATABASE"),
+    ("SECURITY", "LABEL", "ON", "ROLE"),
+    ("CREATE", "TABLESPACE"),
+    ("ALTER", "TABLESPACE"),
+    ("DROP", "TABLESPACE"),
+    ("DROP", "ROLE"),
+    ("DROP", "USER"),
+    ("DROP", "GROUP"),
+    ("DROP", "EXTENSION"),
+    ("DROP", "EVENT", "TRIGGER"),
+    ("DROP", "SUBSCRIPTION"),
+    ("DROP", "FOREIGN", "DATA"),
+    ("ALTER", "EVENT", "TRIGGER"),
+    ("ALTER", "SUBSCRIPTION"),
+    ("ALTER", "EXTENSION"),
+    ("ALTER", "LANGUAGE"),
+    ("ALTER", "PROCEDURAL", "LANGUAGE"),
+    ("ALTER", "FOREIGN", "DATA"),
+)
+_ACTIONS: tuple[tuple[tuple[str, ...], Action], ...] = (
+    (("ALTER", "SYSTEM"), Action.HOSTILE),
+    (("CREATE", "DATABASE"), Action.DATABASE),
+    (("DROP", "DATABASE"), Action.DROP_DATABASE),
+    (("CREATE", "ROLE"), Action.ROLE),
+    (("CREATE", "USER", "MAPPING"), Action.NEVER),
+    (("CREATE", "USER"), Action.ROLE),
+    (("CREATE", "GROUP"), Action.ROLE),
+    (("ALTER", "USER", "MAPPING"), Action.NEVER),
+    (("ALTER", "USER"), Action.ROLE),
+    (("CREATE", "SUBSCRIPTION"), Action.NEVER),
+    (("CREATE", "EXTENSION"), Action.EXTENSION),
+    (("CREATE", "FOREIGN", "DATA"), Action.WRAPPER),
+    (("CREATE", "EVENT", "TRIGGER"), Action.LATER),
+    (("CREATE", "COLLATION"), Action.COLLATION),
+    (("ALTER", "DEFAULT", "PRIVILEGES"), Action.GRANT),
+    (("REVOKE",), Action.GRANT),
+    (("DO",), Action.BLOCK),
+    (("DROP",), Action.DROP),
+    (("SET",), Action.SETTING),
+    (("RESET",), Action.SETTING),
+)
+_OWNER_TO = re.compile(rb"(?is)\bOWNER\s+TO\s+(?:\"(?:[^\"]|\"\")+\"|[\w$\x80-\xff]+)\s*;?\s*\Z")
+_SERVER_FILE = re.compile(
+    rb"(?is)\ACOPY\b(?:[^'\"();]|\"[^\"]*\"|\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\))*?\b(?:FROM|TO)\s+(?:PROGRAM\b|[eE]?')"
+)
+_CREATES_ROLE = re.compile(r'\bCREATE\s+(?:ROLE|USER)\s+("(?:[^"]|"")+"|[A-Za-z_][\w$]*)', re.IGNORECASE)
+_MODIFIERS = frozenset(
+    {"OR", "REPLACE", "UNIQUE", "UNLOGGED", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "RECURSIVE", "CONSTRAINT", "TRUSTED",
+     "PROCEDURAL", "CONCURRENTLY", "IF", "NOT", "EXISTS", "ONLY", "DEFAULT"}
+)  # fmt: skip
+_TWO_WORDS = frozenset({"MATERIALIZED", "FOREIGN", "TEXT", "OPERATOR", "EVENT", "ACCESS"})
+_SCRIPT_BYTES = 1 << 16
+
+
+def decide(statement: bytes) -> Action:
+    """Return what becomes of *statement*."""
+    first = _FIRST.match(statement)
+    word = first.group().upper() if first is not None else b""
+    if word in _PLAIN_WORDS:
+        return Action.SETTING if b"set_config" in statement[:64] else Action.RUN
+    if word == b"COPY":
+        return Action.HOSTILE if _SERVER_FILE.match(without_comments(statement)) else Action.RUN
+    if word == b"ALTER" and _OWNER_TO.search(statement[-400:]):
+        return Action.SKIP if statement[:32].upper().startswith(b"ALTER DATABASE") else Action.OWNER
+    head = words(statement, _WORDS)
+    if any(head[: len(prefix)] == prefix for prefix in _SKIPPED if prefix != ("ALTER", "ROLE")):
+        return Action.SKIP
+    return _by_words(statement, head)
+
+
+def _by_words(statement: bytes, head: tuple[str, ...]) -> Action:
+    if head[:1] == ("GRANT",) or head[:2] == ("ALTER", "ROLE"):
+        return _grant(statement, head)
+    for prefix, action in _ACTIONS:
+        if head[: len(prefix)] == prefix:
+            return action
+    if "PUBLICATION" in head[1:2]:
+        return _publication(statement, head)
+    if "DROP" in head and head[:2] == ("ALTER", "TABLE"):
+        return Action.DROP
+    if head[:1] == ("CREATE",) and "LANGUAGE" in head[1:5] and "PLPGSQL" in head:
+        return Action.SKIP
+    return Action.RUN
+
+
+def _grant(statement: bytes, head: tuple[str, ...]) -> Action:
+    """Tell a grant on an object from one of membership."""
+    if head[0] == "ALTER":
+        return Action.ROLE
+    upper = [token.upper() for token in tokens(statement.decode("utf-8", "replace"))]
+    on = upper.index("ON") if "ON" in upper else -1
+    return Action.GRANT if 0 < on < (upper.index("TO") if "TO" in upper else len(upper)) else Action.ROLE
+
+
+def _publication(statement: bytes, head: tuple[str, ...]) -> Action:
+    upper = [token.upper() for token in tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace"))]
+    everything = upper[3:6] == ["FOR", "ALL", "TABLES"] or upper[3:6] == ["ADD", "TABLES", "IN"]
+    return Action.LATER if everything else (Action.DROP if head[0] == "DROP" else Action.RUN)
+
+
+def roles_created(block: bytes) -> tuple[str, ...]:
+    """Return the roles that a DO block would create: scripts written by hand guard CREATE ROLE with one."""
+    text = block[:_SCRIPT_BYTES].decode("utf-8", "replace")
+    return tuple(name_of(token) for token in _CREATES_ROLE.findall(text))
+
+
+def database_named(statement: bytes) -> str:
+    """Return the database of a CREATE or DROP DATABASE statement."""
+    listed = [token for token in tokens(statement.decode("utf-8", "replace")) if token.upper() not in ("IF", "EXISTS")]
+    return name_of(listed[2]) if len(listed) > 2 and is_name(listed[2]) else ""  # noqa: PLR2004
+
+
+def describe(statement: bytes) -> tuple[str, str, str]:
+    """Return kind, namespace and tag of what *statement* makes, as a table of contents would name it."""
+    listed = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
+    upper = [token.upper() for token in listed]
+    verb = upper[0] if upper else ""
+    if verb in ("COPY", "INSERT"):
+        return "TABLE DATA", *_place(listed[2 if verb == "INSERT" else 1 :])
+    if verb == "REFRESH":
+        return "MATERIALIZED VIEW DATA", *_place([token for token in listed[3:] if token.upper() not in _MODIFIERS])
+    if verb == "CREATE":
+        return _created(listed)
+    if upper[:2] == ["ALTER", "TABLE"]:
+        return _altered(listed, upper)
+    if verb in ("COMMENT", "SECURITY"):
+        return ("COMMENT" if verb == "COMMENT" else "SECURITY LABEL"), "", " ".join(listed[2:5])
+    return verb if verb.isalpha() else "statement", "", ""
+
+
+def _created(listed: list[str]) -> tuple[str, str, str]:
+    rest = [token for token in listed[1:] if token.upper() not in _MODIFIERS]
+    kind = rest[0].upper() if rest else ""
+    size = 3 if kind == "TEXT" else 2 if kind in _TWO_WORDS else 1
+    if kind == "OPERATOR" and rest[1:2] and rest[1].upper() not in ("CLASS", "FAMILY"):
+        size = 1
+    desc = " ".join(rest[:size]).upper()
+    namespace, name = _place(rest[size:])
+    if desc in ("TRIGGER", "POLICY", "RULE") and "ON" in (upper := [token.upper() for token in rest]):
+        where = _place([t for t in rest[upper.index("ON") + 1 :] if t.upper() not in _MODIFIERS])
+        return desc, where[0], f"{where[1]} {name}"
+    return desc, namespace, name
+
+
+def _altered(listed: list[str], upper: list[str]) -> tuple[str, str, str]:
+    namespace, table = _place([token for token in listed[2:] if token.upper() not in _MODIFIERS])
+    if "CONSTRAINT" in upper and "ADD" in upper:
+        at = upper.index("CONSTRAINT") + 1
+        name = name_of(listed[at]) if at < len(listed) else ""
+        return ("FK CONSTRAINT" if "FOREIGN" in upper else "CONSTRAINT"), namespace, f"{table} {name}"
+    return "ALTER TABLE", namespace, table
+
+
+def _place(listed: list[str]) -> tuple[str, str]:
+    parts = qualified_names(listed)
+    return (".".join(parts[:-1]), parts[-1]) if parts else ("", "")
+
+
+# -- psql commands and pg_dump's comments
+
+_META = re.compile(r"\\(?P<word>[^\s\\]*)\s*(?P<rest>[^\n]*?)\s*\Z")
+_KEY = re.compile(r"[A-Za-z0-9]+")
+_DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
+_ENTRY = re.compile(
+    rb"^-- (?:Data for )?Name: (?P<tag>.*); Type: (?P<desc>[A-Z ]+); Schema: (?P<schema>.*?); Owner: (?P<owner>.*?)"
+    rb"(?:; Tablespace: .*)?\r?$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """A psql command.
+
+    Attributes:
+        word: without its backslash.
+        database: of a `\\connect` that names nothing but a database.
+        key: of `\\restrict` and `\\unrestrict`.
+    """
+
+    word: str
+    database: str | None = None
+    key: str | None = None
+
+
+def read_meta(line: bytes) -> Meta:
+    """Read a psql command; what is not understood has neither database nor key."""
+    found = _META.match(line.decode("utf-8", "replace"))
+    word, rest = (found["word"], found["rest"]) if found is not None else ("", "")
+    if word in ("restrict", "unrestrict") and _KEY.fullmatch(rest):
+        return Meta(word, key=rest)
+    if word in ("connect", "c"):
+        return Meta(word, database=_connected(rest))
+    return Meta(word)
+
+
+def _connected(rest: str) -> str | None:
+    rest = rest.removeprefix("-reuse-previous=on ").strip()
+    named = _DBNAME.fullmatch(rest)
+    if named is not None:
+        return re.sub(r"\\(.)", r"\1", named["name"])
+    listed = list(tokens(rest))
+    if len(listed) == 1 and listed[0].startswith("'"):
+        return string_of(listed[0])
+    if "=" in rest or ":" in rest or "`" in rest or " " in rest.replace('""', "").strip('"') and rest[:1] != '"':
+        return None
+    if rest.startswith('"'):
+        return name_of(rest) if re.fullmatch(r'"(?:[^"]|"")+"', rest) else None
+    return rest if re.fullmatch(r"[\w.@+~-]+", rest) else None
+
+
+def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
+    """Return the entries that pg_dump's comments in *gap* announce, numbered from *first_id*."""
+    if b"-- " not in gap:
+        return []
+    return [
+        TocEntry(
+            first_id + offset,
+            found["desc"].decode(),
+            found["tag"].decode("utf-8", "replace"),
+            _known(found["schema"]),
+            _known(found["owner"]),
+            "none",
+        )
+        for offset, found in enumerate(_ENTRY.finditer(gap))
+    ]
+
+
+def _known(text: bytes) -> str:
+    return "" if text == b"-" else text.decode("utf-8", "replace")
+
+
+def owner_given(statement: str) -> str:
+    """Return the role of an `ALTER ... OWNER TO`."""
+    listed = [token for token in tokens(statement) if token != ";"]
+    return names_listed(listed, len(listed) - 1)[0][0]
