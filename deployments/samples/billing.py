@@ -36,7 +36,8 @@ INSERT INTO accounts (id, name)
 SELECT md5('account ' || i)::uuid, 'Account ' || i FROM generate_series(1, 150) AS i;
 UPDATE accounts SET parent = md5('account 1')::uuid WHERE name LIKE '%7';
 INSERT INTO tariffs (valid, cents_per_unit)
-SELECT daterange(make_date(2020 + i, 1, 1), make_date(2021 + i, 1, 1)), 20 + i * 1.125 FROM generate_series(0, 9) AS i;
+SELECT daterange(make_date(2020 + i, 1, 1), make_date(2021 + i, 1, 1)), 20 + i * 1.125
+FROM generate_series(0, 9) AS i;
 INSERT INTO entries (account, booked_at, cents)
 SELECT md5('account ' || 1 + i % 150)::uuid,
        current_setting('demo.now')::timestamptz - i * interval '60 days'
@@ -47,7 +48,8 @@ WHERE (i * 7919) % 20000 - 10000 + (i % 2) * 2 - 1 <> 0;
 """
 _DAY = """
 INSERT INTO entries (account, booked_at, cents)
-SELECT md5('account ' || 1 + i % 150)::uuid, current_setting('demo.now')::timestamptz - i * interval '10 minutes', 100 + i
+SELECT md5('account ' || 1 + i % 150)::uuid,
+       current_setting('demo.now')::timestamptz - i * interval '10 minutes', 100 + i
 FROM generate_series(1, 140) AS i;
 """
 

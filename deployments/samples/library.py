@@ -30,7 +30,8 @@ BEGIN
     UPDATE members SET loans = loans + 1 WHERE id = NEW.member_id;
     RETURN NEW;
 END $$;
-CREATE TRIGGER count_loan AFTER INSERT ON library.loans FOR EACH ROW EXECUTE FUNCTION library.count_loan();
+CREATE TRIGGER count_loan AFTER INSERT ON library.loans
+    FOR EACH ROW EXECUTE FUNCTION library.count_loan();
 CREATE VIEW library.overdue AS
     SELECT member_id, count(*) AS books FROM library.loans
     WHERE returned_at IS NULL AND lent_at < now() - interval '28 days' GROUP BY member_id;
@@ -58,10 +59,12 @@ FROM (
 """
 _DAY = """
 INSERT INTO library.loans (book_id, member_id, lent_at)
-SELECT 1 + i * 11 % 600, 1 + i * 5 % 300, current_setting('demo.now')::timestamptz - i * interval '1 day' / 100
+SELECT 1 + i * 11 % 600, 1 + i * 5 % 300,
+       current_setting('demo.now')::timestamptz - i * interval '1 day' / 100
 FROM generate_series(1, 99) AS i;
 UPDATE library.loans SET returned_at = current_setting('demo.now')::timestamptz
-WHERE returned_at IS NULL AND id % 3 = 0 AND lent_at < current_setting('demo.now')::timestamptz - interval '1 day';
+WHERE returned_at IS NULL AND id % 3 = 0
+    AND lent_at < current_setting('demo.now')::timestamptz - interval '1 day';
 """
 LOSE_A_THIRD = "DELETE FROM library.loans WHERE id % 3 = 1"
 """A clean-up job with a wrong condition: no tool has anything to complain of."""

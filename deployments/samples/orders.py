@@ -28,7 +28,8 @@ CREATE TABLE orders (
 ) PARTITION BY RANGE (placed_at);
 DO $$
 DECLARE
-    first date := date_trunc('month', current_setting('demo.now')::timestamptz AT TIME ZONE 'UTC' - interval '61 days');
+    oldest timestamp := current_setting('demo.now')::timestamptz AT TIME ZONE 'UTC' - interval '61 days';
+    first date := date_trunc('month', oldest);
 BEGIN
     FOR month IN 0..4 LOOP
         EXECUTE format('CREATE TABLE %I PARTITION OF orders FOR VALUES FROM (%L) TO (%L)',
@@ -87,7 +88,8 @@ INSERT INTO order_items
 SELECT id, placed_at, line, 1 + (id * line) % 60, 1 + (id + line) % 4
 FROM orders, generate_series(1, 2) AS line;
 CREATE MATERIALIZED VIEW daily_sales AS
-    SELECT date_trunc('day', placed_at AT TIME ZONE 'UTC') AS day, count(*) AS lines, sum(quantity * price) AS revenue
+    SELECT date_trunc('day', placed_at AT TIME ZONE 'UTC') AS day,
+           count(*) AS lines, sum(quantity * price) AS revenue
     FROM order_items JOIN products ON products.id = product_id GROUP BY 1;
 CREATE UNIQUE INDEX daily_sales_by_day ON daily_sales (day);
 """

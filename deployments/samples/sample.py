@@ -16,8 +16,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 class Sample:
     """A database that lives: built once, then a day at a time.
 
-    The statements read `demo.now` (the moment that they play) and `demo.scale` (a factor on the rows) as settings,
-    so that they need no pasting together.
+    The statements read `demo.now` (the moment that they play) and `demo.scale` (a factor on the rows) as
+    settings, so that they need no pasting together.
 
     Attributes:
         roles: as the superuser, in any database of the cluster; the first is the owner.
@@ -37,15 +37,17 @@ class Sample:
     day: LiteralString
 
 
-def build_sample(sample: Sample, server: Connection, database: Connection, now: datetime, scale: float = 1.0) -> None:
+def build_sample(
+    sample: Sample, server: Connection, database: Connection, now: datetime, scale: float = 1.0
+) -> None:
     """Build *sample* with 60 days of history before *now*.
 
     Args:
         sample: which.
-        server: the superuser's connection to any database of the cluster; roles are made where they are missing.
-        database: the superuser's connection to the empty database that is filled.
+        server: the superuser's connection to any database of the cluster; missing roles are made.
+        database: the superuser's connection to the empty database.
         now: aware; the newest row is of this moment.
-        scale: factor on the rows; at 1 a dump has some hundred kilobytes, at 1000 the database has about 1 GB.
+        scale: factor on the rows; at 1 a dump has some hundred kilobytes.
     """
     for role in sample.roles:
         _make_role(server, role)
@@ -66,7 +68,10 @@ def live_a_day(sample: Sample, database: Connection, now: datetime) -> None:
 
 def _play(database: Connection, now: datetime, scale: float) -> None:
     database.execute("SET search_path = public")
-    database.execute("SELECT set_config('demo.now', %s, false), set_config('demo.scale', %s, false)", [str(now), str(scale)])
+    database.execute(
+        "SELECT set_config('demo.now', %s, false), set_config('demo.scale', %s, false)",
+        [str(now), str(scale)],
+    )
 
 
 def _as_owner(sample: Sample, database: Connection, *statements: LiteralString) -> None:

@@ -44,7 +44,8 @@ FROM tickets, generate_series(1, 3) AS part;
 _DAY = """
 WITH opened AS (
     INSERT INTO tickets (agent_id, subject, opened_at)
-    SELECT 1 + i % 12, 'Door ' || i || ' does not open', current_setting('demo.now')::timestamptz - i * interval '25 minutes'
+    SELECT 1 + i % 12, 'Door ' || i || ' does not open',
+           current_setting('demo.now')::timestamptz - i * interval '25 minutes'
     FROM generate_series(1, 50) AS i
     RETURNING id, opened_at
 )

@@ -1,0 +1,78 @@
+"""Dumps of sample databases, as a nightly job would leave them, and what can befall them afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.model.errors import PermanentError
+from tasks.model.redact import mask_values
+from tasks.model.sandbox import Sandbox
+from tasks.sandbox import dsn
+
+OPTIONS = {"custom": ("-Fc",), "directory": ("-Fd",), "plain.gz": ("-Fp", "-Z6")}
+"""What pg_dump is told for each format."""
+SUFFIXES = {"custom": ".dump", "directory": "/", "plain.gz": ".sql.gz"}
+"""How the key of each format ends."""
+_DEADLINE_S = 120.0
+_MAGIC = b"PGDMP"
+_COMPRESSION_BYTE = (1, 15)
+"""Since this archive version the header names the compression in one byte, before in a number."""
+
+
+def dump_database(source: Sandbox, database: str, form: str, path: Path, at: datetime) -> Path:
+    """Dump *database* to *path* with its own major's pg_dump, as if it were the moment *at*.
+
+    Args:
+        source: the running cluster.
+        database: its name there.
+        form: a key of `OPTIONS`.
+        path: the file, or the folder of a directory dump; nothing is there yet.
+        at: aware; what the archive's header will say.
+
+    Raises:
+        PermanentError: pg_dump failed; the message is its own.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    argv = [
+        str(source.postgres.bindir / "pg_dump"),
+        *OPTIONS[form],
+        "-f",
+        str(path),
+        "-d",
+        dsn(source, database),
+    ]
+    env = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}
+    done = subprocess.run(argv, env=env, capture_output=True, timeout=_DEADLINE_S, check=False)
+    if done.returncode:
+        said = mask_values(done.stderr.decode("utf-8", "replace")).strip()
+        raise PermanentError(
+            f"pg_dump could not dump the sample database: {said}", database, rule="drill-crashed"
+        )
+    if form != "plain.gz":
+        archive = path / "toc.dat" if form == "directory" else path
+        archive.write_bytes(dated(archive.read_bytes(), at))
+    return path
+
+
+def dated(archive: bytes, at: datetime) -> bytes:
+    """Return a custom archive or a toc.dat whose header says that it was made at *at*.
+
+    The demo makes two weeks of backups within seconds: it plays the clock of the backup host, nothing else of
+    the archive changes. Without it a drill would rightly say that name and header disagree.
+    """
+    if not archive.startswith(_MAGIC):
+        raise ValueError("no archive of pg_dump")
+    version, int_bytes = (archive[5], archive[6]), archive[8]
+    start = 11 + (1 if version >= _COMPRESSION_BYTE else 1 + int_bytes)
+    local = at.astimezone(UTC)
+    figures = (local.second, local.minute, local.hour, local.day, local.month - 1, local.year - 1900, 0)
+    written = b"".join(b"\0" + figure.to_bytes(int_bytes, "little") for figure in figures)
+    return archive[:start] + written + archive[start + len(written) :]
+
+
+def cut_in_the_middle(path: Path) -> None:
+    """Keep the first half of a file: the upload broke off, or the disk was full."""
+    os.truncate(path, path.stat().st_size // 2)
