@@ -20,6 +20,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tasks.checks.inventory import guess_table
 from tasks.model.clock import iso
 from tasks.model.findings import Verdict
 from tasks.model.history import History, PastDrill
@@ -94,10 +95,15 @@ def adopt(inventory: Inventory, other: Inventory, where: str) -> Inventory:
         parent = inventory.tables[name].partition_of
         if parent in tables and parent in other.tables:
             tables[parent] = other.tables[parent]
+    held = frozenset(inventory.tables)
+
+    def stays(kind: str, name: str) -> bool:
+        table = inventory.belongs_to.get(name) or guess_table(name, held)
+        meant = kind == where or _named(name, where) or table in gone
+        return not meant or name in other.objects.get(kind, ())
+
     objects = {
-        kind: tuple(name for name in names if name in there or not (_named(name, where) or kind == where))
-        for kind, names in inventory.objects.items()
-        for there in (frozenset(other.objects.get(kind, ())),)
+        kind: tuple(name for name in names if stays(kind, name)) for kind, names in inventory.objects.items()
     }
     left = frozenset(objects.get("constraints", ()))
     large = other if where == "large objects" else inventory

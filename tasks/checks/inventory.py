@@ -112,6 +112,7 @@ SELECT (SELECT count(*) FROM pg_largeobject_metadata),
        (SELECT coalesce(sum(octet_length(data)), 0)::bigint FROM pg_largeobject)
 """
 _RANGE = re.compile(r"FOR VALUES FROM \((?P<low>.*)\) TO \(", re.DOTALL)
+_DATES = re.compile(r"FOR VALUES IN \((?P<low>'?\d{4}-?\d{2}(?:-?\d{2})?\b[^,]*)(?:,.*)?\)", re.DOTALL)
 _BOUND = re.compile(r"MINVALUE|MAXVALUE|'(?:[^']|'')*'|[^,\s]+")
 
 
@@ -196,7 +197,10 @@ def count_rows(connect: Connect, tables: Sequence[Table]) -> tuple[dict[int, int
 
 
 def range_order(bounds: Mapping[str, str | None]) -> dict[str, int]:
-    """Return each range partition's place among its siblings, by the lower bounds in *bounds*."""
+    """Return each range partition's place among its siblings, by the lower bounds in *bounds*.
+
+    Partitions by lists of dates stand in an order too; other lists, hashes and the default have none.
+    """
     lows = {name: low for name, bound in bounds.items() if (low := _low(bound)) is not None}
     return {name: rank for rank, name in enumerate(sorted(lows, key=lambda name: (lows[name], name)))}
 
@@ -312,7 +316,7 @@ def _figures(tables: Sequence[Table], rows: Mapping[int, int]) -> dict[str, Tabl
 
 
 def _low(bound: str | None) -> tuple[tuple[int, Decimal, str], ...] | None:
-    found = _RANGE.match(bound or "")
+    found = _RANGE.match(bound or "") or _DATES.match(bound or "")
     return None if found is None else tuple(_sort_key(part) for part in _BOUND.findall(found["low"]))
 
 
