@@ -83,7 +83,7 @@ PLANS = {
 
 
 def run_demo(out: Path, run_fleet: RunFleet | None = None) -> int:
-    """Build, back up, sabotage, drill and report below *out*; return 0 if all verdicts are as planned, else 1.
+    """Build, back up, sabotage, drill, report below *out*; return 0 if all verdicts are as planned, else 1.
 
     Args:
         out: a folder of the demo's own; what an earlier demo left there is replaced.
