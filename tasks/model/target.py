@@ -56,12 +56,6 @@ class StoreConfig(Strict):
     request_checksum_calculation: Literal["when_supported", "when_required"] = "when_supported"
 
 
-class Newest(Strict):
-    """The newest; if it fails, up to *walk_back* older ones to find the newest recoverable."""
-
-    walk_back: int = Field(0, ge=0, le=1000)
-
-
 class Selection(Strict):
     """Which recovery points of the window are drilled.
 
