@@ -22,7 +22,7 @@ WITH spaces AS (
     FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
 )
 SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
-            WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, nspname, relname,
+            WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, nspname::text, relname::text,
        CASE relkind WHEN 'v' THEN 'VIEW ' WHEN 'm' THEN 'MATERIALIZED VIEW ' WHEN 'S' THEN 'SEQUENCE '
             WHEN 'f' THEN 'FOREIGN TABLE ' ELSE 'TABLE ' END || prefix || quote_ident(relname),
        CASE WHEN relkind = 'S' AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
