@@ -5,6 +5,7 @@ Everything here is asked before the download: a drill that cannot succeed says s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,10 @@ from tasks.model.units import format_bytes
 from tasks.sandbox import available_extensions, find_postgres, free_bytes
 from tasks.sandbox.isolation import choose_isolation
 from tasks.sandbox.paths import drill_dir
-from tasks.stores import Store, read_manifest
+from tasks.stores import Store
 
 NEWEST_MAJOR = 18
+MANIFEST_SUFFIX = ".inventory.json"
 _GROWTH = 8
 """A compressed dump and the database that it becomes: eight times is what wide text tables reach."""
 _CLUSTER_BYTES = 128 << 20
@@ -58,7 +60,8 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
         *_disk(point, target, last_restored_bytes),
         *_isolation(target),
     ]
-    manifest = read_manifest(point, store, target)
+    manifest, missing = read_manifest(point, store, target)
+    findings += missing
     return Readiness(head, manifest, Checked(_checks(head, findings), tuple(findings)))
 
 
@@ -114,6 +117,28 @@ def _isolation(target: Target) -> list[Finding]:
     except DrillError as error:
         return [error.finding(Stage.PREFLIGHT)]
     return []
+
+
+def read_manifest(
+    point: RecoveryPoint, store: Store, target: Target
+) -> tuple[dict[str, Any] | None, list[Finding]]:
+    """Return the inventory that lies beside the backup, and what is wrong with it or its absence."""
+    wanted = target.backup.manifest
+    if wanted == "none":
+        return None, []
+    uri = f"{point.object.uri.rstrip('/')}{MANIFEST_SUFFIX}"
+    found = next((obj for obj in store.list(uri, limit=1) if obj.uri == uri), None)
+    if found is None:
+        message = "No manifest lies beside the backup, and one is required. Its content cannot be proven exactly."
+        return None, [finding("manifest-missing", message, where=uri)] if wanted == "required" else []
+    try:
+        document = json.loads(store.source(found).read(0, found.bytes))
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        message = "The manifest beside the backup is no JSON document. What the source held cannot be compared."
+        return None, [finding("manifest-unreadable", message, where=uri)]
+    return document, []
 
 
 def _checks(head: ArchiveHead, findings: list[Finding]) -> tuple[Check, ...]:
