@@ -23,7 +23,7 @@ COMPRESSIONS = (GZIP, ZSTD, LZ4, XZ, BZIP2)
 SUFFIXES = {".gz": GZIP, ".zst": ZSTD, ".lz4": LZ4, ".xz": XZ, ".bz2": BZIP2}
 
 _LARGEST_PIECE = 1 << 20
-_ZSTD_STEP = 8 << 10  # a block of a few bytes can unfold to 128 KiB: small steps bound what one call returns
+_ZSTD_STEP = 1 << 10  # a block of four bytes can unfold to 128 KiB: small steps bound what a call returns
 _ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError, RuntimeError)
 
 
@@ -40,7 +40,7 @@ class _Member(Protocol):
 
 
 def unwrap(wrapper: str, pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
-    """Yield what the compressed *pieces* hold, each piece at most a few MiB.
+    """Yield what the compressed *pieces* hold, each piece at most 32 MiB, of a bomb that is.
 
     Args:
         wrapper: one of `COMPRESSIONS`.

@@ -75,10 +75,14 @@ def decrypt_file(
             `disk-full`, `stage-deadline`.
     """
     check_key(kind, decrypt, where)
-    if decrypt is not None and decrypt.gpg is not None:
-        _decrypt_gpg(source, dest, decrypt.gpg, deadline, where)
-    elif decrypt is not None and decrypt.age is not None:
-        _decrypt_age(source, dest, decrypt.age, deadline, where)
+    try:
+        if decrypt is not None and decrypt.gpg is not None:
+            _decrypt_gpg(source, dest, decrypt.gpg, deadline, where)
+        elif decrypt is not None and decrypt.age is not None:
+            _decrypt_age(source, dest, decrypt.age, deadline, where)
+    except BaseException:
+        dest.unlink(missing_ok=True)
+        raise
 
 
 # --- references
@@ -171,7 +175,6 @@ def _decrypt_gpg(source: Path, dest: Path, key: GpgKey, deadline: Deadline, wher
     deadline.check("gpg decrypted the backup", where)
     error = _gpg_error(lines, has_passphrase=bool(passphrase), where=where)
     if error is not None:
-        dest.unlink(missing_ok=True)
         raise error
 
 
@@ -180,6 +183,8 @@ def _gpg_error(lines: list[str], *, has_passphrase: bool, where: str) -> Permane
     words = {line.split()[1] for line in lines if line.startswith("[GNUPG:] ")}
     if "DECRYPTION_OKAY" in words and "END_DECRYPTION" in words:
         return None
+    if any("BAD_PASSPHRASE" in line or "Bad session key" in line for line in lines):
+        return _wrong_key(GPG, where)
     if "DECRYPTION_INFO" in words:  # the session key was opened: the rest is about the bytes
         early = any(
             sign in line for line in lines for sign in ("read error", "pending bytes", "NODATA", "EOF")
@@ -187,7 +192,7 @@ def _gpg_error(lines: list[str], *, has_passphrase: bool, where: str) -> Permane
         return _cut(GPG, where) if early else _damaged(GPG, where)
     if "MISSING_PASSPHRASE" in words and not has_passphrase:
         return _no_key("The backup or its key needs a passphrase and none is configured.", where)
-    if words & {"NO_SECKEY", "BAD_PASSPHRASE", "MISSING_PASSPHRASE", "DECRYPTION_FAILED"}:
+    if words & {"NO_SECKEY", "MISSING_PASSPHRASE", "DECRYPTION_FAILED"}:
         return _wrong_key(GPG, where)
     return _cut(GPG, where) if "NODATA" in words else _damaged(GPG, where)
 
@@ -215,7 +220,7 @@ def _gpg_home(key: GpgKey, workdir: Path) -> Iterator[Path]:
 def _import_key(key_file: Path, home: Path, deadline: Deadline, where: str) -> None:
     with _process([*_gpg(home), "--import", str(key_file)], deadline) as process:
         status = _Drain(process.stderr)
-        _tell(process, "")
+        _tell(process, b"")
         process.wait()
         lines = status.lines()
     deadline.check("gpg imported the key", where)
@@ -239,12 +244,12 @@ def _gpg(home: Path) -> list[str]:
     ]
 
 
-def _gpg_passphrase(key: GpgKey) -> str:
+def _gpg_passphrase(key: GpgKey) -> bytes:
     if key.passphrase_env is not None:
-        return os.environ[key.passphrase_env]
+        return os.fsencode(os.environ[key.passphrase_env])
     if key.passphrase_file is not None:
-        return key.passphrase_file.read_text(encoding="utf-8").rstrip("\r\n")
-    return ""
+        return key.passphrase_file.read_bytes().rstrip(b"\r\n")
+    return b""
 
 
 def _environment() -> dict[str, str]:
@@ -295,11 +300,11 @@ class _Drain:
             self._lines.append(line.decode("utf-8", "replace").strip())
 
 
-def _tell(process: subprocess.Popen[bytes], passphrase: str) -> None:
+def _tell(process: subprocess.Popen[bytes], passphrase: bytes) -> None:
     if process.stdin is None:
         return
     try:
-        process.stdin.write(passphrase.encode() + b"\n")
+        process.stdin.write(passphrase + b"\n")
         process.stdin.close()
     except BrokenPipeError:
         return  # it ended before it asked: its status says why
@@ -345,14 +350,10 @@ class _Guarded:
 
 
 def _decrypt_age(source: Path, dest: Path, key: AgeKey, deadline: Deadline, where: str) -> None:
-    try:
-        if key.passphrase_env is not None and _is_passphrase_encrypted(source):
-            _decrypt_age_passphrase(source, dest, os.environ[key.passphrase_env], deadline, where)
-        else:
-            _decrypt_age_identity(source, dest, _identities(key, where), deadline, where)
-    except BaseException:
-        dest.unlink(missing_ok=True)
-        raise
+    if key.passphrase_env is not None and _is_passphrase_encrypted(source):
+        _decrypt_age_passphrase(source, dest, os.environ[key.passphrase_env], deadline, where)
+    else:
+        _decrypt_age_identity(source, dest, _identities(key, where), deadline, where)
 
 
 def _decrypt_age_identity(
@@ -402,7 +403,7 @@ def _is_passphrase_encrypted(source: Path) -> bool:
 def _identities(key: AgeKey, where: str) -> list[pyrage.x25519.Identity]:
     text = ""
     if key.identity_file is not None:
-        text += key.identity_file.read_text(encoding="utf-8")
+        text += key.identity_file.read_text(encoding="utf-8", errors="replace")
     if key.identity_env is not None:
         text += "\n" + os.environ[key.identity_env]
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith(_AGE_IDENTITY)]

@@ -186,7 +186,7 @@ def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> ArchiveHe
                 return _tar_toc_head(reader.read(member.offset, member.size), name, wrappers, own=own)
             if not is_data_member(member.name):
                 reader.read(member.offset, 0)
-                return read_stream_head(reader.stream, name, (*wrappers, TAR))
+                return read_stream_head(Stream(reader.stream.portion(member.size)), name, (*wrappers, TAR))
     except HeadLimitError:
         pass
     if not seen:

@@ -134,7 +134,7 @@ def _by_shape(head: bytes) -> Sniffed:
         return Sniffed("stranger", "nothing but zero bytes")
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return Sniffed("stranger", "text in UTF-16, as PowerShell's > writes it, which psql cannot read")
-    if b"\0" in head or _control_share(head) > 0.1:  # noqa: PLR2004  text in any encoding has next to none
+    if b"\0" in head or not _is_text(head):
         return Sniffed("unknown")
     return Sniffed("text")
 
@@ -151,9 +151,16 @@ def _is_pgp(head: bytes) -> bool:
     return len(head) > at and head[at] in _PGP_VERSIONS
 
 
-def _control_share(head: bytes) -> float:
+def _is_text(head: bytes) -> bool:
+    """Say whether this is text, in UTF-8 or in an encoding of one byte: SQL is ASCII for the most part."""
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)  # noqa: PLR2004
-    return controls / len(head)
+    if controls > len(head) // 10:
+        return False
+    try:
+        head[:-4].decode("utf-8")  # the last character may be cut
+    except UnicodeDecodeError:
+        return sum(byte > 127 for byte in head) < len(head) // 2  # noqa: PLR2004
+    return True
 
 
 def _claims(name: str) -> tuple[list[str], tuple[Format, ...]]:

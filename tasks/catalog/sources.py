@@ -113,6 +113,12 @@ class Stream:
             skipped += taken
         return skipped
 
+    def portion(self, length: int) -> Iterator[bytes]:
+        """Yield and consume the next *length* bytes in pieces; fewer only at the end."""
+        while length > 0 and (piece := self.take(min(length, FIRST_READ_BYTES))):
+            length -= len(piece)
+            yield piece
+
     def rest(self) -> Iterator[bytes]:
         """Yield everything that is left, in the pieces in which it comes."""
         if self._ahead:
