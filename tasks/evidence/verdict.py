@@ -37,8 +37,8 @@ def settle(
 ) -> tuple[Finding, ...]:
     """Return *findings* without repeats, worst first, with what they keep silent about added.
 
-    A check that failed without a finding in its stage, or a restored database without a table, would
-    otherwise slip through `judge`.
+    A check that failed while no finding speaks for it, or a restored database without a table, would
+    otherwise slip through `judge`. Any failure speaks: the drill is not verified anyway.
     """
     said = list(findings)
     said += [_unexplained(check) for check in checks if _is_unexplained(check, said)]
@@ -56,7 +56,9 @@ def rank(item: Finding) -> tuple[int, int]:
 
 def _is_unexplained(check: Check, findings: Sequence[Finding]) -> bool:
     return check.outcome is Outcome.FAILED and not any(
-        item.stage is check.stage and RULES[item.rule].severity is not Severity.INFO for item in findings
+        item.severity is Severity.FAILURE
+        or (item.stage is check.stage and RULES[item.rule].severity is not Severity.INFO)
+        for item in findings
     )
 
 

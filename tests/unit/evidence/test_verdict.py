@@ -72,6 +72,12 @@ def test_a_failed_check_is_explained_by_a_finding_of_its_stage_however_mild(seve
     assert settle([said], [PROVEN, failed]) == (said,)
 
 
+def test_a_failed_check_is_explained_by_a_failure_of_any_stage() -> None:
+    failed = Check("preflight-completed", Stage.PREFLIGHT, Outcome.FAILED)
+    said = finding("archive-truncated", "x")
+    assert settle([said], [failed]) == (said,)
+
+
 def test_a_restored_database_without_a_table_is_failed() -> None:
     settled = settle([], [PROVEN], Inventory({}))
     assert [item.rule for item in settled] == ["nothing-restored"]
