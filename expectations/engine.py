@@ -105,9 +105,14 @@ def build(one: Expectation, kwargs: Mapping[str, object], at: int = 0) -> Any:  
     other = kwargs.get("other_table_name")
     if isinstance(other, str):  # GX looks it up in the first one's schema
         kwargs = {**kwargs, "other_table_name": other.rpartition(".")[2]}
+    model, fixed = get_expectation_impl(one.type), {"severity": one.severity.value, "meta": {_INDEX: at}}
+    if not isinstance(kwargs.get("row_condition"), str):
+        return model(**kwargs, **fixed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a condition as a string is old, and still what people paste
-        return get_expectation_impl(one.type)(**kwargs, severity=one.severity.value, meta={_INDEX: at})
+        condition = model(**kwargs, **fixed).row_condition
+    rest = {key: value for key, value in kwargs.items() if key != "condition_parser"}
+    return model(**{**rest, "row_condition": condition}, **fixed)
 
 
 def validate(source: Source, group: Sequence[Bound]) -> list[tuple[Bound, dict[str, Any]]]:

@@ -7,6 +7,7 @@ in company runs again alone, because GX bundles expectations into one query and 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -162,7 +163,7 @@ class _Run:
         except NoHistory as waiting:
             message = f"no earlier drill has set {waiting.args[0]}; it is judged from the next one on"
             return unjudged(one, Outcome.NO_HISTORY, message)
-        return self._conditioned(at, one, kwargs)
+        return self._conditioned(at, one, _whole_bounds(one, kwargs))
 
     def judge(self, unit: _Unit) -> _Done:
         """Judge a unit; never raises for what an expectation does."""
@@ -215,6 +216,17 @@ def _judge(source: Source, group: Sequence[Bound]) -> Iterator[tuple[Bound, dict
             yield bound, document
     for bound in again:
         yield from validate(source, [bound])
+
+
+def _whole_bounds(one: Expectation, kwargs: dict[str, object]) -> dict[str, object]:
+    """Round the bounds of counts inwards: GX cuts 100.8 rows to 100."""
+    if "_count_" not in one.type:
+        return kwargs
+    rounding = {"min_value": math.ceil, "max_value": math.floor}
+    return {
+        key: rounding[key](value) if key in rounding and isinstance(value, float) else value
+        for key, value in kwargs.items()
+    }
 
 
 def _braced(query: str) -> str:

@@ -70,7 +70,11 @@ def expectation_types() -> Mapping[str, ExpectationType]:
 def snake_case(name: str) -> str:
     """Return GX's name of an expectation in snake case; class names are taken too."""
     name = name.strip()
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() if re.search("[A-Z]", name) else name
+    return (
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+        if re.search("[A-Z]", name)
+        else name
+    )
 
 
 def nearest(word: str, known: list[str]) -> str | None:

@@ -1,0 +1,329 @@
+"""Suites judged by the real Great Expectations in a real cluster."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from expectations.loader import load_suite, parse_suite
+from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
+from expectations.runner import deep_problems, run_suite, warm_up
+from expectations.suite import SuiteInvalid
+from expectations.vocabulary import UNSUPPORTED, expectation_types
+from tests.fix_postgres import Source
+
+CANARY = "CANARY-7781"
+AS_OF = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+TABLES = f"""
+CREATE EXTENSION citext;
+CREATE TABLE public.orders (id int PRIMARY KEY, customer_id int, status text, amount numeric(12,2),
+    email text, placed_at timestamptz, shipped_on date, seen_at timestamp, code citext, js jsonb);
+INSERT INTO orders
+  SELECT i, i %% 7, (array['new','paid','{CANARY}'])[1 + i %% 3], i / 3.0, '{CANARY}' || i || '@example.com',
+         timestamptz '2026-03-04 10:00+00' - i * interval '1 hour', date '2026-03-03' - i,
+         timestamp '2026-03-04 10:00' - i * interval '1 hour', 'A' || i, '{{}}'
+    FROM generate_series(0, 99) i;
+CREATE TABLE public.empty (id int, at timestamptz);
+CREATE SCHEMA "My Shop";
+CREATE TABLE "My Shop"."Gift Cards" ("Card No" text, "select" int);
+INSERT INTO "My Shop"."Gift Cards" VALUES ('a', 1), ('b', 2);
+CREATE TABLE public.parent (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE public.parent_1 PARTITION OF parent FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO parent VALUES (1, '2026-02-02');
+CREATE VIEW public.paid AS SELECT * FROM orders WHERE status = 'paid';
+CREATE FUNCTION public.leak(text) RETURNS boolean LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'row %%', $1 USING ERRCODE = '42601'; END $$;
+ANALYZE;
+""".replace("%%", "%")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: Callable[[int], Source]) -> Iterator[str]:
+    source = cluster(17)
+    source.create_database("expectations")
+    source.execute(TABLES, "expectations")
+    yield source.dsn("expectations", "drill_reader")
+    with source.connect() as session:
+        session.execute("DROP DATABASE expectations WITH (FORCE)")
+
+
+def run(dsn: str, *expectations: tuple[str, dict[str, object]], table: str = "public.orders") -> SuiteResult:
+    entries = [{"type": kind, "kwargs": kwargs} for kind, kwargs in expectations]
+    text = json.dumps({"suite": "shop", "tables": {table: entries}})
+    return run_suite(parse_suite(text, Path("shop.yaml")), dsn, as_of=AS_OF, deadline_s=60)
+
+
+def only(result: SuiteResult) -> ExpectationResult:
+    (one,) = result.results
+    return one
+
+
+def test_passed_and_failed_are_told_apart_in_the_suites_order(shop: str) -> None:
+    result = run(
+        shop,
+        ("expect_table_row_count_to_equal", {"value": 100}),
+        ("expect_column_values_to_be_between", {"column": "id", "max_value": 50}),
+        ("expect_column_values_to_be_unique", {"column": "id"}),
+        ("expect_column_values_to_be_unique", {"column": "customer_id"}),
+    )
+    assert [one.outcome for one in result.results] == ["passed", "failed", "passed", "failed"]
+    assert result.results[0].observed == 100
+    assert result.results[1].unexpected_count == 49
+    assert result.results[1].element_count == 100
+    assert result.results[1].unexpected_percent == 49.0
+
+
+def test_relative_times_are_judged_at_as_of_whatever_the_columns_type(shop: str) -> None:
+    for column, outcome in (("placed_at", "passed"), ("seen_at", "passed"), ("shipped_on", "failed")):
+        limit = {"as_of": "-3h"}
+        one = only(run(shop, ("expect_column_max_to_be_between", {"column": column, "min_value": limit})))
+        assert (column, one.outcome) == (column, outcome)
+        late = {"as_of": "-1h"}
+        one = only(run(shop, ("expect_column_max_to_be_between", {"column": column, "min_value": late})))
+        assert (column, one.outcome) == (column, "failed")
+
+
+def test_one_bad_expectation_does_not_spoil_its_neighbours(shop: str) -> None:
+    result = run(
+        shop,
+        ("expect_column_values_to_match_regex", {"column": "status", "regex": "("}),
+        ("expect_column_values_to_not_be_null", {"column": "id"}),
+        ("expect_column_values_to_match_regex", {"column": "id", "regex": "x"}),
+        ("expect_column_values_to_be_between", {"column": "amount", "min_value": 0}),
+        ("expect_column_values_to_be_between", {"column": "status", "min_value": 3}),
+    )
+    assert [one.outcome for one in result.results] == ["errored", "passed", "errored", "passed", "errored"]
+    assert [one.cause for one in result.results if one.cause] == [
+        Cause.BAD_QUERY,
+        Cause.WRONG_TYPE,
+        Cause.WRONG_TYPE,
+    ]
+
+
+def test_a_missing_column_is_an_error_except_where_it_is_the_question(shop: str) -> None:
+    result = run(
+        shop,
+        ("expect_column_values_to_not_be_null", {"column": "gone"}),
+        ("expect_column_to_exist", {"column": "gone"}),
+        ("expect_column_to_exist", {"column": "id"}),
+    )
+    assert [one.outcome for one in result.results] == ["errored", "failed", "passed"]
+    assert result.results[0].cause is Cause.COLUMN_MISSING
+    assert result.results[0].message == "public.orders has no column gone"
+    assert result.results[1].observed == "absent"
+
+
+def test_a_missing_table_is_told_for_each_expectation(shop: str) -> None:
+    result = run(shop, ("expect_table_row_count_to_equal", {"value": 1}), table="public.nope")
+    assert only(result).outcome is Outcome.TABLE_MISSING
+    assert result.documents == {}
+
+
+def test_names_that_need_quotes_are_found(shop: str) -> None:
+    result = run(
+        shop,
+        ("expect_table_row_count_to_equal", {"value": 2}),
+        ("expect_column_values_to_be_unique", {"column": "Card No"}),
+        ("expect_column_values_to_be_between", {"column": "select", "min_value": 1, "row_condition": '"select" > 0'}),
+        table="My Shop.Gift Cards",
+    )  # fmt: skip
+    assert {one.outcome for one in result.results} == {Outcome.PASSED}
+
+
+@pytest.mark.parametrize("table", ["public.parent", "public.paid"])
+def test_partitioned_tables_and_views_are_tables(shop: str, table: str) -> None:
+    assert only(run(shop, ("expect_table_row_count_to_be_between", {"min_value": 1}), table=table)).observed
+
+
+def test_an_empty_table_fails_counts_and_passes_rows(shop: str) -> None:
+    result = run(
+        shop,
+        ("expect_table_row_count_to_be_between", {"min_value": 1}),
+        ("expect_column_values_to_not_be_null", {"column": "id"}),
+        ("expect_column_max_to_be_between", {"column": "at", "min_value": {"as_of": "-1h"}}),
+        table="public.empty",
+    )
+    assert [one.outcome for one in result.results] == ["failed", "passed", "failed"]
+    assert result.results[2].observed == "no rows"
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [("id < 10", 10), ('col("id") < 20', 20), ("placed_at > {as_of} - interval '4 hours 30 minutes'", 3)],
+)
+def test_row_conditions_select_rows(shop: str, condition: str, rows: int) -> None:
+    kwargs = {"column": "status", "row_condition": condition}
+    one = only(run(shop, ("expect_column_values_to_not_be_null", kwargs)))
+    assert (one.outcome, one.element_count) == (Outcome.PASSED, rows)
+    assert one.kwargs["row_condition"] == condition
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("SELECT * FROM {batch} WHERE id > 97", 2),
+        ("SELECT b.id FROM {batch} b LEFT JOIN public.empty e ON e.id = b.id WHERE e.id IS NULL", 100),
+        ("SELECT * FROM {batch} WHERE status !~ '^[a-z]{3,4}$'", 33),
+        ("SELECT * FROM {batch} WHERE placed_at < {as_of} - interval '100 hours'", 1),
+    ],
+)
+def test_custom_sql_counts_the_rows_that_break_the_rule(shop: str, query: str, rows: int) -> None:
+    one = only(run(shop, ("UnexpectedRowsExpectation", {"unexpected_rows_query": query})))
+    assert (one.outcome, one.observed) == (Outcome.FAILED, rows)
+
+
+def test_figures_of_earlier_drills_are_bounds(shop: str) -> None:
+    entries = [
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": {"param": "last_rows", "times": 0.9}}},
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": {"param": "other"}}},
+    ]  # fmt: skip
+    text = json.dumps({"suite": "shop", "tables": {"public.orders": entries}})
+    suite = parse_suite(text, Path("shop.yaml"))
+
+    def outcomes(rows: int) -> list[str]:
+        known = {"public.orders": {"last_rows": rows}}
+        return [one.outcome for one in run_suite(suite, shop, as_of=AS_OF, parameters=known).results]
+
+    assert outcomes(110) == ["passed", "no_history"]
+    assert outcomes(112) == ["failed", "no_history"]
+
+
+def every_type() -> list[tuple[str, dict[str, object]]]:
+    """One expectation of each type that a drill can run, most of them failing, about columns with canaries."""
+    special: dict[str, dict[str, object]] = {
+        "expect_column_kl_divergence_to_be_less_than": {
+            "partition_object": {"values": ["new"], "weights": [1.0]},
+            "threshold": 0.1,
+        },
+        "expect_column_quantile_values_to_be_between": {
+            "column": "amount",
+            "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1]]},
+        },
+        "expect_table_row_count_to_equal_other_table": {"other_table_name": "public.empty"},
+        "unexpected_rows_expectation": {"unexpected_rows_query": "SELECT * FROM {batch}"},
+        "expect_column_values_to_not_be_outliers": {"column": "amount", "method": "iqr"},
+    }
+    values: dict[str, object] = {
+        "column": "status",
+        "column_A": "id",
+        "column_B": "customer_id",
+        "column_list": ["id", "customer_id"],
+        "column_set": ["id"],
+        "value_set": ["new"],
+        "value_pairs_set": [[1, 2]],
+        "value": 3,
+        "sum_total": 3,
+        "regex": "^x",
+        "regex_list": ["^x"],
+        "like_pattern": "x%",
+        "like_pattern_list": ["x%"],
+        "type_": "TEXT",
+        "type_list": ["TEXT"],
+        "threshold": 1,
+        "double_sided": True,
+        "quantile_ranges": None,
+        "other_table_name": None,
+        "unexpected_rows_query": None,
+    }
+    numeric = ("mean", "median", "stdev", "sum", "z_scores", "values_to_be_between", "max_to", "min_to")
+    found = []
+    for name, known in expectation_types().items():
+        if name in UNSUPPORTED:
+            continue
+        asked = {*known.required, "column_set", "type_list", "regex"} & set(known.known)
+        kwargs = {key: values[key] for key in asked}
+        if "min_value" in known.known and "partition_object" not in known.known:
+            kwargs["max_value"] = 0
+        if "column" in kwargs and any(word in name for word in numeric):
+            kwargs["column"] = "amount"
+        found.append((name, kwargs | special.get(name, {})))
+    return found
+
+
+def test_every_supported_type_is_judged_and_none_leaks(
+    shop: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="expectations"):
+        result = run(shop, *every_type())
+    errored = [(one.type, one.message) for one in result.results if one.outcome is Outcome.ERRORED]
+    assert errored == []
+    kept = json.dumps(result.as_dict()) + caplog.text + "".join(capfd.readouterr())
+    assert CANARY not in kept
+    assert len(result.results) == len(expectation_types()) - len(UNSUPPORTED)
+
+
+def test_errors_do_not_leak_either(shop: str) -> None:
+    result = run(
+        shop,
+        ("UnexpectedRowsExpectation", {"unexpected_rows_query": "SELECT * FROM {batch} WHERE status::int > 3"}),
+        ("UnexpectedRowsExpectation", {"unexpected_rows_query": "SELECT * FROM {batch} WHERE public.leak(email)"}),
+        ("expect_column_values_to_be_between", {"column": "id", "min_value": 0, "row_condition": "status::int = 3"}),
+    )  # fmt: skip
+    assert {one.outcome for one in result.results} == {Outcome.ERRORED}
+    assert CANARY not in json.dumps(result.as_dict())
+
+
+def test_a_suite_cannot_write(shop: str) -> None:
+    query = "WITH gone AS (DELETE FROM public.orders RETURNING 1) SELECT * FROM gone"
+    one = only(run(shop, ("UnexpectedRowsExpectation", {"unexpected_rows_query": query})))
+    assert one.outcome is Outcome.ERRORED
+    assert only(run(shop, ("expect_table_row_count_to_equal", {"value": 100}))).outcome is Outcome.PASSED
+
+
+def test_the_deadline_ends_a_suite(shop: str) -> None:
+    entries = [
+        {"type": "UnexpectedRowsExpectation", "kwargs": {"unexpected_rows_query": "SELECT pg_sleep(30) FROM {batch}"}},
+        {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 100}},
+    ]  # fmt: skip
+    suite = parse_suite(json.dumps({"tables": {"public.orders": entries}}), Path("shop.yaml"))
+    result = run_suite(suite, shop, as_of=AS_OF, deadline_s=2)
+    assert result.seconds < 8
+    assert result.results[0].cause is Cause.DEADLINE
+
+
+def test_gx_documents_are_kept_by_table(shop: str) -> None:
+    result = run(shop, ("expect_table_row_count_to_equal", {"value": 100}))
+    document = result.documents["public.orders"]
+    assert document["success"] is True
+    assert document["statistics"]["evaluated_expectations"] == 1  # type: ignore[index]
+
+
+def test_a_database_that_is_not_there_is_raised(shop: str) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        run(
+            shop.replace("dbname=expectations", "dbname=nowhere"),
+            ("expect_table_row_count_to_equal", {"value": 1}),
+        )
+
+
+def test_deep_checks_use_gx_own_models(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    text = """
+tables:
+  public.orders:
+    - type: expect_column_value_lengths_to_equal
+      kwargs: {column: status, value: long}
+"""
+    path.write_text(text)
+    assert load_suite(path).tables == ("public.orders",)
+    with pytest.raises(SuiteInvalid, match="Great Expectations refuses") as caught:
+        load_suite(path, deep=True)
+    assert caught.value.line == 4
+
+
+def test_dynamic_values_pass_the_deep_check() -> None:
+    text = """
+tables:
+  public.orders:
+    - {type: expect_column_max_to_be_between, kwargs: {column: at, min_value: {as_of: -26h}}}
+    - {type: expect_table_row_count_to_be_between, kwargs: {min_value: {param: last_rows}}}
+    - {type: expect_column_values_to_not_be_null, kwargs: {column: at, row_condition: "id > 3"}}
+"""
+    warm_up()
+    assert deep_problems(parse_suite(text, Path("shop.yaml"))) == ()
