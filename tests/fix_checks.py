@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def restored_of(database: str, entries: Iterable[TocEntry] = (), roles: tuple[st
 
 
 def inventory_of(
-    tables: dict[str, Any] | None = None, objects: dict[str, Iterable[str]] | None = None, **extra: Any
+    tables: dict[str, Any] | None = None, objects: Mapping[str, Iterable[str]] | None = None, **extra: Any
 ) -> Inventory:
     """Return an inventory; a table's figures are its rows, or (rows, parent), or (rows, parent, rank)."""
     return Inventory(

@@ -30,7 +30,6 @@ from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
-from tasks.model.redact import mask_values
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
@@ -176,9 +175,9 @@ def _failed(result: ExpectationResult, *, gated: bool) -> Finding:
         f"{result.name} does not hold{rows}: expected {result.expected}, observed {result.observed}.{reason}"
     )
     if gated and result.severity is Weight.CRITICAL:
-        return finding("expectation-failed", mask_values(message), where=result.name)
+        return finding("expectation-failed", message, where=result.name)
     severity = Severity.INFO if result.severity is Weight.INFO else None
-    return finding("expectation-failed-minor", mask_values(message), where=result.name, severity=severity)
+    return finding("expectation-failed-minor", message, where=result.name, severity=severity)
 
 
 def _errored(result: ExpectationResult, *, gated: bool) -> Finding:

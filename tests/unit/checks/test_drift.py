@@ -9,7 +9,7 @@ import pytest
 from tasks.checks.baseline import Baseline, choose_baselines
 from tasks.checks.drift import judge_drift, tolerance_of
 from tasks.model.findings import Finding, Severity
-from tasks.model.history import History
+from tasks.model.history import History, PastDrill
 from tasks.model.inventory import Inventory
 from tasks.model.target import Drift, TableDrift
 from tests.fix_checks import NOW, inventory_of, past
@@ -329,7 +329,7 @@ def losing(share: float, days: int, start: int = 10000) -> list[int]:
 
 def slow(rows: list[int]) -> list[str]:
     """Drill each day's count against all verified days before it; return the first day's failing rules."""
-    records = []
+    records: list[PastDrill] = []
     for day, count in enumerate(rows):
         current = inventory_of({"a.t": count})
         at = len(rows) - day

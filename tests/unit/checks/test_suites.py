@@ -1,0 +1,140 @@
+"""A suite's results: which fail, which could not be judged, which are only reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from expectations.results import Cause, ExpectationResult, SuiteResult
+from expectations.results import Outcome as Result
+from expectations.suite import Gate, Suite
+from expectations.suite import Severity as Weight
+from tasks.checks.suites import judge_suite, known_tables, parameters_of
+from tasks.model.findings import Outcome, Severity, Verdict
+from tasks.model.history import History
+from tasks.model.restored import Checked
+from tests.fix_checks import NOW, failures, inventory_of, past, rules, target_of
+
+KNOWN = frozenset({"a.t"})
+
+
+def result(outcome: Result, table: str = "a.t", **changes: Any) -> ExpectationResult:
+    given: dict[str, Any] = {
+        "table": table,
+        "type": "expect_column_values_to_not_be_null",
+        "kwargs": {"column": "x"},
+        "severity": Weight.CRITICAL,
+        "outcome": outcome,
+        "expected": "no nulls",
+        "observed": "3 nulls",
+    }
+    return ExpectationResult(**given | changes)
+
+
+def judged(*results: ExpectationResult, gate: Gate = Gate.FAIL) -> Checked:
+    ran = SuiteResult("orders", gate, results, {}, 1.0, {}, "1")
+    return judge_suite(Suite("orders", gate, ()), ran, KNOWN)
+
+
+def outcome(seen: Checked) -> Outcome:
+    (check,) = seen.checks
+    return check.outcome
+
+
+def test_an_expectation_that_holds_is_a_check_that_passed() -> None:
+    seen = judged(result(Result.PASSED))
+    assert seen.findings == ()
+    (check,) = seen.checks
+    assert check.name == "suite.orders: a.t.x values_to_not_be_null"
+    assert (check.outcome, check.expected) == (Outcome.PASSED, "no nulls")
+
+
+def test_a_critical_expectation_that_does_not_hold_fails_and_points_to_production() -> None:
+    seen = judged(result(Result.FAILED, unexpected_count=3, why="cannot be shipped."))
+    assert failures(seen) == {("expectation-failed", "a.t.x values_to_not_be_null")}
+    assert outcome(seen) is Outcome.FAILED
+    assert "cannot be shipped" in seen.findings[0].message
+    assert "production" in seen.findings[0].hint
+
+
+@pytest.mark.parametrize(
+    ("weight", "severity"), [(Weight.WARNING, Severity.WARNING), (Weight.INFO, Severity.INFO)]
+)
+def test_a_lighter_expectation_is_only_reported(weight: Weight, severity: Severity) -> None:
+    seen = judged(result(Result.FAILED, severity=weight))
+    assert [(one.rule, one.severity) for one in seen.findings] == [("expectation-failed-minor", severity)]
+
+
+def test_a_drafted_suite_never_fails_a_drill() -> None:
+    seen = judged(
+        result(Result.FAILED),
+        result(Result.ERRORED, kwargs={"column": "y"}),
+        result(Result.TABLE_MISSING, table="a.u"),
+        result(Result.TABLE_MISSING),
+        gate=Gate.REPORT,
+    )
+    assert failures(seen) == set()
+    assert len(seen.findings) == 4
+    assert Outcome.NOT_RUN not in {check.outcome for check in seen.checks}
+
+
+def test_an_expectation_that_errored_did_not_run() -> None:
+    seen = judged(result(Result.ERRORED, cause=Cause.COLUMN_MISSING, message="there is no column x"))
+    assert failures(seen) == {("expectation-errored", "a.t.x values_to_not_be_null")}
+    assert outcome(seen) is Outcome.NOT_RUN
+
+
+def test_what_the_deadline_cut_off_is_named_so() -> None:
+    seen = judged(result(Result.ERRORED, cause=Cause.DEADLINE, message="not in time"))
+    assert rules(seen) == {"stage-deadline"}
+
+
+def test_a_table_that_the_backup_should_hold_fails_and_a_mistyped_one_is_inconclusive() -> None:
+    lost = judged(result(Result.TABLE_MISSING))
+    assert failures(lost) == {("suite-table-missing", "a.t")}
+    assert outcome(lost) is Outcome.FAILED
+    mistyped = judged(result(Result.TABLE_MISSING, table="a.typo"))
+    assert failures(mistyped) == {("suite-table-unknown", "a.typo")}
+    assert outcome(mistyped) is Outcome.NOT_RUN
+
+
+def test_a_missing_table_is_one_finding_however_many_expectations_name_it() -> None:
+    two = judged(result(Result.TABLE_MISSING), result(Result.TABLE_MISSING, kwargs={"column": "y"}))
+    assert len(two.findings) == 1
+    assert len(two.checks) == 2
+
+
+def test_checks_of_the_same_name_are_numbered() -> None:
+    seen = judged(result(Result.PASSED), result(Result.PASSED))
+    assert len({check.name for check in seen.checks}) == 2
+
+
+def test_an_expectation_that_waits_for_history_is_not_configured() -> None:
+    seen = judged(result(Result.NO_HISTORY))
+    assert seen.findings == ()
+    assert outcome(seen) is Outcome.NOT_CONFIGURED
+
+
+def test_a_suite_that_holds_nothing_validated_nothing() -> None:
+    seen = judged()
+    assert ("suite-empty", "orders") in failures(seen)
+    assert outcome(seen) is Outcome.NOT_RUN
+
+
+def test_the_tables_that_a_backup_should_hold_are_the_required_and_the_baselines() -> None:
+    history = History((past(inventory_of({"a.t": 1})),))
+    target = target_of(expect={"required_tables": ["a.r"]})
+    assert known_tables(target, history, NOW) == {"a.t", "a.r"}
+
+
+def test_a_suites_parameters_come_from_the_last_verified_drill() -> None:
+    good, bad = (
+        past(inventory_of({"a.t": 7, "a.off": None}), 2),
+        past(inventory_of({"a.t": 1}), 1, Verdict.FAILED),
+    )
+    assert parameters_of(History((good, bad)), NOW) == {
+        "a.t": {"last_verified_at": good.finished_at, "last_rows": 7},
+        "a.off": {"last_verified_at": good.finished_at},
+    }
+    assert parameters_of(History(), NOW) == {}
