@@ -36,8 +36,9 @@ def read_directory_head(members: Mapping[str, ByteSource], where: str) -> Archiv
     if TOC_NAME not in members:
         return _without_toc(members, where)
     toc = read_toc(members[TOC_NAME], where).toc
+    sizes = {name: source.size for name, source in members.items()}
     for entry in _with_files(toc):
-        _stored_as(entry, {name: source.size for name, source in members.items()}, where)
+        _stored_as(entry, sizes, where)
     return ArchiveHead(Format.DIRECTORY, toc=toc)
 
 

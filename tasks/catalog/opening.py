@@ -6,6 +6,7 @@ is in them is for the restore and the checks to say.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -201,7 +202,9 @@ def _extract(path: Path, dest: Path, job: _Job) -> None:
     flat = {member.name.rsplit("/", 1)[-1]: member for member in files}
     dumps = [inner for inner in flat if inner == TOC_NAME or is_data_member(inner)]
     if dumps:
-        dest.mkdir(mode=0o755)
+        shutil.rmtree(dest, ignore_errors=True)  # of an attempt before this one
+        dest.mkdir()
+        dest.chmod(0o755)
         for inner in dumps:
             write_pieces(_member_pieces(source, flat[inner]), dest / inner, job.deadline, job.name)
     elif len(files) == 1:

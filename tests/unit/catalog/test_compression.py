@@ -101,8 +101,9 @@ def test_a_stream_says_whether_it_holds_a_checksum() -> None:
 
 def test_what_comes_out_of_a_bomb_comes_in_bounded_pieces() -> None:
     for wrapper in WRAPPERS:
-        bomb = COMPRESS[wrapper](bytes(64 << 20))
-        assert max(len(piece) for piece in unwrap(wrapper, [bomb], "x")) <= 32 << 20
+        most = 32 << 20 if wrapper == "zstd" else 1 << 20
+        bomb = COMPRESS[wrapper](bytes(2 * most + 1))
+        assert max(len(piece) for piece in unwrap(wrapper, [bomb], "x")) <= most
 
 
 def test_a_window_that_zstd_itself_refuses_is_not_called_broken() -> None:

@@ -11,6 +11,7 @@ import zstandard
 
 from tasks.catalog import disk as disk_module
 from tasks.catalog import open_backup, open_script
+from tasks.catalog.sources import Deadline
 from tasks.model.backup import Format, LocalBackup
 from tasks.model.errors import PermanentError
 from tests.corpus import archives
@@ -237,7 +238,7 @@ def test_a_disk_that_runs_full_is_the_drills_trouble_and_leaves_nothing(
     path = stored(tmp_path, "x.dump.gz", gzip.compress(HEALTHY["x.dump"]))
     monkeypatch.setattr(disk_module, "_LOOK_EVERY_BYTES", 0)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(disk_module.shutil, "disk_usage", lambda _: usage._replace(free=1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1))
     assert failure_of(path).rule == "disk-full"
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -247,7 +248,7 @@ def test_a_write_error_of_a_full_disk_is_translated(tmp_path: Path) -> None:
     if not full.exists():
         pytest.skip("no /dev/full here")
     with full.open("wb", buffering=0) as file:
-        writer = disk_module.DiskWriter(file, tmp_path / "x", disk_module.Deadline(), "x")
+        writer = disk_module.DiskWriter(file, tmp_path / "x", Deadline(), "x")
         with pytest.raises(PermanentError, match="disk ran full") as failure:
             writer.write(b"x" * 4096)
     assert failure.value.rule == "disk-full"
