@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
 from deployments.local_s3 import client_of, start_local_s3
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO, Line, last_night, make_history
 from tasks.config import load_fleet
+from tasks.evidence import sentence
 from tasks.model.clock import iso, utc_now
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
@@ -137,22 +139,25 @@ def as_planned(name: str, document: dict[str, Any] | None) -> bool:
 
 def _conclude(out: Path, console: Console, seconds: float) -> int:
     documents = latest_documents(out / "evidence")
-    console.print("\n[bold]What was done to the backups, and what the drills said[/]")
-    missed = 0
+    console.print("\n[bold]What was done to the backups, and what the drills say[/]")
+    missed = [line for line in LINES if not as_planned(line.sample.name, documents.get(line.sample.name))]
     for line in LINES:
         name = line.sample.name
         document = documents.get(name)
-        right = as_planned(name, document)
-        missed += not right
-        verdict = document["verdict"] if document else "no evidence"
-        style = "green" if right else "bold red"
-        console.print(f"  [{style}]{name}: {verdict}{'' if right else ' - NOT AS PLANNED'}[/]")
-        console.print(f"     {line.happened or 'nothing was done to it'}: {PLANS[name].shows}")
+        mark = "[bold red]NOT AS PLANNED[/]" if line in missed else "[green]as planned[/]"
+        console.print(f"\n  [bold]{name}[/]: {line.happened or 'nothing was done to it'}")
+        console.print(f"    {mark}: ", end="")
+        console.print(Text(sentence(document) if document else "no evidence was left"))
+        console.print(f"    {PLANS[name].shows}")
     console.print(f"\nreport:   {out}/evidence/report/index.html")
     console.print(f"evidence: {out}/evidence")
     console.print(f"again:    restore-drill run {out}/fleet-of-files.yaml")
-    said = "every sabotage was caught" if not missed else f"{missed} verdicts are not as planned"
-    console.print(f"\n{said}; {format_duration(seconds)}, nothing is left running")
+    said = (
+        f"{len(missed)} of {len(LINES)} verdicts are not as planned"
+        if missed
+        else "every sabotage was caught"
+    )
+    console.print(f"\n{said}; {format_duration(seconds)} in all, nothing is left running")
     return 1 if missed else 0
 
 
@@ -247,7 +252,9 @@ def _database_text(line: Line, root: str) -> str:
     expect = _EXPECT[name]
     return (
         f"  - name: {name}    # PostgreSQL {line.major}: {line.sample.shows}\n"
-        f"    backup: {{at: '{root}/{line.at}'}}\n"
+        f"    backup:\n"
+        f"      at: {root}/{line.at}\n"
+        f"      globals: {root}/{line.globals_at}\n"
         f"    expect: {{suite: demo_{name}{expect}}}\n"
     )
 
@@ -264,7 +271,7 @@ evidence: evidence
 databases:
 {databases}"""
 _EXPECT = {
-    "orders": ", required_tables: [public.orders, public.customers], "
+    "orders": ", required_tables: [public.orders, public.customers], required_roles: [shop_app], "
     "freshness: {table: public.orders, column: placed_at, max_age: 26h}",
     "library": ", freshness: {table: library.loans, column: lent_at, max_age: 26h}",
     "tickets": "",

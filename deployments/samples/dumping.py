@@ -36,25 +36,24 @@ def dump_database(source: Sandbox, database: str, form: str, path: Path, at: dat
         PermanentError: pg_dump failed; the message is its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    argv = [
-        str(source.postgres.bindir / "pg_dump"),
-        *OPTIONS[form],
-        "-f",
-        str(path),
-        "-d",
-        dsn(source, database),
-    ]
-    env = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}
-    done = subprocess.run(argv, env=env, capture_output=True, timeout=_DEADLINE_S, check=False)
-    if done.returncode:
-        said = mask_values(done.stderr.decode("utf-8", "replace")).strip()
-        raise PermanentError(
-            f"pg_dump could not dump the sample database: {said}", database, rule="drill-crashed"
-        )
+    _run(source, ["pg_dump", *OPTIONS[form], "-f", str(path), "-d", dsn(source, database)], database)
     if form != "plain.gz":
         archive = path / "toc.dat" if form == "directory" else path
         archive.write_bytes(dated(archive.read_bytes(), at))
     return path
+
+
+def dump_globals(source: Sandbox) -> bytes:
+    """Return the roles of the cluster as `pg_dumpall --globals-only` writes them, without passwords.
+
+    """Return the cluster's roles as `pg_dumpall --globals-only` writes them, without passwords.
+
+    Raises:
+        PermanentError: pg_dumpall failed; the message is its own.
+    """
+    argv = ["pg_dumpall", "--globals-only", "--no-role-passwords", "-d", dsn(source), "-l", "postgres"]
+    script = _run(source, argv, "roles")
+    return b"".join(line for line in script.splitlines(keepends=True) if b"drill_" not in line)
 
 
 def dated(archive: bytes, at: datetime) -> bytes:
@@ -76,3 +75,16 @@ def dated(archive: bytes, at: datetime) -> bytes:
 def cut_in_the_middle(path: Path) -> None:
     """Keep the first half of a file: the upload broke off, or the disk was full."""
     os.truncate(path, path.stat().st_size // 2)
+
+
+def _run(source: Sandbox, argv: list[str], what: str) -> bytes:
+    """Run a program of the source's own major and return what it wrote."""
+    program = str(source.postgres.bindir / argv[0])
+    env = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}
+    done = subprocess.run(
+        [program, *argv[1:]], env=env, capture_output=True, timeout=_DEADLINE_S, check=False
+    )
+    if done.returncode:
+        said = mask_values(done.stderr.decode("utf-8", "replace")).strip()
+        raise PermanentError(f"{argv[0]} failed on a sample database: {said}", what, rule="drill-crashed")
+    return done.stdout

@@ -13,7 +13,7 @@ from pathlib import Path
 from psycopg import sql
 
 from deployments.samples import billing, library, orders, tickets
-from deployments.samples.dumping import SUFFIXES, cut_in_the_middle, dump_database
+from deployments.samples.dumping import SUFFIXES, cut_in_the_middle, dump_database, dump_globals
 from deployments.samples.sample import Connection, Sample, build_sample, live_a_day
 from tasks.model.clock import utc_now
 from tasks.model.sandbox import Sandbox
@@ -24,6 +24,8 @@ NIGHTS = 14
 STOPPED_NIGHTS_AGO = 7
 KEY = "nightly/{database}/%Y/%m/%d/{database}_%Y%m%dT%H%M%SZ"
 """Where each backup lies, without the ending of its format."""
+GLOBALS = "nightly/globals/%Y/%m/%d/globals-{major}_%Y%m%dT%H%M%SZ.sql"
+"""Where the roles of each server lie."""
 _START_S = 120.0
 _EXPIRY = timedelta(minutes=30)
 
@@ -53,6 +55,11 @@ class Line:
     def at(self) -> str:
         """The pattern below the store's root, with strftime's fields."""
         return KEY + SUFFIXES[self.form]
+
+    @property
+    def globals_at(self) -> str:
+        """The pattern of its server's roles below the store's root."""
+        return GLOBALS.format(major=self.major)
 
     def key(self, at: datetime) -> str:
         """Return where the backup of *at* lies below the store's root."""
@@ -125,6 +132,11 @@ def _on_one_server(root: Path, newest: datetime, lines: list[Line], major: int) 
             with connect(source, line.sample.name) as database:
                 build_sample(line.sample, server, database, newest - timedelta(days=NIGHTS))
                 _live_and_dump(root, newest, line, source, database)
+        roles = dump_globals(source)  # nobody joined or left: every night's file is the same
+        for age in range(NIGHTS):
+            path = root / (newest - timedelta(days=age)).strftime(GLOBALS.format(major=major))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(roles)
 
 
 def _live_and_dump(root: Path, newest: datetime, line: Line, source: Sandbox, database: Connection) -> None:
