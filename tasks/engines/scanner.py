@@ -28,10 +28,11 @@ _ESCAPED = re.compile(rb"(?:[^'\\]++|\\.)*+", re.DOTALL)
 _CONTINUED = re.compile(rb"[ \t\f\v]*[\r\n]\s*'")
 _BLOCK_EDGE = re.compile(rb"/\*|\*/")
 _ROWS_END = re.compile(rb"\\\.[ \t]*\r?(?:\n|\Z)")
-_COPY_IN = re.compile(
-    rb"(?is)\ACOPY\b(?:[^'\"();]|'[^']*'|\"[^\"]*\"|\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\))*?\bFROM\s+STDIN\b"
+_COPY_HEAD = (
+    rb"(?is)\ACOPY\b(?:--[^\n]*\n|/\*.*?\*/|\"[^\"]*\"|\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\)|[^'\"();])*?"
 )
-_COMMENT = re.compile(rb"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_COPY_IN = re.compile(_COPY_HEAD + rb"\bFROM\s+STDIN\b")
+_SERVER_FILE = re.compile(_COPY_HEAD + rb"\b(?:FROM|TO)\s+(?:PROGRAM\b|[eE]?'|\$)")
 _STRINGS = re.compile(
     rb"(?is)\ASET\s+(?:SESSION\s+|LOCAL\s+)?standard_conforming_strings\s*(?:=|\bTO\b)\s*'?(?P<value>\w+)"
 )
@@ -84,14 +85,12 @@ def scan(chunks: Iterable[bytes]) -> Iterator[Piece]:
 
 def is_copy_in(statement: bytes) -> bool:
     """Tell whether rows follow *statement* in the script."""
-    if statement[:4].upper() != b"COPY":
-        return False
-    return _COPY_IN.match(without_comments(statement)) is not None
+    return statement[:4].upper() == b"COPY" and _COPY_IN.match(statement) is not None
 
 
-def without_comments(statement: bytes) -> bytes:
-    """Return *statement* with a blank for each comment; for statements whose strings hold no comment signs."""
-    return _COMMENT.sub(b" ", statement) if b"--" in statement or b"/*" in statement else statement
+def is_server_file(statement: bytes) -> bool:
+    """Tell whether a COPY reads or writes a file or program of the server's machine."""
+    return statement[:4].upper() == b"COPY" and _SERVER_FILE.match(statement) is not None
 
 
 class _Cursor:

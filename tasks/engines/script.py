@@ -33,7 +33,7 @@ from tasks.engines.findings import Omission
 from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import Role, create_roles
-from tasks.engines.scanner import Kind, Piece, is_copy_in, scan
+from tasks.engines.scanner import Kind, Piece, scan
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
 from tasks.engines.statements import (
     Action,
@@ -415,7 +415,9 @@ class _Runner:
     def _open(self) -> Feeder:
         """Return the way to the server; the first content makes the database."""
         if self.feeder is None:
-            name = self.connected or self.choice or self.job.toc.database or self.job.target.backup.database or ""
+            target = self.job.target
+            known = self.connected or self.choice or self.job.toc.database
+            name = known or target.backup.database or target.name
             options = self.options.get(self.connected) or DatabaseOptions()
             encoding = options.encoding or self.encoding or self.job.toc.encoding
             create_database(self.job, database_name(name), replace(options, encoding=encoding.upper()))

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tasks.engines.scanner import without_comments
+from tasks.engines.scanner import is_server_file
 from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens, words
 from tasks.model.backup import TocEntry
 
@@ -99,9 +99,6 @@ _ACTIONS: tuple[tuple[tuple[str, ...], Action], ...] = (
     (("RESET",), Action.SETTING),
 )
 _OWNER_TO = re.compile(rb"(?is)\bOWNER\s+TO\s+(?:\"(?:[^\"]|\"\")+\"|[\w$\x80-\xff]+)\s*;?\s*\Z")
-_SERVER_FILE = re.compile(
-    rb"(?is)\ACOPY\b(?:[^'\"();]|\"[^\"]*\"|\((?:[^()'\"]|'[^']*'|\"[^\"]*\")*\))*?\b(?:FROM|TO)\s+(?:PROGRAM\b|[eE]?')"
-)
 _CREATES_ROLE = re.compile(r'\bCREATE\s+(?:ROLE|USER)\s+("(?:[^"]|"")+"|[A-Za-z_][\w$]*)', re.IGNORECASE)
 _MODIFIERS = frozenset(
     {"OR", "REPLACE", "UNIQUE", "UNLOGGED", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "RECURSIVE", "CONSTRAINT", "TRUSTED",
@@ -118,7 +115,7 @@ def decide(statement: bytes) -> Action:
     if word in _PLAIN_WORDS:
         return Action.SETTING if b"set_config" in statement[:64] else Action.RUN
     if word == b"COPY":
-        return Action.HOSTILE if _SERVER_FILE.match(without_comments(statement)) else Action.RUN
+        return Action.HOSTILE if is_server_file(statement) else Action.RUN
     if word == b"ALTER" and _OWNER_TO.search(statement[-400:]):
         return Action.SKIP if statement[:32].upper().startswith(b"ALTER DATABASE") else Action.OWNER
     head = words(statement, _WORDS)
