@@ -46,7 +46,7 @@ def dump_database(source: Sandbox, database: str, form: str, path: Path, at: dat
 def dump_globals(source: Sandbox) -> bytes:
     """Return the roles of the cluster as `pg_dumpall --globals-only` writes them, without passwords.
 
-    """Return the cluster's roles as `pg_dumpall --globals-only` writes them, without passwords.
+    The cluster is a sandbox with roles of its own (`drill_...`), which no production has: they are left out.
 
     Raises:
         PermanentError: pg_dumpall failed; the message is its own.
