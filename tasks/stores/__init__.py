@@ -12,6 +12,6 @@ __all__ = [
     "discover",
     "fetch_backup",
     "fetch_globals",
-    "open_store",
     "least_privilege_policy",
+    "open_store",
 ]

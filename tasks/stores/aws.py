@@ -70,7 +70,7 @@ def caller_identity(config: StoreConfig) -> str | None:
 
 
 def endpoint_of(config: StoreConfig, service: str) -> str | None:
-    """Return the endpoint of *service* (`S3`, `STS`): the configured one, else the environment's, else None."""
+    """Return the endpoint of *service* (`S3`, `STS`): configured, else the environment's, else None."""
     generic = os.environ.get("AWS_ENDPOINT_URL")
     special = os.environ.get(f"AWS_ENDPOINT_URL_{service}")
     if service == "S3":

@@ -31,7 +31,7 @@ class Store(Protocol):
         ...
 
     def clock_skew_s(self) -> float | None:
-        """Return the worker's clock less the store's, seconds, as last seen; None if the store does not tell."""
+        """Return the worker's clock less the store's, seconds; None if the store does not tell."""
         ...
 
     def list(
@@ -41,7 +41,7 @@ class Store(Protocol):
         ...
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        """Return the URIs of the folders directly under *prefix*, each with `/` at its end; at most a thousand."""
+        """Return the folders' URIs directly under *prefix*, each with `/` at its end; a thousand at most."""
         ...
 
     def files(self, prefix: str) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class Store(Protocol):
         ...
 
     def deleted(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield what is hidden under *prefix* by delete markers; nothing where versions are not kept or shown."""
+        """Yield what is hidden under *prefix* by delete markers; nothing where none are kept or shown."""
         ...
 
 
@@ -112,7 +112,8 @@ class Deadline:
         """Raise `stage-deadline` if it has passed."""
         if time.monotonic() > self._ends:
             raise PermanentError(
-                f"The download did not end within {format_duration(self.seconds)}: nothing is said about the backup.",
+                f"The download did not end within {format_duration(self.seconds)}: "
+                "nothing is said about the backup.",
                 where,
                 rule="stage-deadline",
             )

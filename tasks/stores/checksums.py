@@ -1,8 +1,8 @@
 """Digests of what is downloaded, and what stored ones may be compared with.
 
-Only a digest of the whole object can be compared. The checksum of a multipart upload is one of its parts' checksums
-unless the store says FULL_OBJECT; some stores do not label it. Then the bytes are unproven, never corrupt. An ETag
-proves when it equals the MD5 and says nothing when it does not.
+Only a digest of the whole object can be compared. The checksum of a multipart upload is one of its parts'
+checksums unless the store says FULL_OBJECT; some stores do not label it. Then the bytes are unproven,
+never corrupt. An ETag proves when it equals the MD5 and says nothing when it does not.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def md5_of_etag(etag: str | None) -> str | None:
 def parse_sidecar(text: str, name: str) -> str | None:
     """Return the SHA-256 that a sidecar gives for the file *name*, lower-case hex, or None.
 
-    Understood are sha256sum's lines, BSD's `SHA256 (name) = hex` and a bare digest. A sidecar of one line counts
-    whatever name it holds: the digest was often taken of the dump's local name.
+    Understood are sha256sum's lines, BSD's `SHA256 (name) = hex` and a bare digest. A sidecar of one line
+    counts whatever name it holds: the digest was often taken of the dump's local name.
     """
     lines = digests_by_name(text)
     if name in lines:

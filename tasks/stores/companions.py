@@ -21,7 +21,7 @@ _SAME_TIME = timedelta(hours=12)
 def find_globals(point: RecoveryPoint, store: Store, target: Target) -> RecoveryPoint | None:
     """Return the globals file of the same time as *point*; None where none is configured.
 
-    It is the one whose name is nearest in time, at most twelve hours away: the two are written one after the other.
+    It is the one whose name is nearest in time, at most twelve hours away: one is written after the other.
 
     Raises:
         PermanentError: `globals-missing`.
@@ -34,7 +34,7 @@ def find_globals(point: RecoveryPoint, store: Store, target: Target) -> Recovery
     near = [one for one in found if not pattern.has_time or abs(one.at - point.at) <= _SAME_TIME]
     if not near:
         raise PermanentError(
-            "No globals file of the backup's time is there: roles, memberships and passwords would not come back.",
+            "No globals file of the backup's time is there: roles and memberships would not come back.",
             pattern.uri,
             rule="globals-missing",
         )

@@ -1,7 +1,7 @@
 """Bringing a backup here: the very bytes that are stored, proven as far as anything stored can prove them.
 
-What differs from its checksum is downloaded once more: the way may have damaged it. What was overwritten while it
-was read is taken as it is now, once. What is gone is looked for once more, then it is gone.
+What differs from its checksum is downloaded once more: the way may have damaged it. What was overwritten
+while it was read is taken as it is now, once. What is gone is looked for once more, then it is gone.
 """
 
 from __future__ import annotations
@@ -51,19 +51,17 @@ class Fetched:
     object: StoredObject
 
 
-def fetch_backup(
+def fetch_backup(  # noqa: PLR0917  the step's inputs, as the drill hands them over
     point: RecoveryPoint, store: Store, target: Target, dest: Path, progress: Progress, deadline_s: float
 ) -> Fetched:
-    """Download the backup behind *point* into the folder *dest*; what an earlier attempt left there is removed.
+    """Download the backup behind *point* into the folder *dest*, in at most *deadline_s* seconds.
 
-    Args:
-        dest: is made if it is not there.
-        progress: called from several threads.
-        deadline_s: seconds, for everything.
+    The folder is made if it is not there; what an earlier attempt left in it is removed. *progress* is called
+    from several threads.
 
     Raises:
-        PermanentError: `checksum-mismatch`, `checksum-missing`, `object-gone`, `object-archived`, `get-denied`,
-            the KMS rules, `disk-full`, `stage-deadline`.
+        PermanentError: `checksum-mismatch`, `checksum-missing`, `object-gone`, `object-archived`,
+            `get-denied`, the KMS rules, `disk-full`, `stage-deadline`.
         TransientError: `transfer-incomplete`, `object-changed`, `store-unreachable`, `store-throttled`.
     """
     begun = time.monotonic()
@@ -90,7 +88,7 @@ def local_name(label: str) -> str:
 
 
 def _settled(bring: Callable[[], Fetched], path: Path, where: str) -> Fetched:
-    """Call *bring*, once more if the object was overwritten or vanished in between, and once if bytes were wrong."""
+    """Call *bring*; once more each if the object was overwritten, had vanished, or bytes were wrong."""
     allowed = {"object-changed": 1, "object-gone": 1, "checksum-mismatch": 1}
     while True:
         _remove(path)

@@ -1,12 +1,12 @@
 """strftime's fields as they stand in keys: how each is matched, read and written.
 
-Names of months and days are the C locale's, whatever this worker's locale is: `date` on the backup host wrote them,
-and a drill must read the same time everywhere.
+Names of months and days are the C locale's, whatever this worker's locale is: `date` on the backup host
+wrote them, and a drill must read the same time everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -50,29 +50,14 @@ HOURLY = frozenset("HIp")
 
 def write(field: str, at: datetime) -> str:
     """Return *field* of the local time *at*, as the backup host wrote it; of %s the leading digits only."""
-    match field:
-        case "b":
-            return MONTHS[at.month - 1][:3]
-        case "B":
-            return MONTHS[at.month - 1]
-        case "a":
-            return DAYS[at.weekday()][:3]
-        case "A":
-            return DAYS[at.weekday()]
-        case "p":
-            return "AM" if at.hour < 12 else "PM"  # noqa: PLR2004  noon
-        case "Y":
-            return f"{at.year:04d}"
-        case "s":
-            return str(int(at.timestamp()))[:EPOCH_DIGITS]
-        case _:
-            return at.strftime(f"%{field}")
+    writer = _WRITERS.get(field)
+    return at.strftime(f"%{field}") if writer is None else writer(at)
 
 
 def read(values: dict[str, str], zone: tzinfo) -> datetime:
     """Return the moment that the fields *values* name, aware UTC; what is not named is at its earliest.
 
-    An hour that a clock change repeats is taken as the first of the two: no backup is called younger than it is.
+    An hour that a clock change repeats is the first of the two: no backup is called younger than it is.
 
     Raises:
         ValueError: no such day, or two fields contradict each other; the message says which.
@@ -144,3 +129,15 @@ def _agree(values: dict[str, str], local: datetime) -> None:
     for field, text in values.items():
         if field in ENUMERABLE - {"s"} and write(field, local) != text:
             raise ValueError(f"%{field} says {text}, the other fields say {write(field, local)}")
+
+
+_WRITERS: dict[str, Callable[[datetime], str]] = {
+    "b": lambda at: MONTHS[at.month - 1][:3],
+    "B": lambda at: MONTHS[at.month - 1],
+    "a": lambda at: DAYS[at.weekday()][:3],
+    "A": lambda at: DAYS[at.weekday()],
+    "p": lambda at: "AM" if at.hour < 12 else "PM",  # noqa: PLR2004  noon
+    "Y": lambda at: f"{at.year:04d}",
+    "s": lambda at: str(int(at.timestamp()))[:EPOCH_DIGITS],
+}
+"""What strftime would write by the worker's locale, or would not write whole."""

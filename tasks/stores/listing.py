@@ -1,8 +1,8 @@
 """Which listings to ask for: as few as the window allows, whatever the size of the bucket.
 
-A pattern gives prefixes from coarse (a year, a month) to fine (a day, an hour). The coarse ones are asked for first:
-most buckets hold one or a few backups a day, and two listings see a month. A prefix that turns out to be crowded is
-taken apart into the finer ones that the window can reach.
+A pattern gives prefixes from coarse (a year, a month) to fine (a day, an hour). The coarse ones are asked
+for first: most buckets hold one or a few backups a day, and two listings see a month. A prefix that turns
+out to be crowded is taken apart into the finer ones that the window can reach.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import islice
 
 from tasks.model.backup import StoredObject
 from tasks.stores.base import Store
-from tasks.stores.pattern import KeyPattern
+from tasks.stores.pattern import KeyPattern, Prefixes
 
 CROWDED = 3000
 """So many keys (three pages) under one prefix make finer prefixes worth their calls."""
@@ -23,10 +23,10 @@ _OLDER_KEYS = 20_000
 
 def reachable(store: Store, pattern: KeyPattern, start: datetime, end: datetime) -> list[StoredObject]:
     """Return what lies under the prefixes that keys of *start* to *end* can have, each object once."""
-    levels = pattern.levels(start, end)
+    prefixes = pattern.prefixes(start, end)
     found: dict[str, StoredObject] = {}
-    for prefix in levels[0]:
-        for obj in _under(store, prefix, levels[1:]):
+    for prefix in prefixes.first:
+        for obj in _under(store, prefix, prefixes):
             found[obj.uri] = obj
     return list(found.values())
 
@@ -38,31 +38,21 @@ def older(store: Store, pattern: KeyPattern, before: datetime) -> Iterator[list[
     """
     span, seen = timedelta(days=31), 0
     while span.total_seconds() < _BACK_S and seen < _OLDER_KEYS:
-        prefixes = pattern.levels(before - span, before)[0]
-        if prefixes == [pattern.constant]:
+        prefixes = pattern.prefixes(before - span, before)
+        if prefixes.is_constant:
             return
-        listed = [obj for prefix in prefixes for obj in islice(store.list(prefix), _OLDER_KEYS)]
+        listed = [obj for prefix in prefixes.first for obj in islice(store.list(prefix), _OLDER_KEYS)]
         seen += len(listed)
         yield listed
         before, span = before - span, span * 2
 
 
-def _under(store: Store, prefix: str, finer: list[list[str]]) -> list[StoredObject]:
+def _under(store: Store, prefix: str, prefixes: Prefixes) -> list[StoredObject]:
     listing = store.list(prefix)
     found = list(islice(listing, CROWDED))
     if len(found) < CROWDED:
         return found
-    children = _children(prefix, finer)
-    if children is None:
+    finer = prefixes.below(prefix)
+    if finer is None:
         return [*found, *listing]
-    inner, rest = children
-    return [obj for child in inner for obj in _under(store, child, rest)]
-
-
-def _children(prefix: str, finer: list[list[str]]) -> tuple[list[str], list[list[str]]] | None:
-    """Return the prefixes below *prefix* of the next level that divides it, and the levels after that."""
-    for i, level in enumerate(finer):
-        inner = [child for child in level if child.startswith(prefix)]
-        if inner and inner != [prefix]:
-            return inner, finer[i + 1 :]
-    return None
+    return [obj for child in finer for obj in _under(store, child, prefixes)]

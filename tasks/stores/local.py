@@ -1,6 +1,7 @@
 """Folders as a store: backups on a mounted disk, listed and copied as S3 would.
 
-Files are copied, never linked: whoever writes the backups could change a linked file while it is being judged.
+Files are copied, never linked: whoever writes the backups could change a linked file while it is being
+judged.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,13 +103,13 @@ class LocalStore:
         digests: Digests | None = None,
     ) -> None:
         """See `Store`."""
-        deadline = Deadline(deadline_s)
+        copy = _Copy(obj.uri, progress, Deadline(deadline_s), digests)
         try:
             with local_path(obj.uri).open("rb", buffering=0) as source:
                 before = os.fstat(source.fileno())
                 handle = os.open(dest, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
                 try:
-                    _copy(source.fileno(), handle, before.st_size, obj.uri, progress, deadline, digests)
+                    copy(source.fileno(), handle, before.st_size)
                 finally:
                     os.close(handle)
                 _require_unchanged(before, os.fstat(source.fileno()), obj)
@@ -170,28 +172,30 @@ def _stored(path: str, seen: os.stat_result) -> StoredObject:
     return StoredObject(uri=file_uri(path), bytes=seen.st_size, modified_at=modified)
 
 
-def _copy(
-    source: int,
-    dest: int,
-    size: int,
-    where: str,
-    progress: Progress,
-    deadline: Deadline,
-    digests: Digests | None,
-) -> None:
-    cloned = _clone(source, dest)
-    done = 0
-    while True:
-        deadline.check(where)
-        chunk = os.pread(source if not cloned else dest, _CHUNK, done)
-        if not chunk:
-            break
-        if not cloned:
-            _write(dest, chunk, where)
-        if digests is not None:
-            digests.update(chunk)
-        done += len(chunk)
-        progress(done, max(size, done))
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One file's way into the drill's own folder."""
+
+    where: str
+    progress: Progress
+    deadline: Deadline
+    digests: Digests | None
+
+    def __call__(self, source: int, dest: int, size: int) -> None:
+        """Copy the open file *source* to the open file *dest*, sharing blocks where that is possible."""
+        cloned = _clone(source, dest)
+        done = 0
+        while True:
+            self.deadline.check(self.where)
+            chunk = os.pread(dest if cloned else source, _CHUNK, done)
+            if not chunk:
+                break
+            if not cloned:
+                _write(dest, chunk, self.where)
+            if self.digests is not None:
+                self.digests.update(chunk)
+            done += len(chunk)
+            self.progress(done, max(size, done))
 
 
 def _clone(source: int, dest: int) -> bool:

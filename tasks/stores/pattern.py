@@ -1,8 +1,8 @@
 """The line from the backup script, read backwards: which keys it can have made, and when each was made.
 
 `at` is anchored at both ends: `orders_%Y%m%d.dump` matches neither `orders_archive_20260101.dump` nor
-`orders_20260101.dump.partial`. A `*` stands for a part without `/`. A `/` at the end means that the backup is the
-folder.
+`orders_20260101.dump.partial`. A `*` stands for a part without `/`. A `/` at the end means that the
+backup is the folder.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class KeyPattern:
     @property
     def constant(self) -> str:
         """The beginning that every matching key shares."""
-        return self._literal_from(0)
+        return literal_from(self.tokens, 0)
 
     def match(self, uri: str) -> Match | None:
         """Return what *uri* says, or None if it was not made by this pattern.
@@ -100,19 +100,9 @@ class KeyPattern:
         found = tail._regex.fullmatch("/".join(parts))  # noqa: SLF001  of this class
         return None if found is None else tail._moment(found)[0]  # noqa: SLF001
 
-    def levels(self, start: datetime, end: datetime) -> list[list[str]]:
-        """Return the prefixes that keys of *start* to *end* (aware) can have, coarse to fine.
-
-        Each list covers the window; the first has few enough members to be listed without a second thought.
-        """
-        found: list[list[str]] = []
-        for cut in self._cuts():
-            if end - start > _HOURLY_LIMIT and self._is_hourly(cut):
-                break
-            made = self._prefixes(cut, start, end)
-            found.append(made)
-        few = max(i for i, made in enumerate(found) if i == 0 or len(made) <= _FEW)
-        return found[few:]
+    def prefixes(self, start: datetime, end: datetime) -> Prefixes:
+        """Return the beginnings that keys of *start* to *end* (aware) can have."""
+        return Prefixes(self, start, end)
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -136,19 +126,55 @@ class KeyPattern:
                 raise ValueError(f"%{token.text} is {values[token.text]} in one place and {text} in another")
         return values
 
-    def _literal_from(self, i: int) -> str:
-        text = ""
-        for token in self.tokens[i:]:
-            if token.kind != "literal":
-                break
-            text += token.text
-        return text
 
-    def _cuts(self) -> list[int]:
-        """Token counts that a prefix may be made of: before the first field, and after each that can be written."""
-        first = next((i for i, token in enumerate(self.tokens) if token.kind != "literal"), len(self.tokens))
+class Prefixes:
+    """The beginnings that keys of a stretch of time can have, coarse to fine, made when asked for.
+
+    Attributes:
+        first: so few that they are listed without a second thought; together they cover the stretch.
+    """
+
+    def __init__(self, pattern: KeyPattern, start: datetime, end: datetime) -> None:
+        self._pattern, self._start, self._end = pattern, start, end
+        self._tokens = pattern.tokens
+        self._levels: dict[int, list[str]] = {}
+        self._cuts = [
+            cut for cut in self._all_cuts() if not (self._is_hourly(cut) and end - start > _HOURLY_LIMIT)
+        ]
+        self.first = self._first()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no field narrows the listing: time cannot be gone back by."""
+        return self.first == [self._pattern.constant]
+
+    def below(self, prefix: str) -> list[str] | None:
+        """Return the next finer prefixes that *prefix* is made of; None if there are none."""
+        for cut in self._cuts:
+            inner = [child for child in self._level(cut) if child.startswith(prefix)]
+            if inner and inner != [prefix]:
+                return inner
+        return None
+
+    def _first(self) -> list[str]:
+        found = self._level(self._cuts[0])
+        for cut in self._cuts[1:]:
+            finer = self._written_prefixes(cut, most=_FEW)
+            if len(finer) > _FEW:
+                break
+            found = finer
+        return found
+
+    def _level(self, cut: int) -> list[str]:
+        if cut not in self._levels:
+            self._levels[cut] = self._written_prefixes(cut)
+        return self._levels[cut]
+
+    def _all_cuts(self) -> list[int]:
+        """Token counts that a prefix may be made of: before the first field, after each one."""
+        first = next((i for i, t in enumerate(self._tokens) if t.kind != "literal"), len(self._tokens))
         cuts, seen = [first], set[str]()
-        for i, token in enumerate(self.tokens[first:], first):
+        for i, token in enumerate(self._tokens[first:], first):
             if token.kind == "literal":
                 continue
             if token.kind == "star" or token.text not in fields.ENUMERABLE:
@@ -161,30 +187,40 @@ class KeyPattern:
         return cuts
 
     def _is_hourly(self, cut: int) -> bool:
-        return any(t.kind == "field" and t.text in fields.HOURLY for t in self.tokens[:cut])
+        return any(t.kind == "field" and t.text in fields.HOURLY for t in self._tokens[:cut])
 
-    def _prefixes(self, cut: int, start: datetime, end: datetime) -> list[str]:
-        """Return the distinct prefixes of *cut* tokens in time order; steps are too short to miss a unit."""
+    def _written_prefixes(self, cut: int, most: int | None = None) -> list[str]:
+        """Return the prefixes of *cut* tokens in time order, one more than *most* at most.
+
+        The steps are too short to miss an hour or a day, clock changes included.
+        """
         step = timedelta(minutes=30) if self._is_hourly(cut) else timedelta(hours=12)
+        foreign = any(token == Token("field", "z") for token in self._tokens)
+        slack = timedelta(hours=26) if foreign else timedelta(0)
+        moment, last = self._start - slack, self._end + slack
         made: dict[str, None] = {}
-        slack = (
-            timedelta(hours=26)
-            if any(t.text == "z" for t in self.tokens if t.kind == "field")
-            else timedelta(0)
-        )
-        moment, last = start - slack, end + slack
         while True:
-            made[self._written(cut, min(moment, last).astimezone(self.zone))] = None
-            if moment >= last:
+            made[self._written(cut, min(moment, last).astimezone(self._pattern.zone))] = None
+            if moment >= last or (most is not None and len(made) > most):
                 return list(made)
             moment += step
 
     def _written(self, cut: int, local: datetime) -> str:
         text = "".join(
-            t.text if t.kind == "literal" else fields.write(t.text, local) for t in self.tokens[:cut]
+            t.text if t.kind == "literal" else fields.write(t.text, local) for t in self._tokens[:cut]
         )
-        whole = not (cut and self.tokens[cut - 1] == Token("field", "s"))
-        return text + (self._literal_from(cut) if whole else "")
+        ends_within = bool(cut) and self._tokens[cut - 1] == Token("field", "s")
+        return text if ends_within else text + literal_from(self._tokens, cut)
+
+
+def literal_from(tokens: tuple[Token, ...], i: int) -> str:
+    """Return the literal text that begins at token *i*."""
+    text = ""
+    for token in tokens[i:]:
+        if token.kind != "literal":
+            break
+        text += token.text
+    return text
 
 
 def tokens_of(uri: str) -> tuple[Token, ...]:
@@ -212,7 +248,7 @@ def tokens_of(uri: str) -> tuple[Token, ...]:
 
 
 def regex_of(tokens: tuple[Token, ...], *, directory: bool) -> str:
-    """Return the anchored expression of *tokens*; group `whole` is the backup's URI, `f0`... are the fields."""
+    """Return the anchored expression of *tokens*; group `whole` is the backup, `f0`... the fields."""
     body = "".join(_piece(i, token) for i, token in enumerate(tokens))
     return f"(?P<whole>{body})(?P<member>.*)" if directory else f"(?P<whole>{body})"
 

@@ -1,4 +1,4 @@
-"""The least that the recovery role needs, as an IAM policy to paste: what discovery and fetch really ask for."""
+"""The least that the recovery role needs, as an IAM policy: what discovery and fetch really ask for."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ def least_privilege_policy(
 ) -> dict[str, Any]:
     """Return the policy of the role that recovers *targets*: list and read, nothing else.
 
-    Listing reaches one level above the databases' folders, where neighbours are looked for; reading only what the
-    patterns can match.
+    Listing reaches the folders above, where neighbours are looked for; reading what the patterns can match.
     """
     places = sorted({place for target in targets for place in _places(target)})
     buckets = sorted({place.bucket for place in places})
@@ -32,11 +31,8 @@ def least_privilege_policy(
 def _places(target: Target) -> list[S3Location]:
     """Return the constant beginnings of everything that a drill of *target* reads."""
     patterns = (target.backup.at, target.backup.globals)
-    found = []
-    for at in patterns:
-        if at is not None and is_s3(at):
-            found.append(s3_location(_constant(KeyPattern(at, target.backup.timezone))))
-    return found
+    zone = target.backup.timezone
+    return [s3_location(_constant(KeyPattern(at, zone))) for at in patterns if at is not None and is_s3(at)]
 
 
 def _constant(pattern: KeyPattern) -> str:

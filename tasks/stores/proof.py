@@ -1,7 +1,8 @@
 """What the downloaded bytes are compared with: everything that is stored, whatever it is worth.
 
-`checksum: required` takes a stored checksum or a sidecar. An ETag that equals the MD5 proves the bytes as well, but
-nobody put it there to: under `required` it is not enough, and one that differs is no sign of damage.
+`checksum: required` takes a stored checksum or a sidecar. An ETag that equals the MD5 proves the bytes as
+well, but nobody put it there to: under `required` it is not enough, and one that differs is no sign of
+damage.
 """
 
 from __future__ import annotations
@@ -52,11 +53,9 @@ class Expected:
 
 
 def expected_of(obj: StoredObject, sidecar: str | None, policy: str) -> Expected:
-    """Return what *obj*'s bytes are held against.
+    """Return what *obj*'s bytes are held against under *policy* (`auto`, `required`, `none`).
 
-    Args:
-        sidecar: the SHA-256 that the backup job wrote, if any.
-        policy: `auto`, `required` or `none`.
+    The *sidecar* is the SHA-256 that the backup job wrote, if any.
 
     Raises:
         PermanentError: `checksum-missing` under `required`.

@@ -1,7 +1,7 @@
 """Repositories of physical backup tools, known by their folders: "no dump here" is then half the truth.
 
-Looked for only where nothing matched, with one delimiter listing per level of the constant prefix and one more for
-each of a few folders on it.
+Looked for only where nothing matched, with one delimiter listing per level of the constant prefix and one
+more for each of a few folders on it.
 """
 
 from __future__ import annotations

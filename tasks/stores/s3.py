@@ -1,4 +1,4 @@
-"""S3 and what speaks it: listing with its traps, ranged reads of one pinned version, archived classes told early."""
+"""S3 and what speaks it: listing with its traps, ranged reads of one pinned version, archived classes."""
 
 from __future__ import annotations
 
@@ -158,8 +158,8 @@ class S3Store:
         if obj.storage_class not in ARCHIVED or self.head(obj.uri).storage_class not in ARCHIVED:
             return
         raise PermanentError(
-            f"The object lies in the storage class {obj.storage_class}: it must be thawed, which takes hours, "
-            "before anybody can read it.",
+            f"The object lies in the storage class {obj.storage_class}: it must be thawed, which takes "
+            "hours, before anybody can read it.",
             obj.uri,
             rule="object-archived",
         )

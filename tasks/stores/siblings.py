@@ -20,7 +20,7 @@ _MARK = "\x00"
 _LOOKED_AT = 100
 _HOPS = 20
 _MAX_FINDINGS = 20
-_BEYOND = "\U0010ffff"
+_BEYOND_DIGITS = ":"  # the character after 9
 
 
 class Siblings:
@@ -34,12 +34,13 @@ class Siblings:
 
     def __init__(self, pattern: KeyPattern, database: str, drilled: tuple[str, ...]) -> None:
         self._pattern = pattern
+        self._database = database.casefold()
         self._drilled = {name.casefold() for name in (database, *drilled)}
         self._word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(database)}(?![A-Za-z0-9])")
 
     @property
     def place(self) -> str | None:
-        """The beginning of the keys up to the database's name; None where its name is not in their constant part."""
+        """The beginning of the keys up to the database's name; None where that is not constant."""
         found = self._word.search(self._pattern.constant, self._after_bucket())
         return None if found is None else self._pattern.constant[: found.start()]
 
@@ -48,14 +49,14 @@ class Siblings:
         if self._regex is None:
             return None
         found = self._regex.fullmatch(uri)
-        if found is None or found["database"].casefold() in self._drilled:
+        if found is None or found["database"].casefold() == self._database:
             return None
         return found["database"]
 
     def look(self, store: Store) -> dict[str, str]:
         """Return other databases whose backups the store holds, with one URI of each.
 
-        One delimiter listing where a folder bears the database's name; else keys are skipped from name to name.
+        One delimiter listing where a folder bears the name; else keys are skipped from name to name.
         """
         place = self.place
         if place is None:
@@ -66,10 +67,13 @@ class Siblings:
 
     def findings(self, neighbours: dict[str, str]) -> Iterator[Finding]:
         """Yield a warning for each database that no fleet names."""
-        for name, uri in sorted(neighbours.items())[:_MAX_FINDINGS]:
+        undrilled = sorted(
+            (name, uri) for name, uri in neighbours.items() if name.casefold() not in self._drilled
+        )
+        for name, uri in undrilled[:_MAX_FINDINGS]:
             yield finding(
                 "undrilled-backup",
-                f'Backups of a database "{name}" lie beside these and no database of this fleet is called so: '
+                f'Backups of a database "{name}" lie beside these and this fleet drills none of that name: '
                 "nobody knows whether they can be restored.",
                 where=uri,
             )
@@ -108,7 +112,7 @@ class Siblings:
         return found
 
     def _look_along(self, store: Store, place: str) -> dict[str, str]:
-        """Read a page, then jump behind the last name seen, so that many backups of one database cost one call."""
+        """Read a page, then jump behind the last name seen, so that a database costs one call."""
         found: dict[str, str] = {}
         after: str | None = None
         for _ in range(_HOPS):
@@ -123,7 +127,12 @@ class Siblings:
         found = self._regex.fullmatch(uri) if self._regex else None
         if found is None:
             return uri
-        return f"{uri[: found.end('database') + 1]}{_BEYOND}"  # with the separator: shop_ and shop_archive_ differ
+        field = next((found.start(name) for name in found.re.groupindex if name.startswith("f")), None)
+        if field is None or not uri[field].isdigit():
+            return uri
+        return (
+            f"{uri[:field]}{_BEYOND_DIGITS}"  # no further: orders_2026 and orders_archive_2026 are two names
+        )
 
     def _first(self, objects: Iterator[StoredObject] | list[StoredObject]) -> dict[str, str]:
         found: dict[str, str] = {}

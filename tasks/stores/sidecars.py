@@ -1,4 +1,4 @@
-"""Checksums that the backup job wrote itself: `<key>.sha256` beside a file, `SHA256SUMS` or the like in a folder.
+"""Checksums that the backup job wrote: `<key>.sha256` beside a file, `SHA256SUMS` in a folder.
 
 They prove more than the store's own checksum: they were taken before the upload.
 """
@@ -82,7 +82,7 @@ def _name(uri: str) -> str:
 
 def _unreadable(uri: str) -> PermanentError:
     return PermanentError(
-        "A checksum lies beside the backup and holds no SHA-256 of it: whether the bytes are whole cannot be told.",
+        "A checksum file lies beside the backup and holds no SHA-256 of it: the bytes cannot be proven.",
         uri,
         rule="checksum-unreadable",
     )

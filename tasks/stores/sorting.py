@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tasks.model.backup import Candidate, RecoveryPoint, StoredObject
+from tasks.model.findings import Finding
+from tasks.model.rules import finding
+from tasks.model.units import format_duration
 from tasks.stores.pattern import KeyPattern
 from tasks.stores.siblings import Siblings
 from tasks.stores.uris import printable
@@ -135,7 +138,7 @@ def _place(obj: StoredObject, pattern: KeyPattern, siblings: Siblings, result: S
 
 
 def _finished_name(uri: str) -> str | None:
-    """Return the name that an unfinished upload will have, or None for a name that says nothing of the kind."""
+    """Return the name that an unfinished upload will have, or None for any other name."""
     bare = uri.rstrip("/")
     folder, _, name = bare.rpartition("/")
     end = uri[len(bare) :]
@@ -177,3 +180,21 @@ def with_reason(point: RecoveryPoint, reason: str, *, taken: bool = False) -> Ca
     """Return *point* as the evidence lists it; folders count their files."""
     obj = replace(point.object, members=())
     return candidate(obj, reason, point.at, taken=taken)
+
+
+def is_in_future(point: RecoveryPoint, now: datetime) -> bool:
+    """Tell whether the name of *point* lies further ahead than two clocks may differ."""
+    return point.dated_by == "name" and point.at > now + FUTURE_TOLERANCE
+
+
+def future_names(points: Iterable[RecoveryPoint], now: datetime) -> list[Finding]:
+    """Return a warning if names lie in the future of *now*."""
+    ahead = [point for point in points if is_in_future(point, now)]
+    if not ahead:
+        return []
+    lead = format_duration((ahead[-1].at - now).total_seconds())
+    message = (
+        f"{len(ahead)} of the names in the store lie in the future of this worker's clock, by up to {lead}: "
+        "they were not taken, since their age cannot be known."
+    )
+    return [finding("backup-in-future", message, where=ahead[-1].object.uri)]

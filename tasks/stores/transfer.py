@@ -1,8 +1,8 @@
 """Moving many bytes: ranges in parallel into one file, hashed in order behind the writers.
 
-Four workers and parts of 8 MiB: more of either gained nothing on two cores (a download in one process is bound by
-Python, not by the network). A part that fails is asked for again, a few times, with growing pauses; the bytes of the
-others are kept.
+Four workers and parts of 8 MiB: more of either gained nothing on two cores (a download in one process is
+bound by Python, not by the network). A part that fails is asked for again, a few times, with growing
+pauses; the bytes of the others are kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def download(
         DrillError: the first part's error that repeating did not cure; *dest* is then incomplete.
     """
     with _file(dest, size, where) as handle:
-        work = _Download(read_range, where, size, handle, progress, deadline)
+        work = _Download(read_range, where, size, handle, progress=progress, deadline=deadline)
         if digests is None:
             work.run()
         else:
@@ -68,6 +68,7 @@ class _Download:
         where: str,
         size: int,
         handle: int,
+        *,
         progress: Progress,
         deadline: Deadline,
     ) -> None:
@@ -110,16 +111,19 @@ class _Download:
                 _write(self.handle, chunk, offset + got, self.where)
                 got += len(chunk)
                 self._report(len(chunk))
-            if got != length:
-                raise TransientError(
-                    f"The store sent {format_bytes(got)} of the {format_bytes(length)} that it had announced: "
-                    "nothing is said about the backup.",
-                    self.where,
-                    rule="transfer-incomplete",
-                )
+            self._require_whole(got, length)
         except BaseException:
             self._report(-got)
             raise
+
+    def _require_whole(self, got: int, length: int) -> None:
+        if got != length:
+            raise TransientError(
+                f"The store sent {format_bytes(got)} of {format_bytes(length)} that were asked for: "
+                "nothing is said about the backup.",
+                self.where,
+                rule="transfer-incomplete",
+            )
 
     def _chunks(self, offset: int, length: int) -> Iterator[bytes]:
         """Yield the range's chunks; what goes wrong in between is the way's fault, in our words."""
@@ -137,7 +141,8 @@ class _Download:
         elapsed = time.monotonic() - begun
         if elapsed > STALL_S and got / elapsed < STALL_BYTES_PER_S:
             raise TransientError(
-                f"The download stalls ({format_bytes(got)} in {elapsed:.0f} s): nothing is said about the backup.",
+                f"The download stalls ({format_bytes(got)} in {elapsed:.0f} s): "
+                "nothing is said about the backup.",
                 self.where,
                 rule="transfer-incomplete",
             )
@@ -248,7 +253,8 @@ def _write(handle: int, chunk: bytes, offset: int, where: str) -> None:
 def disk_full(where: str, size: int) -> PermanentError:
     """Return the error of a worker's disk that cannot take *size* bytes."""
     return PermanentError(
-        f"The worker's disk has no room for {format_bytes(size)} of the download: nothing is said about the backup.",
+        f"The worker's disk has no room for {format_bytes(size)} of the download: "
+        "nothing is said about the backup.",
         where,
         rule="disk-full",
     )
