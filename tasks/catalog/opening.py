@@ -54,11 +54,13 @@ class _Layers:
         path: of the file or folder reached.
         removed: wrappers taken off so far, outermost first.
         made: files of ours on the way, which are superseded by the next.
+        seconds: that decrypting and unwrapping took; proving is not in it, for a recovery does not wait for it.
     """
 
     path: Path
     removed: tuple[str, ...] = ()
     made: tuple[Path, ...] = ()
+    seconds: float = 0.0
 
 
 def open_backup(
@@ -90,24 +92,23 @@ def open_backup(
         PermanentError: the `archive-*` rules, `not-a-backup`, `end-marker-missing`, `decryption-*`,
             `format-unsupported`, `disk-full`, `stage-deadline`.
     """
-    began = time.monotonic()
     job = _Job(name, decrypt, workdir, Deadline(deadline_s))
     if path.is_dir():
         head, findings = _open_folder(path, job)
-        opened = path
+        opened = _Layers(path)
     else:
         opened, head, findings = _open_file(_Layers(path), job)
     claim = misnamed(name, head)
     proven, unproven = _integrity(integrity, path, head, name)
     return LocalBackup(
-        path=opened,
+        path=opened.path,
         head=head,
         bytes=bytes,
         sha256=sha256,
         integrity=proven,
         findings=(*findings, *((claim,) if claim else ()), *unproven),
         fetch_s=fetch_s,
-        decrypt_s=time.monotonic() - began,
+        decrypt_s=opened.seconds,
     )
 
 
@@ -137,7 +138,7 @@ def _open_folder(folder: Path, job: _Job) -> tuple[ArchiveHead, tuple[Finding, .
     return head, ()
 
 
-def _open_file(layers: _Layers, job: _Job) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
+def _open_file(layers: _Layers, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[Finding, ...]]:
     head = read_stream_head(Stream(file_pieces(layers.path, job.deadline)), job.name)
     full = replace(head, wrappers=(*layers.removed, *head.wrappers))
     peeled = next((w for w in head.wrappers if w not in COMPRESSIONS), None)
@@ -147,49 +148,52 @@ def _open_file(layers: _Layers, job: _Job) -> tuple[Path, ArchiveHead, tuple[Fin
         return _peel(layers, head, peeled, job)
     if head.format in {Format.PLAIN, Format.CLUSTER}:
         facts, findings = _verify_script(layers.path, head, job)
-        return layers.path, replace(full, databases=facts.databases), findings
+        return layers, replace(full, databases=facts.databases), findings
     if head.wrappers:
         layers = _unwrapped(layers, head.wrappers, job)
-    return layers.path, full, _verify_archive(layers.path, head.format, job.name)
+    return layers, full, _verify_archive(layers.path, head.format, job.name)
 
 
 def _peel(
     layers: _Layers, head: ArchiveHead, peeled: str, job: _Job
-) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
+) -> tuple[_Layers, ArchiveHead, tuple[Finding, ...]]:
     """Take off everything up to the encryption or tar *peeled*, and go on with what was inside."""
     if len(layers.made) > 2 * _MOST_LAYERS:
         raise PermanentError("The backup is wrapped over and over.", job.name, rule="not-a-backup")
     outside = head.wrappers[: head.wrappers.index(peeled)]
     if outside:
         layers = _unwrapped(layers, outside, job)
+    began = time.monotonic()
     dest = _next_path(layers, job)
     if peeled in ENCRYPTIONS:
         decrypt_file(peeled, layers.path, dest, decrypt=job.decrypt, deadline=job.deadline, where=job.name)
     else:
         _extract(layers.path, dest, job)
-    inner = _superseded(layers, dest, (peeled,))
+    inner = _superseded(layers, dest, (peeled,), began)
     if not dest.is_dir():
         return _open_file(inner, job)
     found, findings = _open_folder(dest, job)
-    return dest, replace(found, wrappers=inner.removed), findings
+    return inner, replace(found, wrappers=inner.removed), findings
 
 
 def _unwrapped(layers: _Layers, wrappers: tuple[str, ...], job: _Job) -> _Layers:
+    began = time.monotonic()
     dest = _next_path(layers, job)
     pieces = unwrap_all(wrappers, file_pieces(layers.path, job.deadline), job.name)
     write_pieces(pieces, dest, job.deadline, job.name)
-    return _superseded(layers, dest, wrappers)
+    return _superseded(layers, dest, wrappers, began)
 
 
 def _next_path(layers: _Layers, job: _Job) -> Path:
     return job.workdir / f"unwrapped-{len(layers.made)}"
 
 
-def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...]) -> _Layers:
+def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...], began: float) -> _Layers:
     """Return the next layer; the file that it was made from goes, unless it is the download itself."""
     if layers.made:
         layers.path.unlink(missing_ok=True)
-    return _Layers(dest, (*layers.removed, *removed), (*layers.made, dest))
+    seconds = layers.seconds + time.monotonic() - began
+    return _Layers(dest, (*layers.removed, *removed), (*layers.made, dest), seconds)
 
 
 def _extract(path: Path, dest: Path, job: _Job) -> None:

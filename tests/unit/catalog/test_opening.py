@@ -61,6 +61,7 @@ def test_a_whole_backup_is_taken_as_it_is(name: str, tmp_path: Path) -> None:
     backup = opened(path)
     assert (backup.path, backup.findings, backup.integrity) == (path, (), "s3-sha256")
     assert (backup.sha256, backup.bytes, backup.fetch_s) == ("ab", 1, 1.5)
+    assert backup.decrypt_s == 0.0, "nothing had to be taken off"
     assert list((tmp_path / "work").iterdir()) == []
 
 
@@ -77,6 +78,7 @@ def test_a_wrapped_backup_is_unwrapped_where_a_file_is_needed_and_streamed_where
         assert b"".join(open_script(backup)) == HEALTHY[name]
     else:
         assert backup.path.parent == tmp_path / "work"
+        assert backup.decrypt_s > 0.0
         assert backup.path.read_bytes() == HEALTHY[name]
         assert backup.path.stat().st_mode & 0o777 == 0o644
         assert path.exists()
