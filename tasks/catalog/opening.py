@@ -54,7 +54,7 @@ class _Layers:
         path: of the file or folder reached.
         removed: wrappers taken off so far, outermost first.
         made: files of ours on the way, which are superseded by the next.
-        seconds: that decrypting and unwrapping took; proving is not in it, for a recovery does not wait for it.
+        seconds: that decrypting and unwrapping took; proving is not in it: a recovery does not wait for that.
     """
 
     path: Path
