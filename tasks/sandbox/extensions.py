@@ -1,7 +1,7 @@
 """Which extensions a PostgreSQL can really create, and the one that we stand in for.
 
-A control file is a promise; the library behind it must load too. The pinned builds hold uuid-ossp linked against a
-library that hardly any host has: there its script is replaced by one that needs none.
+A control file is a promise; the library behind it must load too. The pinned builds hold uuid-ossp linked
+against a library that hardly any host has: there its script is replaced by one that needs none.
 """
 
 from __future__ import annotations
@@ -30,11 +30,9 @@ def available_extensions(install: PostgresInstall) -> frozenset[str]:
     controls = {path.stem: path for path in (share_dir(install.bindir) / "extension").glob("*.control")}
     if library_dir(install.bindir) is None:  # a system's own packages: the libraries came with them
         return frozenset(controls)
-    broken = _unloadable(install.bindir)
+    usable, broken = _stood_in(install), _unloadable(install.bindir)
     return frozenset(
-        name
-        for name, path in controls.items()
-        if name in _stood_in(install) or _module_of(path) not in broken
+        name for name, path in controls.items() if name in usable or _module_of(path) not in broken
     )
 
 
@@ -43,8 +41,8 @@ def extension_findings(install: PostgresInstall, used: Iterable[str]) -> tuple[F
     return tuple(
         finding(
             "extension-stand-in",
-            f"The functions of {name} were stood in for by SQL functions of the same results. Its own library was "
-            "not exercised.",
+            f"The functions of {name} were stood in for by SQL functions of the same results. "
+            "Its own library was not exercised.",
             where=name,
         )
         for name in sorted(_stood_in(install).intersection(used))

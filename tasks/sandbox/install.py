@@ -1,6 +1,6 @@
 """Which PostgreSQL a drill uses: one that is configured, installed or cached before one is fetched.
 
-An install counts only if it has server and client tools of one major: half of one fails in the middle of a drill.
+An install counts only if it has server and client tools of one major: half of one fails in mid-drill.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How far a sandbox is cut off from its host: what this host allows, and as whom the sandbox runs.
 
 As root, namespaces are entered directly and the sandbox runs as another user. An ordinary user gets a user
-namespace that maps only himself; the sandbox then keeps his uid, so hiding his files is the mount namespace's work.
+namespace that maps only himself; the sandbox then keeps his uid, so hiding his files is the mount namespace's
+work.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from tasks.sandbox.paths import first_closed
 
 OS_USER_VARIABLE = "RESTORE_DRILL_OS_USER"
 PARTS = ("network", "mount", "ipc", "pid")
-# What a server and its tools need of the host. Every other folder at the top may hold others' data, secrets or
-# sockets, and is hidden.
+# What a server and its tools need of the host. Every other folder at the top may hold others' data, secrets
+# or sockets, and is hidden.
 _SYSTEM = frozenset(
     (
         "bin",
@@ -48,8 +49,8 @@ def choose_isolation(wanted: str, *, needs_view: bool = False) -> str:
 
     Args:
         wanted: `required`, `preferred` or `off`.
-        needs_view: the sandbox's user cannot reach the drill's folder, so the mount namespace, which brings it to
-            him, is wanted even with isolation off.
+        needs_view: the sandbox's user cannot reach the drill's folder, so the mount namespace, which brings
+            it to him, is wanted even with isolation off.
 
     Raises:
         PermanentError: `isolation-unavailable`: required, and the host allows no network namespace.
@@ -61,7 +62,7 @@ def choose_isolation(wanted: str, *, needs_view: bool = False) -> str:
         had.insert(1 if "network" in had else 0, "user")
     if wanted == "required" and "network" not in had:
         raise PermanentError(
-            "This host allows no network namespace. A dump could reach the network, and isolation is required.",
+            "This host allows no network namespace, and isolation is required. A dump could reach out.",
             rule="isolation-unavailable",
         )
     return "+".join(had) or "none"
@@ -109,7 +110,7 @@ def isolation_findings(workspace: Workspace, wanted: str) -> tuple[Finding, ...]
     return (
         finding(
             "isolation-reduced",
-            f"The sandbox ran without a namespace of its own for {', '.join(missing)}: this host does not allow it. "
+            f"This host does not allow the sandbox a namespace of its own for {', '.join(missing)}. "
             "The restore still ran without privileges.",
         ),
     )

@@ -1,10 +1,10 @@
 """The jail: a small program of its own between the drill and one PostgreSQL server or tool.
 
 It holds the decision of what a process that handles an untrusted backup may see and how it ends. Started as
-`python -I -S jail.py FD`, it reads its orders from the socket FD, enters the namespaces it is told to, gives up
-its privileges in the child, and then watches: a drill that dies closes the socket, and the child is ended; a jail
-that dies takes the child along by its parent-death signal. It imports nothing of the project, so that starting it
-costs one bare interpreter, and everything it needs is imported before the file system is hidden.
+`python -I -S jail.py FD`, it reads its orders from the socket FD, enters the namespaces it is told to, gives
+up its privileges in the child, and then watches: a drill that dies closes the socket, and the child is ended;
+a jail that dies takes the child along by its parent-death signal. It imports nothing of the project, so that
+starting it costs one bare interpreter, and all that it needs is imported before the file system is hidden.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def isolate(parts: list[str], *, userns: bool) -> None:
 def build_view(cover: list[str], keep: list[str], *, hide_proc: bool) -> None:
     """Hide what no sandbox needs behind empty folders, and bring back *keep* at its own path.
 
-    Paths stay what they are outside, so nobody has to translate them; parents that the sandbox's user could not
-    pass are among the covered ones. The rest of the file system becomes read-only where the host allows it.
+    Paths stay what they are outside, so nobody has to translate them; parents that the sandbox's user could
+    not pass are among the covered ones. The rest becomes read-only where the host allows it.
     """
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     opened = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in keep]
@@ -99,7 +99,7 @@ def build_view(cover: list[str], keep: list[str], *, hide_proc: bool) -> None:
         _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
     for path, handle in opened:
         with contextlib.suppress(OSError):  # beside the covered ones it is there already
-            os.makedirs(path, mode=0o755, exist_ok=True)
+            os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103  pathlib would be one more import
         _mount(f"/proc/self/fd/{handle}", path, None, MS_BIND)
         os.close(handle)
     for folder in cover:
@@ -158,7 +158,7 @@ def end_as(status: int) -> NoReturn:
 
 
 def _fork(orders: dict[str, Any]) -> int:
-    """Fork and exec; the pipes tell the child that its parent-death signal is armed in time, and us how exec went."""
+    """Fork and exec; one pipe tells the child that we live while it arms its death signal, one us of exec."""
     go_read, go_write = _pipe()
     error_read, error_write = _pipe()
     child = os.fork()
@@ -246,7 +246,7 @@ def _end_adopted() -> None:
 def _children() -> list[int]:
     """Return our children; with /proc hidden there is a pid namespace, which died with its first process."""
     found = []
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123
                 fields = stat.read().rpartition(b")")[2].split()

@@ -108,8 +108,14 @@ class Jailed:
 def launch(orders: Orders, *, stdin: Stream, stdout: Stream, stderr: Stream) -> Jailed:
     """Start a jailed process.
 
+    Args:
+        orders: what it is and may see.
+        stdin: as `subprocess.Popen` takes it, like the other two.
+        stdout: see *stdin*.
+        stderr: see *stdin*.
+
     Raises:
-        PermanentError: `sandbox-failed`... the program or its namespaces could not be had.
+        PermanentError: `postgres-failed`: the program or its namespaces could not be had.
     """
     process, control, answer = _converse(
         orders.as_dict(), {"RESTORE_DRILL_ID": orders.drill_id}, (stdin, stdout, stderr)

@@ -1,4 +1,4 @@
-"""Where things lie on a worker: the drills' folder and the PostgreSQL cache, which do not depend on each other."""
+"""Where things lie on a worker: the drills' folder and the PostgreSQL cache, independent of each other."""
 
 from __future__ import annotations
 

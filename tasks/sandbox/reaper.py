@@ -1,7 +1,7 @@
 """Finding and ending the processes of one drill, and no others.
 
-A process is ours if its environment carries the drill's id, or if it is a PostgreSQL process that works in the
-drill's data folder: a backend writes its title over its environment, but it stays where it is.
+A process is ours if its environment carries the drill's id, or if it is a PostgreSQL process that works in
+the drill's data folder: a backend writes its title over its environment, but it stays where it is.
 """
 
 from __future__ import annotations

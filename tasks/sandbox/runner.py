@@ -1,4 +1,4 @@
-"""The one runner of PostgreSQL's tools: jailed, with a deadline, both streams drained, nothing of the rows kept."""
+"""The one runner of PostgreSQL's tools: jailed, with a deadline, streams drained, no rows kept."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run_tool(
     Args:
         place: a sandbox, or a workspace for tools that need no server.
         argv: the program first: a path, or the name of one of the sandbox's PostgreSQL programs.
-        env: the tool's whole environment, but for the drill's id, `LC_ALL=C` and paths that silence user settings.
+        env: its whole environment, but for the drill's id, `LC_ALL=C` and paths that silence user settings.
         stdin: chunks, pulled as fast as the tool reads them; a tool that stops reading is no error.
         deadline_s: seconds, then SIGTERM, then SIGKILL to its process group.
         on_stderr: gets every masked line as it arrives, on another thread.
@@ -78,7 +78,8 @@ def run_tool(
         cwd: where it starts; the workspace's scratch folder when None.
 
     Raises:
-        PermanentError: `postgres-failed`: it could not be started. What *stdin* or a callback raises is raised again.
+        PermanentError: `postgres-failed`: it could not be started. What *stdin* or a callback raises is
+            raised again.
     """
     workspace = place.workspace if isinstance(place, Sandbox) else place
     share_backup(workspace)

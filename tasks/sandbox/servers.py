@@ -1,7 +1,7 @@
 """The servers that this process runs, and the watch over their disk and their log.
 
-A server that would fill the disk is ended before it does: a full disk hurts everybody on the worker, and a server
-that met one says misleading things.
+A server that would fill the disk is ended before it does: a full disk hurts everybody on the worker, and a
+server that met one says misleading things.
 """
 
 from __future__ import annotations

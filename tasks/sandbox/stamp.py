@@ -1,7 +1,7 @@
 """The stamp: what a drill's folder says of itself, so that nobody but its drill, or `sweep`, ever removes it.
 
-A drill lives as long as it holds the lock on its lease. Where a file system cannot lock, the owner's pid with its
-start time and boot decides: a pid alone may have been given to another process since.
+A drill lives as long as it holds the lock on its lease. Where a file system cannot lock, the owner's pid with
+its start time and boot decides: a pid alone may have been given to another process since.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def process_started(pid: int) -> str:
-    """Return when *pid* started, in the kernel's ticks since boot; "" if it is gone or the system does not tell."""
+    """Return when *pid* started, in ticks since boot; "" if it is gone or the system does not tell."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

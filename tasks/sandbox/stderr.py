@@ -1,7 +1,7 @@
 """What may be kept of a tool's error stream: its sentences, not the rows that they quote.
 
-`mask_values` masks line by line; a value may itself hold line ends, so the lines that only continue a message are
-dropped too. The one thing that continues with meaning is the statement after `Command was:`.
+`mask_values` masks line by line; a value may itself hold line ends, so the lines that only continue a message
+are dropped too. The one thing that continues with meaning is the statement after `Command was:`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A drill's own folder: made before anything is downloaded, removed whole at the end.
 
-Layout below RESTORE_DRILL_DIR: `drills/<drill id>/` with stamp.json, lease, backup/, data/, s/ (the socket) and
-tmp/; `locks/` holds one lock per database under drill. The folder belongs to the drill and is closed to everyone
-but the sandbox's user, who may write only to data/, s/ and tmp/.
+Layout below RESTORE_DRILL_DIR: `drills/<drill id>/` with stamp.json, lease, backup/, data/, s/ (the socket)
+and tmp/; `locks/` holds one lock per database under drill. The folder belongs to the drill and is closed to
+everyone but the sandbox's user, who may write only to data/, s/ and tmp/.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def open_workspace(  # noqa: PLR0917  in the order in which they are read in a f
     expires_at: datetime,
     wait_s: float = DATABASE_WAIT_S,
 ) -> Workspace:
-    """Make the folder of one drill, stamped and leased to this process. A retry of the same drill starts afresh.
+    """Make the folder of one drill, stamped and leased to this process; a retry of a drill starts afresh.
 
     Args:
         target_fleet: the fleet's name.

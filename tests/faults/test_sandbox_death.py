@@ -96,7 +96,10 @@ def test_a_sweep_leaves_a_living_drill_alone_even_past_its_expiry(drill: Callabl
 def test_two_sweeps_at_once_remove_a_dead_drill_once_and_neither_fails(drill: Callable[..., Drill]) -> None:
     killed = drill("killed")
     killed.kill()
-    code = "from tasks.sandbox import sweep; from tasks.model.clock import utc_now; print(*sweep(utc_now()).removed)"
+    code = (
+        "from tasks.sandbox import sweep; from tasks.model.clock import utc_now; "
+        "print(*sweep(utc_now()).removed)"
+    )
     sweeps = [
         subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         for _ in range(2)

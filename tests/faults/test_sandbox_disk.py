@@ -34,14 +34,19 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     disk.mkdir()
 
     def mount(size: str) -> Path:
-        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
+        if (
+            os.geteuid() != 0
+            or subprocess.run(["/usr/bin/unshare", "-m", "true"], check=False).returncode != 0
+        ):
             pytest.skip("a small disk can be mounted by root only")
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True)
+        subprocess.run(
+            ["/usr/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], check=True
+        )
         monkeypatch.setenv("RESTORE_DRILL_DIR", str(disk))
         return disk
 
     yield mount
-    subprocess.run(["umount", str(disk)], check=False, stderr=subprocess.DEVNULL)
+    subprocess.run(["/usr/bin/umount", str(disk)], check=False, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -53,11 +58,16 @@ def box(small_disk: Callable[[str], Path]) -> Iterator[Sandbox]:
     assert list(disk.iterdir()) == []
 
 
-def test_a_restore_that_fills_the_disk_is_ended_and_named(box: Sandbox) -> None:
-    with pytest.raises(psycopg.Error), connect(box) as session:
+def fill(box: Sandbox) -> None:
+    with connect(box) as session:
+        session.execute("CREATE TABLE public.t (x text)")
         for _ in range(1000):
-            session.execute("CREATE TABLE IF NOT EXISTS public.t (x text)")
             session.execute("INSERT INTO public.t SELECT repeat('x', 1000) FROM generate_series(1, 20000)")
+
+
+def test_a_restore_that_fills_the_disk_is_ended_and_named(box: Sandbox) -> None:
+    with pytest.raises(psycopg.Error):
+        fill(box)
     assert wait_for(lambda: not alive(box))
     assert classify_death(box) == "disk-full"
 

@@ -1,4 +1,4 @@
-"""What code of a hostile dump meets when it runs in the sandbox, shown with superuser rights that no dump gets."""
+"""What code of a hostile dump meets in the sandbox, shown with superuser rights that no dump gets."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_reader_reads_everything_and_writes_nothing(sandbox: Callable[..., S
             "COPY hidden.t TO PROGRAM 'cat'",
         ):
             with pytest.raises(psycopg.Error):
-                session.execute(statement)  # type: ignore[call-overload]
+                session.execute(statement)
 
 
 def test_the_superuser_sees_only_the_catalogue_unless_it_asks(sandbox: Callable[..., Sandbox]) -> None:

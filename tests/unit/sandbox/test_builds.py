@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+import sys
 import tarfile
 import threading
 import zipfile
@@ -89,7 +90,7 @@ def test_an_index_that_cannot_be_reached_is_named_without_its_password(
 ) -> None:
     monkeypatch.setenv("RESTORE_DRILL_POSTGRES_DIR", str(tmp_path / "cache"))
     script = "import sys; sys.exit('ERROR: cannot reach https://me:planted@index.invalid/simple')"
-    monkeypatch.setattr(builds, "_pip", lambda: [builds.sys.executable, "-c", script])
+    monkeypatch.setattr(builds, "_pip", lambda: [sys.executable, "-c", script])
     with pytest.raises(PermanentError) as caught:
         fetch_build(17)
     assert caught.value.rule == "postgres-unavailable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,13 +24,12 @@ def fake(folder: Path, version: str, programs: tuple[str, ...] = PROGRAMS) -> Pa
 
 
 @pytest.fixture(autouse=True)
-def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker without any PostgreSQL."""
     monkeypatch.setattr(install, "_LAYOUTS", (f"{tmp_path}/layout/*/bin",))
     monkeypatch.setenv("RESTORE_DRILL_POSTGRES_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("RESTORE_DRILL_POSTGRES", raising=False)
-    monkeypatch.setattr(install.shutil, "which", lambda _: None)
-    yield
+    monkeypatch.setattr(shutil, "which", lambda _: None)
 
 
 def test_a_configured_folder_is_preferred_to_an_installed_one(

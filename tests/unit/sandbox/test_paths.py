@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.sandbox import isolation, paths
+from tasks.sandbox import isolation
 from tasks.sandbox.isolation import covered_folders, kept_install
 from tasks.sandbox.paths import drill_dir, first_closed, make_folder, postgres_dir
 from tasks.sandbox.settings import server_settings
@@ -26,7 +26,7 @@ def test_the_two_folders_do_not_depend_on_each_other(monkeypatch: pytest.MonkeyP
 def test_root_uses_a_cache_that_others_may_pass(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uid: int
 ) -> None:
-    monkeypatch.setattr(paths.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name in ("RESTORE_DRILL_DIR", "RESTORE_DRILL_POSTGRES_DIR"):
         monkeypatch.delenv(name, raising=False)
@@ -51,7 +51,7 @@ def test_new_folders_get_their_mode_whatever_the_umask_and_old_ones_stay(tmp_pat
 
 def test_the_uppermost_closed_folder_is_found() -> None:
     stranger = 54321
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # noqa: S108  pytest's own folders are closed
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         top = Path(name).resolve()
         top.chmod(0o755)
         deep = top / "a" / "b" / "c"
@@ -90,5 +90,5 @@ def test_profiles_differ_in_durability_and_never_in_isolation() -> None:
 
 
 def test_an_ordinary_user_runs_as_himself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert isolation.choose_os_user() is None
