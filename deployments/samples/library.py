@@ -59,7 +59,7 @@ FROM (
 """
 _DAY = """
 INSERT INTO library.loans (book_id, member_id, lent_at)
-SELECT 1 + i * 11 % 600, 1 + i * 5 % 300,
+SELECT 1 + i * 11 % 600, 1 + i * 5 % (SELECT count(*) FROM library.members)::integer,
        current_setting('demo.now')::timestamptz - i * interval '1 day' / 100
 FROM generate_series(1, 99) AS i;
 UPDATE library.loans SET returned_at = current_setting('demo.now')::timestamptz

@@ -83,21 +83,20 @@ def read_yaml(path: FilePath, shown: str | None = None) -> Document:
     """
     shown = shown or str(path)
     raw = _read(path, shown)
-    loader = _Loader(raw.decode("utf-8-sig"))
     try:
-        root = loader.get_single_node()
-        if root is None:
-            raise invalid(shown, [Problem((), "the file is empty", 1)])
-        problems = _repeated_keys(root)
-        if problems:
-            raise invalid(shown, problems)
-        data = loader.construct_document(root)
+        root, data = _parsed(raw.decode("utf-8-sig"), shown)
     except yaml.MarkedYAMLError as exc:
         raise invalid(shown, [_syntax(exc)]) from exc
-    except yaml.YAMLError as exc:
-        raise invalid(shown, [Problem((), f"not YAML: {exc.__class__.__name__}", 1)]) from exc
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as exc:
+        line = raw.decode("utf-8-sig")[: exc.position].count("\n") + 1
+        problem = (
+            f"not YAML: the character with code {exc.character} may not stand in a text file; take it out"
+        )
+        raise invalid(shown, [Problem((), problem, line)]) from exc
+    except RecursionError as exc:
+        raise invalid(
+            shown, [Problem((), "values are nested too deeply; no fleet file needs that", 1)]
+        ) from exc
     lines: dict[KeyPath, int] = {}
     _note_lines(root, (), lines)
     return Document(path, data, lines, hashlib.sha256(raw).hexdigest())
@@ -137,6 +136,20 @@ def _read(path: FilePath, shown: str) -> bytes:
     except OSError as exc:
         raise ConfigInvalid(f"{shown}: the file cannot be read: {exc.strerror}") from exc
     return raw
+
+
+def _parsed(text: str, shown: str) -> tuple[yaml.Node, Any]:
+    """Return the document as nodes, which know their lines, and as plain data."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise invalid(shown, [Problem((), "the file is empty", 1)])
+        if problems := _repeated_keys(root):
+            raise invalid(shown, problems)
+        return root, loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def _repeated_keys(root: yaml.Node) -> list[Problem]:

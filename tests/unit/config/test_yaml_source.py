@@ -66,6 +66,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
         ("[a]: b\n", "the key (a list or mapping) is not text"),
         ("a: &x [*x]\n", "an alias contains itself"),
         ("a: *x\n", "undefined alias"),
+        ("a: 1\nb: \x08\n", "fleet.yaml:2: not YAML: the character with code 8 may not stand"),
+        ("[" * 5000, "values are nested too deeply"),
     ],
 )
 def test_what_is_no_fleet_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:

@@ -1,0 +1,98 @@
+"""The demo's own parts against real clusters and a real S3 server; the drills themselves are left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployments.demo import run_demo
+from deployments.initialise import initialise
+from deployments.samples import SAMPLES, Sample, build_sample, live_a_day
+from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO
+from tasks.catalog import read_head
+from tasks.config import load_fleet, parse_select
+from tasks.model.clock import utc_now
+from tasks.model.target import StoreConfig
+from tasks.stores import discover, open_store
+from tests.fix_postgres import Source
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_a_sample_grows_with_its_scale_and_its_days(cluster: Callable[[int], Source], sample: Sample) -> None:
+    source = cluster(16)
+    counts = []
+    for scale in (0.5, 1.0):
+        name = source.create_database(f"sample_{sample.name}")
+        with source.connect() as server, source.connect(name) as database:
+            build_sample(sample, server, database, utc_now(), scale)
+            live_a_day(sample, database, utc_now())
+            database.execute("ANALYZE")
+            row = database.execute("SELECT sum(n_live_tup) FROM pg_catalog.pg_stat_user_tables").fetchone()
+            owned = database.execute(
+                "SELECT count(*) FROM pg_catalog.pg_class JOIN pg_catalog.pg_roles r ON r.oid = relowner "
+                "WHERE rolname = %s",
+                [sample.owner],
+            ).fetchone()
+        assert row is not None
+        assert owned is not None
+        assert owned[0] > 5
+        counts.append(int(row[0]))
+        source.execute(f"DROP DATABASE {name}")
+    assert counts[1] > 1.3 * counts[0] > 0
+
+
+def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
+    tmp_path: Path, drill_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the drills are given, and that it takes only verdicts to fail the demo."""
+    runs: list[tuple[str, str]] = []
+    environment = dict(os.environ)
+
+    def look(fleet_path: Path, select: str) -> int:
+        fleet = load_fleet(fleet_path)
+        runs.append((fleet_path.name, select.partition(":")[0]))
+        for target, line in zip(fleet.targets, LINES, strict=True):
+            store = open_store(target.store, target.backup.at)
+            found = discover(target, store, utc_now(), parse_select(select))
+            (point,) = found.points
+            assert len(found.points_at) == len(line.nights) or select != "newest"
+            if select == "newest" and line.spoil is None and not point.object.uri.endswith("/"):
+                head = read_head(store.source(point.object), point.object.uri)
+                assert head.toc is not None
+                assert head.toc.made_at == point.at.replace(tzinfo=None)
+                assert head.toc.major == line.major
+        if select == "newest":
+            report = initialise("s3://acme-backups/nightly", tmp_path / "mine.yaml", store=fleet.store)
+            drafted = load_fleet(tmp_path / "mine.yaml")
+            assert sorted(t.name for t in drafted.targets) == sorted(t.name for t in fleet.targets)
+            assert {t.backup.at for t in drafted.targets} == {t.backup.at for t in fleet.targets}
+            assert {t.rpo for t in drafted.targets} == {26 * 3600.0}
+            assert report.not_understood == ()
+        return 0
+
+    assert run_demo(tmp_path / "out", look) == 1
+    assert runs == [("fleet.yaml", "at"), ("fleet.yaml", "newest")]
+    said = capsys.readouterr().out
+    assert "4 of 4 verdicts are not as planned" in said
+    assert said.count("no evidence was left") == 4
+    assert dict(os.environ) == environment
+    assert not list((drill_folder / "drills").glob("*"))
+    assert not [args for args in children() if "weed" in args]
+    _works_without_the_server(tmp_path / "out" / "fleet-of-files.yaml")
+
+
+def children() -> list[str]:
+    """Return the command lines of this process's children."""
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in listed]
+
+
+def _works_without_the_server(fleet_path: Path) -> None:
+    for target in load_fleet(fleet_path).targets:
+        assert target.store == StoreConfig()
+        found = discover(target, open_store(target.store, target.backup.at), utc_now())
+        wanted = NIGHTS - (STOPPED_NIGHTS_AGO if target.name == "billing" else 0)
+        assert len(found.points_at) == wanted
