@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.drill import restore_drill
-from tasks.conclude import Documents, conclude_fleet, documents_of, verdict_of
+from tasks.conclude import Documents, conclude_fleet, crashed, documents_of, verdict_of
 from tasks.interrupt import stopping_drills
 from tasks.model.clock import utc_now
 from tasks.plan import read_fleet
@@ -44,5 +44,8 @@ def fleet_drill(
 
 
 def _drill(fleet: str, database: str, select: str, evidence: str) -> State[Documents]:
-    """Run one drill as a child run; whatever becomes of it comes back as its state."""
-    return restore_drill(fleet, database, select, evidence, return_state=True)
+    """Run one drill as a child run; whatever becomes of it, also of Prefect under it, comes back as its state."""
+    try:
+        return restore_drill(fleet, database, select, evidence, return_state=True)
+    except Exception as error:  # noqa: BLE001  one database's trouble never stops the others
+        return crashed(database, error)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Crashed, Failed
 
 from tasks.evidence import state_message
 from tasks.model.backup import RecoveryPoint
 from tasks.model.findings import Verdict
 
+_log = logging.getLogger(__name__)
 _NAMES = {Verdict.VERIFIED: "Verified", Verdict.FAILED: "Failed", Verdict.INCONCLUSIVE: "Inconclusive"}
 
 Documents = list[dict[str, Any]]
@@ -67,6 +69,12 @@ def conclude_search(
     return _state(
         Verdict.FAILED, f"{database}: the first bad backup is {_named(points[bad])}; {last_good}; {restores}", documents
     )
+
+
+def crashed(database: str, error: Exception) -> State[Documents]:
+    """Return the final state of a drill whose run itself could not be carried on."""
+    _log.error("%s: the run could not be carried on: %s", database, type(error).__name__)
+    return Crashed(message=f"{database}: the run could not be carried on: {type(error).__name__}")
 
 
 def verdict_of(state: State[Documents]) -> Verdict:

@@ -60,6 +60,17 @@ def step(name: str, *, retried: bool = False) -> Callable[[Callable[P, R]], Task
     return decorate
 
 
+def surely(chosen: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a step that must happen even where Prefect's API has gone: teardown and record do not rest on it."""
+    try:
+        return chosen(*args, **kwargs)
+    except DrillError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever Prefect met, the step itself is ours
+        _log.warning("Prefect could not run %s (%s); it runs without", chosen.name, type(error).__name__)
+        return chosen.fn(*args, **kwargs)
+
+
 def _guarded(body: Callable[P, R]) -> Callable[P, R]:
     """Let only our own errors out: Prefect writes an exception's text into states and logs, and a foreign one may
     quote a row or a secret."""

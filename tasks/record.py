@@ -19,7 +19,7 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage
 from tasks.model.target import Target
-from tasks.policies import step
+from tasks.policies import step, surely
 from tasks.progress import Progress, tell
 from tasks.rights import own_rights
 from tasks.sandbox.paths import drill_dir
@@ -42,9 +42,12 @@ def one_report_at_the_end() -> Iterator[None]:
 def record_drill(ledger: Ledger) -> dict[str, Any]:
     """Leave the evidence of one drill and tell it where people look; return the document."""
     with ledger.entering(Stage.RECORD):
-        document, uri = leave_evidence(ledger)
-        show_on_run(document, uri, ledger.target.report_url)
-        announce(document)
+        document, uri = surely(leave_evidence, ledger)
+        try:
+            show_on_run(document, uri, ledger.target.report_url)
+            announce(document)
+        except Exception as error:  # noqa: BLE001  the evidence is written; what Prefect shows of it is not the record
+            _log.warning("Prefect could not show the result of %s: %s", ledger.target.name, type(error).__name__)
     _log.info("%s", state_message(document))
     tell(Progress(ledger.target.name, Stage.RECORD, "verdict", state_message(document)))
     return document
@@ -99,7 +102,7 @@ def announce(document: Mapping[str, Any]) -> None:
 
 def publish_report(target: Target) -> Path | None:
     """Write the report of the target's fleet, unless the fleet does so at its end."""
-    return None if _report_comes_later.get() else write_report(target)
+    return None if _report_comes_later.get() else surely(write_report, target)
 
 
 @step("report")

@@ -9,7 +9,7 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
 from tasks.model.sandbox import Workspace
-from tasks.policies import step
+from tasks.policies import step, surely
 from tasks.sandbox import SweepReport, destroy, keep, sweep
 
 
@@ -54,7 +54,7 @@ def _dispose(ledger: Ledger, workspace: Workspace) -> None:
     keep_s = ledger.target.sandbox.keep_on_failure
     if keep_s is not None and ledger.sandbox is not None and ledger.verdict is not Verdict.VERIFIED:
         until = utc_now() + timedelta(seconds=keep_s)
-        keep_sandbox(workspace, until)
+        surely(keep_sandbox, workspace, until)
         ledger.kept_until(until)
         return
-    ledger.kept_nothing(destroy_sandbox(workspace), utc_now())
+    ledger.kept_nothing(surely(destroy_sandbox, workspace), utc_now())

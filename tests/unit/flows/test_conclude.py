@@ -1,0 +1,78 @@
+"""Final states: what the UI and the shell are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.client.schemas.objects import StateType
+from prefect.states import Crashed
+
+from tasks.conclude import conclude, conclude_fleet, documents_of, verdict_of, worst_of
+from tasks.model.findings import Verdict
+from tasks.evidence import build_evidence
+from tests.unit.evidence.samples import NOW, verified
+
+VERDICTS = st.sampled_from(list(Verdict))
+
+
+def evidence(verdict: Verdict) -> dict[str, Any]:
+    return build_evidence(verified(NOW)) | {"verdict": verdict.value}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "name", "kind"),
+    [
+        (Verdict.VERIFIED, "Verified", StateType.COMPLETED),
+        (Verdict.FAILED, "Failed", StateType.FAILED),
+        (Verdict.INCONCLUSIVE, "Inconclusive", StateType.FAILED),
+    ],
+)
+def test_each_verdict_has_its_named_state(verdict: Verdict, name: str, kind: StateType) -> None:
+    state = conclude([evidence(verdict)])
+
+    assert (state.name, state.type) == (name, kind)
+    assert state.message
+    assert verdict_of(state) is verdict
+    assert documents_of(state)[0]["verdict"] == verdict.value
+
+
+@given(st.lists(VERDICTS, min_size=1, max_size=6))
+def test_a_fleet_is_failed_by_one_failure_else_inconclusive_by_one(verdicts: list[Verdict]) -> None:
+    state = conclude_fleet("shop", [], {f"db{i}": verdict for i, verdict in enumerate(verdicts)})
+
+    expected = (
+        Verdict.FAILED
+        if Verdict.FAILED in verdicts
+        else Verdict.INCONCLUSIVE
+        if Verdict.INCONCLUSIVE in verdicts
+        else Verdict.VERIFIED
+    )
+    assert verdict_of(state) is expected
+
+
+def test_the_fleets_message_counts_and_names_the_bad_ones() -> None:
+    state = conclude_fleet(
+        "shop", [], {"a": Verdict.VERIFIED, "orders": Verdict.FAILED, "users": Verdict.INCONCLUSIVE}
+    )
+    assert state.message == "shop: 1 verified, 1 inconclusive, 1 failed of 3 databases: orders, users"
+
+
+def test_nothing_drilled_is_inconclusive() -> None:
+    assert worst_of([]) is Verdict.INCONCLUSIVE
+
+
+def test_a_crashed_run_is_inconclusive_and_carries_no_document() -> None:
+    state = Crashed(message="the process died")
+    assert verdict_of(state) is Verdict.INCONCLUSIVE
+    assert documents_of(state) == []
+
+
+def test_walking_back_keeps_the_newests_verdict() -> None:
+    documents = [evidence(Verdict.FAILED), evidence(Verdict.VERIFIED)]
+    assert verdict_of(conclude(documents, walked_back=True)) is Verdict.FAILED
+    documents = [evidence(Verdict.VERIFIED), evidence(Verdict.FAILED)]
+    assert verdict_of(conclude(documents, walked_back=True)) is Verdict.VERIFIED
+    assert verdict_of(conclude(documents)) is Verdict.FAILED
