@@ -103,10 +103,11 @@ class Siblings:
 
     def _look_in_folders(self, store: Store, place: str) -> dict[str, str]:
         parent = place.rpartition("/")[0] + "/"
+        own = self._pattern.constant[len(parent) :].partition("/")[0]
         found: dict[str, str] = {}
         for folder in store.folders(parent):
             name = folder.removeprefix(parent).rstrip("/")
-            if self._word.search(name) or name.casefold() in self._drilled:
+            if name == own or name.casefold() in self._drilled:
                 continue
             found.update(self._first(store.list(folder, limit=_LOOKED_AT)))
         return found
