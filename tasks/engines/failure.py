@@ -19,6 +19,7 @@ class Failure:
         functions: functions in whose body it happened, as CONTEXT names them.
         line: of the COPY, where CONTEXT names it.
         count: how many statements of the entry failed with this message.
+        about: tables that the statement speaks of, where no table of contents tells (scripts).
     """
 
     entry: TocEntry | None
@@ -26,6 +27,7 @@ class Failure:
     functions: tuple[str, ...] = ()
     line: int | None = None
     count: int = 1
+    about: tuple[str, ...] = ()
 
 
 def label(entry: TocEntry) -> str:

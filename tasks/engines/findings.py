@@ -101,7 +101,7 @@ def _causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc
             continue
         cause = None if meaning in (Meaning.HOSTILE, Meaning.ENVIRONMENT) else known.cause_of(failure)
         if cause is not None:
-            known.follow(cause, failure.entry)
+            known.follow(cause, failure)
         elif meaning is not Meaning.ABORTED:
             known.add(Cause(meaning, failure.entry, failure))
     return known.causes
@@ -115,14 +115,18 @@ class _Known:
         self._by_id: dict[int, Cause] = {}
         self._by_name: dict[str, Cause] = {}
         self._rows: dict[int, Cause] = {}
+        self._tables: dict[str, Cause] = {}
         self.causes: list[Cause] = []
 
     def add(self, cause: Cause) -> None:
         self.causes.append(cause)
         self._register(cause, cause.entry)
+        for table in () if cause.failure is None else cause.failure.about:
+            self._tables.setdefault(table, cause)
 
-    def follow(self, cause: Cause, entry: TocEntry | None) -> None:
-        """Note that *entry* failed because of *cause*."""
+    def follow(self, cause: Cause, failure: Failure) -> None:
+        """Note that *failure* came of *cause*."""
+        entry = failure.entry
         if entry is not None and entry is not cause.entry and entry not in cause.followers:
             cause.followers.append(entry)
             self._register(cause, entry)
@@ -153,7 +157,11 @@ class _Known:
             )
             if by_name is not None:
                 return by_name
-        return None if entry is None else self._through_dependencies(entry)
+        if entry is None:
+            return None
+        related = entry.desc in _SAME_ROWS or (missed is not None and missed["referenced"])
+        by_table = next((self._tables[name] for name in failure.about if name in self._tables), None)
+        return by_table if related and by_table is not None else self._through_dependencies(entry)
 
     def _through_dependencies(self, entry: TocEntry) -> Cause | None:
         seen, waiting = {entry.dump_id}, list(entry.dependencies)

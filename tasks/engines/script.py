@@ -43,6 +43,7 @@ from tasks.engines.statements import (
     read_entries,
     read_meta,
     roles_created,
+    tables_named,
 )
 from tasks.engines.ticker import ticking
 from tasks.engines.transcript import Transcript
@@ -154,7 +155,8 @@ class _Runner:
         self.restricted: str | None = None
         self.line = 1
         self.copying = False
-        self.skipping_rows = False
+        self._copied: TocEntry | None = None
+        self._copied_tables: tuple[str, ...] = ()
         self.pending: list[Failure] = []
 
     # -- the walk
@@ -238,6 +240,8 @@ class _Runner:
         self.has_content = self.has_content or action not in (Action.SETTING, Action.DROP)
         failure = feeder.statement(statement)
         self.copying = feeder.copying
+        if self.copying:
+            self._copied, self._copied_tables = self._current(statement), tables_named(statement)
         if failure is not None:
             self._failed(statement, action, failure)
 
@@ -255,7 +259,8 @@ class _Runner:
         absent = _ABSENT.search(failure.message) is not None
         if absent and (action is Action.DROP or (self.entry is None and not self.written_by_hand)):
             return
-        self._report(replace(failure, entry=self._current(statement)))
+        entry = self._current(statement)
+        self._report(replace(failure, entry=entry, about=tables_named(statement)))
 
     def _report(self, failure: Failure) -> None:
         """Keep a failure; the same of one entry is counted, since each row of an INSERT dump may fail alike."""
@@ -269,7 +274,7 @@ class _Runner:
         if self.copying and self.feeder is not None:
             failure = self.feeder.rows_end()
             if failure is not None:
-                self._report(replace(failure, entry=self.entry or self._copied))
+                self._report(replace(failure, entry=self._copied, about=self._copied_tables))
         self.copying = False
 
     def _current(self, statement: bytes) -> TocEntry:
@@ -282,7 +287,6 @@ class _Runner:
             desc, namespace, tag = made
             entry = TocEntry(-1 - len(self.by_hand), desc, tag, namespace, "", "none")
             self.by_hand[made] = entry
-        self._copied = entry
         return entry
 
     def _owner(self, statement: bytes) -> None:

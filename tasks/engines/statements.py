@@ -184,6 +184,22 @@ def describe(statement: bytes) -> tuple[str, str, str]:
     return verb if verb.isalpha() else "statement", "", ""
 
 
+def tables_named(statement: bytes) -> tuple[str, ...]:
+    """Return the tables that an ALTER TABLE, COPY or INSERT speaks of, the one that a foreign key points to too."""
+    desc, namespace, tag = describe(statement)
+    listed = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
+    upper = [token.upper() for token in listed]
+    if desc == "TABLE DATA":
+        return (f"{namespace}.{tag}",)
+    if upper[:2] != ["ALTER", "TABLE"]:
+        return ()
+    own = _place([token for token in listed[2:] if token.upper() not in _MODIFIERS])
+    found = [".".join(own)]
+    if "REFERENCES" in upper:
+        found.append(".".join(_place(listed[upper.index("REFERENCES") + 1 :])))
+    return tuple(found)
+
+
 def _created(listed: list[str]) -> tuple[str, str, str]:
     rest = [token for token in listed[1:] if token.upper() not in _MODIFIERS]
     kind = rest[0].upper() if rest else ""

@@ -1,0 +1,266 @@
+"""Backups that are broken in one respect: the cause is named, and what merely follows from it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.model.findings import Severity
+from tasks.model.target import Extensions, SandboxConfig
+from tests.fix_postgres import Source
+from tests.fix_restore import Restore
+
+SHOP = """
+CREATE TABLE customers (id integer PRIMARY KEY, name text);
+CREATE TABLE orders (id integer PRIMARY KEY, customer integer REFERENCES customers, note text);
+CREATE VIEW names AS SELECT name FROM customers;
+INSERT INTO customers SELECT g, 'c' || g FROM generate_series(1, 100) g;
+INSERT INTO orders SELECT g, g, 'n' FROM generate_series(1, 100) g;
+"""
+BREAKAGES = {
+    "duplicate-keys": """
+        UPDATE pg_index SET indisready = false WHERE indexrelid = 'customers_pkey'::regclass;
+        INSERT INTO customers VALUES (1, 'twice');
+        UPDATE pg_index SET indisready = true WHERE indexrelid = 'customers_pkey'::regclass;
+    """,
+    "foreign-key-violated": """
+        SET session_replication_role = replica; DELETE FROM customers WHERE id = 7; RESET session_replication_role;
+    """,
+    "function-breaks-restore": """
+        CREATE FUNCTION known(integer) RETURNS boolean LANGUAGE plpgsql AS
+            'BEGIN RETURN EXISTS (SELECT 1 FROM customers WHERE id = $1); END';
+        ALTER TABLE orders ADD CONSTRAINT known CHECK (known(customer));
+    """,
+    "rows-not-restored": """
+        ALTER TABLE customers ADD CONSTRAINT short CHECK (length(name) < 3) NOT VALID;
+        UPDATE pg_constraint SET convalidated = true WHERE conname = 'short';
+    """,
+}
+
+
+@pytest.fixture
+def shop(cluster: Callable[[int], Source]) -> Callable[..., Source]:
+    """Build a small healthy database, and what *more* makes of it."""
+
+    def build(major: int, more: str = "", *, options: str = "") -> Source:
+        source = cluster(major)
+        source.create_database("shop", options=options)
+        source.execute(SHOP, "shop")
+        for statement in filter(str.strip, more.split(";\n")):
+            source.execute(statement, "shop")
+        return source
+
+    return build
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+@pytest.mark.parametrize("major", [14, 18])
+def test_the_healthy_twin_yields_no_finding(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, major: int, form: str
+) -> None:
+    outcome = restore_dump(major, shop(major).dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    assert [found for found in outcome.findings if found.severity is not Severity.INFO] == []
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+@pytest.mark.parametrize("rule", BREAKAGES)
+def test_a_breakage_is_named_by_its_rule_alone(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, rule: str, form: str
+) -> None:
+    source = shop(17, BREAKAGES[rule])
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    assert outcome.failures == {rule}
+    assert len([found for found in outcome.findings if found.severity is Severity.FAILURE]) == 1
+
+
+def test_a_function_that_breaks_the_restore_is_named(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source = shop(18, BREAKAGES["function-breaks-restore"])
+    outcome = restore_dump(18, source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner"))
+    assert "public.known" in outcome.message("function-breaks-restore")
+    assert "public.orders" in outcome.message("function-breaks-restore")
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_a_matview_whose_function_needs_a_search_path_is_named(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(
+        17,
+        "CREATE FUNCTION many() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM orders); END';\n"
+        "SET check_function_bodies = off; CREATE MATERIALIZED VIEW counts AS SELECT 1::bigint AS n;\n"
+        "DROP MATERIALIZED VIEW counts;\n"
+        "CREATE MATERIALIZED VIEW counts AS SELECT public.many() AS n WITH NO DATA;\n"
+        "UPDATE pg_class SET relispopulated = true WHERE relname = 'counts';\n",
+    )
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    assert outcome.failures == {"function-breaks-restore"}
+    assert "many" in outcome.message("function-breaks-restore")
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_bytes_that_are_invalid_are_named_with_their_table(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(
+        17,
+        "CREATE TABLE texts (id integer, body text);\nINSERT INTO texts VALUES (1, 'fine');\n",
+        options="ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    healthy = source.dump("shop", tmp_path / "healthy.dump", form, "--no-owner", "-E", "SQL_ASCII")
+    outcome = restore_dump(17, healthy)
+    assert outcome.rules == {"encoding-unsafe"}
+    source.execute(r"INSERT INTO texts VALUES (2, E'caf\351')", "shop")
+    script = source.dump("shop", tmp_path / "shop.sql", "--no-owner", "-E", "SQL_ASCII").read_bytes()
+    broken = tmp_path / "broken.sql"
+    broken.write_bytes(script.replace(b"client_encoding = 'SQL_ASCII'", b"client_encoding = 'UTF8'"))
+    outcome = restore_dump(17, broken)
+    assert outcome.failures == {"invalid-encoding"}
+    assert "public.texts" in outcome.message("invalid-encoding")
+
+
+def test_an_sql_ascii_database_keeps_its_encoding(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source = shop(
+        18,
+        "CREATE TABLE texts (id integer, body text);\nINSERT INTO texts VALUES (2, E'caf\\351');\n",
+        options="ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    outcome = restore_dump(18, source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner", "-E", "SQL_ASCII"))
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SHOW server_encoding").fetchone() == ("SQL_ASCII",)
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_an_extension_that_is_not_here_is_the_drills_failure(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(17, "CREATE EXTENSION citext;\nCREATE TABLE mails (mail citext);\n")
+    dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    _rename_extension(dump)
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == {"extension-missing"}
+    allowed = SandboxConfig(extensions=Extensions(allow=("hstore",), absent_ok=()))
+    assert restore_dump(17, dump, config=allowed).failures == {"extension-not-allowed"}
+
+
+def _rename_extension(dump: Path) -> None:
+    """Make the dump need an extension that is allowed by default and not on this host."""
+    dump.write_bytes(dump.read_bytes().replace(b"citext", b"pg_ivm"))
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_what_needs_an_extension_that_may_be_absent_is_no_failure(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(17, "CREATE EXTENSION citext;\nCREATE TABLE mails (mail citext);\nINSERT INTO mails VALUES ('a');\n")
+    dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    _rename_extension(dump)
+    config = SandboxConfig(extensions=Extensions(absent_ok=("pg_ivm",)))
+    outcome = restore_dump(17, dump, config=config)
+    assert outcome.failures == set()
+    assert "extension-absent" in outcome.rules
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_a_matview_over_a_foreign_table_is_a_named_warning(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(
+        17,
+        "CREATE EXTENSION postgres_fdw;\n"
+        "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '192.0.2.1');\n"
+        "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'u', password 'planted-Pa55word');\n"
+        "CREATE FOREIGN TABLE things (id integer) SERVER far;\n"
+        "CREATE MATERIALIZED VIEW copies AS SELECT * FROM things WITH NO DATA;\n"
+        "UPDATE pg_class SET relispopulated = true WHERE relname = 'copies';\n",
+    )
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    assert outcome.failures == set()
+    assert "foreign-data-unreached" in outcome.rules
+    assert outcome.restored is not None
+    assert outcome.restored.toc.of("MATERIALIZED VIEW DATA") == ()
+    assert "planted-Pa55word" not in repr(outcome.findings)
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_an_untrusted_function_is_listed_and_fails_only_what_needs_it(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    alone = "CREATE FUNCTION backend() RETURNS integer LANGUAGE internal AS 'pg_backend_pid';\n"
+    source = shop(17, alone)
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "alone.dump", form, "--no-owner"))
+    assert outcome.failures == set()
+    assert outcome.restored is not None
+    assert outcome.restored.not_restored == ("FUNCTION public.backend()",)
+    source = shop(17, alone + "CREATE VIEW needing AS SELECT backend();\n")
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "needed.dump", form, "--no-owner"))
+    assert outcome.failures == {"superuser-entry"}
+    assert "public.needing" in outcome.message("superuser-entry")
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_a_restore_that_takes_too_long_is_stopped_and_says_how_far_it_got(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(
+        17,
+        "CREATE FUNCTION slow(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS"
+        " 'BEGIN PERFORM pg_sleep(0.5); RETURN true; END';\n"
+        "ALTER TABLE orders ADD CONSTRAINT slow CHECK (public.slow(id)) NOT VALID;\n"
+        "UPDATE pg_constraint SET convalidated = true WHERE conname = 'slow';\n",
+    )
+    dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    outcome = restore_dump(17, dump, deadline_s=6.0)
+    assert outcome.failures == {"deadline-exceeded"}
+    assert "tables made" in outcome.message("deadline-exceeded")
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"), [(("--data-only",), "data-only"), (("-t", "names"), "nothing-restored")]
+)
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_a_backup_without_tables_restores_nothing(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, options: tuple[str, ...], rule: str, form: str
+) -> None:
+    outcome = restore_dump(17, shop(17).dump("shop", tmp_path / "shop.dump", form, "--no-owner", *options))
+    assert rule in outcome.failures
+
+
+def test_a_locale_that_is_not_here_is_a_warning(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source = shop(17, 'CREATE TABLE sorted (name text COLLATE "C");\n')
+    dump = source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
+    dump.write_bytes(dump.read_bytes().replace(b"LOCALE = 'C.UTF-8'", b"LOCALE = 'xx_YY.u'"))
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == set()
+    assert "locale-differs" in outcome.rules
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_collations_that_are_not_here_are_stood_in_for(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(17, 'CREATE TABLE sorted (name text COLLATE "ucs_basic", other text COLLATE "ucs_basic");\n')
+    dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    dump.write_bytes(dump.read_bytes().replace(b"ucs_basic", b"xx_yy_zzz"))
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == set()
+    assert outcome.rules == {"locale-differs"}
+
+
+def test_an_archive_of_a_newer_pg_dump_is_restored_on_the_older_server(
+    cluster: Callable[[int], Source], shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    older = shop(16)
+    newer = cluster(18)
+    script = tmp_path / "shop.sql"
+    newer.run("pg_dump", "--no-owner", "-f", str(script), "-d", older.dsn("shop"))
+    outcome = restore_dump(16, script)
+    assert outcome.findings == ()
