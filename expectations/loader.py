@@ -29,7 +29,7 @@ from expectations.suite import (
 )
 from expectations.times import is_dynamic, parse_dynamic
 
-_SUITE_KEYS = ("suite", "gate", "tables", "description", "owner", "sensitive")
+_SUITE_KEYS = ("suite", "gate", "tables", "description", "owner", "sensitive", "declined")
 _EXPECTATION_KEYS = ("type", "kwargs", "severity", "meta", "description")
 _GX_SUITE_KEYS = ("name", "expectations", "meta", "notes", "id", "suite_parameters")
 _GX_EXPECTATION_KEYS = (*_EXPECTATION_KEYS, "id", "notes", "rendered_content")
@@ -104,6 +104,7 @@ class _Reader:
             return None
         self._unknown(top, _SUITE_KEYS, ())
         self.sensitive = self._strings(top.get("sensitive"), ("sensitive",))
+        self._strings(top.get("declined"), ("declined",))
         gate = self._enum(Gate, top.get("gate"), Gate.FAIL, ("gate",))
         tables = as_mapping(top.get("tables"))
         if tables is None:

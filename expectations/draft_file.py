@@ -1,0 +1,263 @@
+"""A draft as a file that people edit: written once, and proposed again without touching what they wrote.
+
+Decision: each drafted entry carries a fingerprint of itself in its meta. As long as it fits, the entry is the draft's
+and may be renewed; once it does not, the entry is its reader's and stays as it is, comments included. What a reader
+throws out he lists under `declined`, so that it is not proposed again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import yaml
+
+from expectations.draft import Draft
+
+_HEAD = """\
+# Drafted from {points}. It reports and fails nothing until somebody has read it:
+# go through it, correct what you know better, drop what says nothing, then write `gate: fail`.
+# A line that you change is yours and is kept when the suite is drafted again. To keep an expectation from being
+# proposed again, list it under `declined`, such as ["public.orders expect_column_mean_to_be_between amount"].
+suite: {name}
+gate: report
+tables:
+"""
+_INDENT = 4
+_FINGERPRINT = "draft"
+_RENEWED = (_FINGERPRINT, "observed")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A suite's file as the draft proposes it.
+
+    Attributes:
+        diff: unified, empty when nothing changes.
+        added, changed, removed: names of drafted expectations.
+        kept: names of those that people wrote or changed.
+    """
+
+    text: str
+    diff: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def propose(
+    name: str, drafts: Sequence[Draft], points: Sequence[datetime], existing: str | None = None
+) -> Proposal:
+    """Return the file of suite *name* with *drafts* in it.
+
+    Args:
+        name: of a new suite; an existing one keeps its own.
+        drafts: what the profile suggests.
+        points: the recovery points that were profiled, for the head of a new file.
+        existing: text of the file as it is, a valid suite in YAML.
+
+    Raises:
+        ValueError: *existing* is not written in blocks, one expectation below the other.
+    """
+    if existing is None:
+        head = _HEAD.format(
+            name=json.dumps(name) if re.search(r"[^\w.-]", name) else name, points=_say(points)
+        )
+        file = _File([head.rstrip("\n")], [], [])
+    else:
+        file = _read(existing)
+    merged = _merge(file, drafts)
+    before = [] if existing is None else existing.splitlines(keepends=True)
+    diff = "".join(difflib.unified_diff(before, merged.text.splitlines(keepends=True), "now", "proposed"))
+    return Proposal(merged.text, diff, merged.added, merged.changed, merged.removed, merged.kept)
+
+
+def identity(table: str, kind: str, kwargs: Mapping[str, object]) -> str:
+    """Return which expectation it is, whatever its bounds: `public.orders expect_... column`."""
+    columns = [kwargs.get(key) for key in ("column", "column_A", "column_B")]
+    listed = kwargs.get("column_list")
+    columns += listed if isinstance(listed, list) else []
+    query = re.sub(r"\d[\d.]*", "#", str(kwargs.get("unexpected_rows_query", "")))
+    about = [str(one) for one in (*columns, kwargs.get("regex"), query) if one]
+    return " ".join((table, kind, *about))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An expectation in the file: its lines, and what they say."""
+
+    lines: list[str]
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A table in the file: the lines of its name, and its entries."""
+
+    table: str
+    lines: list[str]
+    entries: list[_Entry]
+    indent: int = _INDENT
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A suite's file in pieces that add up to it."""
+
+    head: list[str]
+    blocks: list[_Block]
+    tail: list[str]
+    declined: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    text: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def _merge(file: _File, drafts: Sequence[Draft]) -> _Merged:
+    wanted = {
+        identity(one.table, one.type, one.kwargs): one for one in drafts if not _declined(one, file.declined)
+    }
+    lines = list(file.head)
+    added: list[str] = []
+    changed: list[str] = []
+    removed: list[str] = []
+    kept: list[str] = []
+    blocks = [*file.blocks]
+    known = {block.table for block in blocks}
+    blocks += [_Block(table, [f"  {_scalar(table)}:"], []) for table in _tables(drafts) if table not in known]
+    for block in blocks:
+        entries: list[str] = []
+        for entry in block.entries:
+            name = identity(block.table, str(entry.data.get("type")), _mapping(entry.data.get("kwargs")))
+            draft = wanted.pop(name, None)
+            if not _is_ours(entry.data):
+                kept.append(name)
+                entries += entry.lines
+            elif draft is None:
+                removed.append(name)
+            elif _plain(draft.kwargs) == _plain(_mapping(entry.data.get("kwargs"))):
+                entries += entry.lines
+            else:
+                changed.append(name)
+                entries += _render(draft, block.indent)
+        for name in [name for name, draft in wanted.items() if draft.table == block.table]:
+            added.append(name)
+            entries += _render(wanted.pop(name), block.indent)
+        if entries:
+            lines += block.lines + entries
+    text = "\n".join([*lines, *file.tail]).rstrip("\n") + "\n"
+    return _Merged(text, tuple(added), tuple(changed), tuple(removed), tuple(kept))
+
+
+def _render(draft: Draft, indent: int) -> list[str]:
+    entry: dict[str, object] = {"type": draft.type, "kwargs": _plain(draft.kwargs)}
+    if draft.severity != "critical":
+        entry["severity"] = draft.severity
+    meta = {"why": draft.why, "observed": draft.observed}
+    entry["meta"] = {**meta, _FINGERPRINT: _fingerprint({**entry, "meta": meta})}
+    pad = " " * indent
+    parts = [f"{key}: {_flow(value)}" for key, value in entry.items()]
+    return [f"{pad}- {parts[0]}", *(f"{pad}  {part}" for part in parts[1:])]
+
+
+def _fingerprint(entry: Mapping[str, object]) -> str:
+    meta = {key: value for key, value in _mapping(entry.get("meta")).items() if key not in _RENEWED}
+    said = json.dumps(_plain({**entry, "meta": meta}), sort_keys=True, default=str)
+    return "d" + hashlib.sha256(said.encode()).hexdigest()[:10]
+
+
+def _is_ours(entry: Mapping[str, object]) -> bool:
+    return _mapping(entry.get("meta")).get(_FINGERPRINT) == _fingerprint(entry)
+
+
+def _declined(draft: Draft, patterns: Sequence[str]) -> bool:
+    name = identity(draft.table, draft.type, draft.kwargs)
+    return any(fnmatch.fnmatchcase(name, pattern) or name.startswith(f"{pattern} ") for pattern in patterns)
+
+
+def _read(text: str) -> _File:
+    """Cut a file into its pieces at the lines where tables and entries start."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    data = _mapping(yaml.safe_load(text))
+    lines = text.splitlines()
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        raise ValueError("the suite is not written in blocks")
+    tables = next((value for key, value in root.value if key.value == "tables"), None)
+    if not isinstance(tables, yaml.MappingNode) or tables.flow_style:
+        raise ValueError("its tables are not written in blocks")
+    after = [key.start_mark.line for key, _ in root.value if key.start_mark.line > tables.start_mark.line]
+    end = _above(lines, min(after)) if after else len(lines)
+    starts = [_above(lines, key.start_mark.line) for key, _ in tables.value]
+    content = _mapping(data.get("tables"))
+    blocks = [
+        _block(lines, key.value, value, content[key.value], (start, stop))
+        for (key, value), start, stop in zip(tables.value, starts, [*starts[1:], end], strict=True)
+    ]
+    declined = data.get("declined")
+    return _File(
+        head=lines[: starts[0]] if starts else lines[:end],
+        blocks=blocks,
+        tail=lines[end:],
+        declined=tuple(str(one) for one in declined) if isinstance(declined, list) else (),
+    )
+
+
+def _block(lines: list[str], table: str, node: yaml.Node, data: object, where: tuple[int, int]) -> _Block:
+    if not isinstance(node, yaml.SequenceNode) or node.flow_style or not isinstance(data, list):
+        raise ValueError(f"the expectations of {table} are not written in blocks")
+    start, stop = where
+    starts = [_above(lines, entry.start_mark.line) for entry in node.value]
+    entries = [
+        _Entry(lines[first:last], _mapping(entry))
+        for first, last, entry in zip(starts, [*starts[1:], stop], data, strict=True)
+    ]
+    return _Block(table, lines[start : starts[0]], entries, node.start_mark.column)
+
+
+def _above(lines: list[str], line: int) -> int:
+    """Return where the comment above *line* starts, else *line*."""
+    while line > 0 and lines[line - 1].lstrip().startswith("#"):
+        line -= 1
+    return line
+
+
+def _tables(drafts: Sequence[Draft]) -> Iterator[str]:
+    yield from dict.fromkeys(draft.table for draft in drafts)
+
+
+def _plain(value: object) -> object:
+    """Return *value* as YAML gives it back."""
+    return yaml.safe_load(_flow(value))
+
+
+def _flow(value: object) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    return text.removesuffix("...\n").strip()
+
+
+def _scalar(text: str) -> str:
+    return _flow(text)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _say(points: Sequence[datetime]) -> str:
+    days = sorted(f"{point:%Y-%m-%d %H:%M}" for point in points)
+    if len(days) == 1:
+        return f"the recovery point of {days[0]} UTC"
+    return f"{len(days)} recovery points, {days[0]} to {days[-1]} UTC"
