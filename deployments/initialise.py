@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
+from os.path import commonpath
 from pathlib import Path
 
 from deployments.exploring import Explored, Sorted, explore, sort_names
@@ -93,7 +94,7 @@ def initialise(
     names = sort_names(explored, root)
     kinds, unread = _kinds(opened, names)
     drafts = _drafts(kinds, explored)
-    left = [*_left_over(names, explored), *unread]
+    left = [*_left_over(names, explored), *unread, *_unused_globals(kinds, drafts)]
     if not drafts:
         raise ConfigInvalid(
             _nothing(uri, explored, left), hint="Name the folder or prefix that the dumps lie in."
@@ -229,12 +230,16 @@ def _timezone(family: Family, explored: Explored) -> str:
 
 
 def _globals_for(family: Family, globals_kinds: list[_Kind]) -> str:
-    """Return the pattern of the roles files that are made along with *family*; "" if there are none."""
-    for kind in globals_kinds:
-        times = kind.family.times
-        if family.times and times and abs((times[-1] - family.times[-1]).total_seconds()) <= _SAME_NIGHT_S:
-            return kind.family.at
-    return ""
+    """Return the pattern of the roles files made along with *family*; "" if none or several may be."""
+    near = [kind.family.at for kind in globals_kinds if _same_night(family, kind.family)]
+    shared = [len(commonpath([family.at, at])) for at in near]
+    return near[shared.index(max(shared))] if near and shared.count(max(shared)) == 1 else ""
+
+
+def _same_night(family: Family, other: Family) -> bool:
+    if not family.times:
+        return False
+    return any(abs((at - family.times[-1]).total_seconds()) <= _SAME_NIGHT_S for at in other.times)
 
 
 def _named_apart(drafts: list[DraftDatabase]) -> list[DraftDatabase]:
@@ -272,6 +277,15 @@ def _left_over(names: Sorted, explored: Explored) -> list[str]:
             f"{explored.unseen[0]} and {len(explored.unseen) - 1} more folders: too many, not looked into"
         )
     return left
+
+
+def _unused_globals(kinds: list[_Kind], drafts: list[DraftDatabase]) -> list[str]:
+    used = {draft.globals_at for draft in drafts}
+    return [
+        f"{kind.family.at}: roles, and whose they are could not be told; name them as backup.globals"
+        for kind in kinds
+        if kind.is_globals and kind.family.at not in used
+    ]
 
 
 def _nothing(uri: str, explored: Explored, left: list[str]) -> str:

@@ -22,11 +22,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     grouped: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
     for found in error.errors():
         grouped[_data_path(found, model)].append(found)
-    return [
-        Problem(path, _message(path, errors, model))
-        for path, errors in grouped.items()
-        if not _shadowed(path, grouped)
-    ]
+    return [_problem(path, errors, model) for path, errors in grouped.items() if not _shadowed(path, grouped)]
 
 
 def known_keys(model: type[BaseModel], path: KeyPath = ()) -> tuple[str, ...]:
@@ -60,11 +56,6 @@ def shown(value: object) -> str:
 
 def unknown_key(key: str, model: type[BaseModel], path: KeyPath) -> str:
     """Return what to say of a key that nobody reads: the nearest one, or where it belongs."""
-    if is_secret_key(key):
-        return (
-            "unknown key; a secret is never written in a fleet file: credentials come from the environment, "
-            "an AWS profile or the machine's role"
-        )
     known = known_keys(model, path)
     near = difflib.get_close_matches(key, known, 1, cutoff=0.7)
     if near:
@@ -148,6 +139,17 @@ def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
 def _shadowed(path: KeyPath, grouped: dict[KeyPath, list[ErrorDetails]]) -> bool:
     """A union's alternative that got further says more: of `ignore | {rows_drop}`, the wrong `rows_drop`."""
     return any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
+
+
+def _problem(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) -> Problem:
+    if errors[0]["type"] == "extra_forbidden" and is_secret_key(str(path[-1])):
+        # Told of the section around it: what masks our output would take `secret: unknown` for a secret.
+        text = (
+            f'no key here: "{path[-1]}"; secrets are never written in a fleet file: credentials come from '
+            "the environment, an AWS profile or the machine's role"
+        )
+        return Problem(path[:-1], text)
+    return Problem(path, _message(path, errors, model))
 
 
 def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tasks.config.yaml_source import KeyPath, Problem
 
 _SECRETS = (
-    (re.compile(r"://[^\s/@:]*:[^\s/@]+@"), "a password in an address", "leave it out"),
+    (re.compile(r"://[^\s/@:]*:[^\s/@]+@"), "an address with its password", "leave it out"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "an AWS key id", "leave it out"),
     (
         re.compile(r"(?i)[?&](?:X-Amz-[a-z-]+|Signature|AWSAccessKeyId|sig)="),
@@ -17,7 +17,7 @@ _SECRETS = (
     ),
     (re.compile(r"AGE-SECRET-KEY-"), "an age identity", "name its file or environment variable"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), "a private key", "name its file or environment variable"),
-    (re.compile(r"SCRAM-SHA-256\$"), "a password verifier", "leave it out"),
+    (re.compile(r"SCRAM-SHA-256\$"), "the verifier of a password", "leave it out"),
 )
 _SECRET_KEY = re.compile(r"(?i)passw|secret|access_key|session_token|api_key|credential|passphrase$|^token$")
 _ELSEWHERE = (

@@ -70,7 +70,8 @@ def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
             assert sorted(t.name for t in drafted.targets) == sorted(t.name for t in fleet.targets)
             assert {t.backup.at for t in drafted.targets} == {t.backup.at for t in fleet.targets}
             assert {t.rpo for t in drafted.targets} == {26 * 3600.0}
-            assert report.not_understood == ()
+            assert len(report.not_understood) == len({line.major for line in LINES})
+            assert all("whose they are could not be told" in line for line in report.not_understood)
         return 0
 
     assert run_demo(tmp_path / "out", look) == 1

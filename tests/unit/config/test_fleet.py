@@ -9,6 +9,7 @@ import pytest
 
 from tasks.config import load_fleet
 from tasks.model.errors import ConfigInvalid
+from tasks.model.redact import redact
 from tasks.model.target import Selection, TableDrift
 from tests.unit.config.fleets import TODAY, fleet_of, refusal, target_of, text_refusal, written
 
@@ -400,6 +401,7 @@ class TestSecrets:
         assert canary not in message
         assert canary.lower() not in message
         assert "credentials come from the environment" in message
+        assert redact(message) == message, "what masks our output leaves the remedy readable"
 
 
 def test_choosing_databases_keeps_the_file_s_order_and_knows_neighbours(tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_roles_made_in_the_same_night_become_globals(bucket: Path) -> None:
     assert fleet.targets[0].backup.globals == f"file://{bucket}/globals_%Y%m%d_%H%M.sql"
 
 
+def test_roles_of_several_servers_are_left_to_the_reader(bucket: Path) -> None:
+    history(bucket, lambda at: f"x/x_{at:%Y%m%d}.sql")
+    for server in ("a", "b"):
+        history(bucket, lambda at, s=server: f"globals/roles-{s}_{at:%Y%m%d}.sql", data=GLOBALS)  # type: ignore[misc]
+    report, fleet = look(bucket)
+    assert [(t.name, t.backup.globals) for t in fleet.targets] == [("x", None)]
+    assert len(report.not_understood) == 2
+    assert "whose they are could not be told" in report.not_understood[0]
+
+
 def test_what_is_not_understood_is_said_with_its_reason_in_report_and_file(bucket: Path) -> None:
     history(bucket, lambda at: f"x_{at:%Y%m%d}.sql")
     put(bucket, "notes/readme.txt", b"hello\nworld\n" * 30)
