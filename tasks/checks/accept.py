@@ -57,7 +57,7 @@ def recorded(history: History) -> list[dict[str, Any]]:
     for record in history.records:
         if record.verdict is Verdict.VERIFIED or (since is not None and record.recovery_point_at < since):
             continue
-        used += [dict(entry) for entry in record.accepted if dict(entry) not in used]
+        used += [dict(entry) for entry in record.taken_in if dict(entry) not in used]
     return used
 
 

@@ -119,7 +119,7 @@ def adopt(inventory: Inventory, other: Inventory, where: str) -> Inventory:
 
 def _with_accepted(inventory: Inventory, records: Iterable[PastDrill]) -> Inventory:
     for record in sorted(records, key=lambda record: (record.recovery_point_at, record.finished_at)):
-        for entry in record.accepted:
+        for entry in record.taken_in:
             inventory = adopt(inventory, record.inventory, str(entry["where"]))
     return inventory
 
@@ -130,7 +130,7 @@ def _nearer(records: Iterable[PastDrill], than: PastDrill, point_at: datetime) -
     return [
         record
         for record in records
-        if record.accepted
+        if record.taken_in
         and record.verdict is not Verdict.VERIFIED
         and _distance_s(record, point_at) <= reach
         and (record.recovery_point_at <= point_at or than.recovery_point_at > point_at)
@@ -141,13 +141,14 @@ def _past_rows(history: History, point_at: datetime, points: int) -> dict[str, l
     by_point = {
         record.recovery_point_at: record
         for record in sorted(history.records, key=lambda record: record.finished_at)
-        if record.recovery_point_at <= point_at and (record.verdict is Verdict.VERIFIED or record.accepted)
+        if record.recovery_point_at <= point_at and (record.verdict is Verdict.VERIFIED or record.taken_in)
     }
     series: dict[str, list[int]] = {}
     for _, record in sorted(by_point.items())[-points:]:
         for name, figures in record.inventory.tables.items():
-            restarts = _rows_accepted(record.accepted, name)
-            if figures.rows is None or (record.verdict is not Verdict.VERIFIED and not restarts):
+            verified = record.verdict is Verdict.VERIFIED
+            restarts = _rows_accepted(record.accepted if verified else record.taken_in, name)
+            if figures.rows is None or not (verified or restarts):
                 continue
             if restarts:
                 series[name] = []

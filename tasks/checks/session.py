@@ -87,10 +87,11 @@ def reading(
 
 def settle(connection: Connection, left_s: float) -> None:
     """Make *connection* read in UTF-8, resolve names in pg_catalog alone and stop after *left_s* seconds."""
-    for setting, value in (("client_encoding", "UTF8"), ("search_path", "pg_catalog"), ("TimeZone", "UTC")):
-        connection.execute(
-            sql.SQL("SET {} TO {}").format(sql.Identifier(setting), sql.Literal(value)), prepare=False
-        )
+    connection.execute(
+        "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),"
+        " pg_catalog.set_config('search_path', 'pg_catalog', false),"
+        " pg_catalog.set_config('TimeZone', 'UTC', false)"
+    )
     limit_statement(connection, left_s)
 
 

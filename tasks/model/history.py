@@ -46,6 +46,19 @@ class PastDrill:
     accepted: tuple[dict[str, Any], ...] = ()
     path: str = ""
 
+    @property
+    def taken_in(self) -> tuple[dict[str, Any], ...]:
+        """The accepted changes that this very drill showed.
+
+        Dated entries move no baseline, nor do those that were in use here and belong to an earlier drill: what
+        this drill lost besides would slip in with them.
+        """
+        return tuple(
+            entry
+            for entry in self.accepted
+            if "until" not in entry and entry.get("drill_id", self.drill_id) == self.drill_id
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class History:

@@ -154,3 +154,15 @@ def test_a_pattern_adopts_every_name_that_it_matches() -> None:
     base = inventory_of({"a.x1": 10, "a.x2": 10, "a.y": 10})
     adopted = adopt(base, inventory_of({"a.x1": 1, "a.y": 1}), "a.x*")
     assert {name: figures.rows for name, figures in adopted.tables.items()} == {"a.x1": 1, "a.y": 10}
+
+
+@pytest.mark.parametrize(
+    "borrowed", [{"drill_id": "another"}, {"until": "2026-12-31"}], ids=["earlier", "dated"]
+)
+def test_an_exception_that_was_only_in_use_moves_no_baseline(borrowed: dict[str, str]) -> None:
+    good = past(inventory_of({"a.t": 10000, "a.u": 10}), 2)
+    entries = ({"rule": "rows-dropped", "where": "a.t", "why": "x"} | borrowed,)
+    lost_more = past(
+        inventory_of({"a.t": 100}), 1, Verdict.FAILED, (*entries, *taken_in("table-lost", "a.u"))
+    )
+    assert failing(inventory_of({"a.t": 100}), good, lost_more) == {("rows-dropped", "a.t")}
