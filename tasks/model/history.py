@@ -1,7 +1,7 @@
 """What earlier drills saw: the memory that drift is judged by, and how an inventory is read back.
 
-An inventory may be partial (a seed written by hand): what it leaves out is not compared. A kind of object which
-is left out has no key in `Inventory.objects`; a table that is left out has none in `Inventory.tables`; rows
+An inventory may be partial (a seed written by hand): what it leaves out is not compared. A kind of object
+that is left out has no key in `Inventory.objects`; a table that is left out has none in `Inventory.tables`; rows
 that are left out are None. Wrong shapes are refused: a baseline that is misread is a check that does not run.
 """
 
@@ -50,8 +50,8 @@ class PastDrill:
     def taken_in(self) -> tuple[dict[str, Any], ...]:
         """The accepted changes that this very drill showed.
 
-        Dated entries move no baseline, nor do those that were in use here and belong to an earlier drill: what
-        this drill lost besides would slip in with them.
+        Dated entries move no baseline, nor do those that were in use here and belong to an earlier drill: a
+        further loss would slip in with them.
         """
         return tuple(
             entry
