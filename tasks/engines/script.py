@@ -257,7 +257,7 @@ class _Runner:
 
     def _failed(self, statement: bytes, action: Action, failure: Failure) -> None:
         absent = _ABSENT.search(failure.message) is not None
-        if absent and (action is Action.DROP or (self.entry is None and not self.written_by_hand)):
+        if absent and (action is Action.DROP or (not self.entries and not self.written_by_hand)):
             return
         entry = self._current(statement)
         self._report(replace(failure, entry=entry, about=tables_named(statement)))
@@ -276,6 +276,7 @@ class _Runner:
             if failure is not None:
                 self._report(replace(failure, entry=self._copied, about=self._copied_tables))
         self.copying = False
+        self.entry = None  # what follows rows without a comment of its own is not of their entry
 
     def _current(self, statement: bytes) -> TocEntry:
         """Return the entry that a statement belongs to; of a script by hand, one made from its words."""

@@ -1,0 +1,179 @@
+"""A dump is untrusted: what it tries is refused and named, and none of its programs runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.model.errors import PermanentError
+from tasks.model.target import SandboxConfig
+from tests.fix_postgres import Source
+from tests.fix_restore import Restore
+
+HEALTHY = """CREATE TABLE public.orders (id integer, note text);
+COPY public.orders (id, note) FROM stdin;
+1\tone
+2\ttwo
+\\.
+"""
+COMMANDS = {
+    "shell": "\\! touch {mark}\n",
+    "shell-without-space": "\\!touch {mark}\n",
+    "copy-program": "\\copy public.orders from program 'touch {mark}'\n",
+    "output-pipe": "\\o |touch {mark}\n",
+    "gexec-in-a-statement": "SELECT 1 \\g |touch {mark}\n",
+    "include": "\\i {mark}\n",
+    "set-with-backquotes": "\\set x `touch {mark}`\n",
+    "unrestrict-with-backquotes": "\\restrict abc\n\\unrestrict `touch {mark}`\n",
+    "connect-elsewhere": "\\connect \"host=192.0.2.1 dbname=shop\"\n",
+    "connect-with-backquotes": "\\connect `touch {mark}`\n",
+    "server-program": "COPY public.orders FROM PROGRAM 'touch {mark}';\n",
+    "server-program-commented": "COPY public.orders /* a */ (id) FROM /* b */ PROGRAM $$touch {mark}$$;\n",
+    "server-file": "COPY public.orders TO '{mark}';\n",
+    "alter-system": "ALTER SYSTEM SET archive_command = 'touch {mark}';\n",
+    "drop-database": "DROP DATABASE postgres;\n",
+    "do-program": "DO $$ BEGIN EXECUTE 'COPY public.orders FROM PROGRAM ''touch {mark}'''; END $$;\n",
+    "large-object-export": "SELECT lo_export(lo_create(0), '{mark}');\n",
+    "load-library": "LOAD '/tmp/evil.so';\n",
+    "read-file": "CREATE TABLE stolen AS SELECT pg_read_file('/etc/passwd') AS t;\n",
+}
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_a_script_that_would_leave_its_database_is_refused_and_named(
+    restore_dump: Restore, tmp_path: Path, kind: str
+) -> None:
+    mark = tmp_path / "mark"
+    script = tmp_path / "evil.sql"
+    tmp_path.chmod(0o777)
+    script.write_text(HEALTHY + COMMANDS[kind].replace("{mark}", str(mark)) + "SELECT 1;\n")
+    outcome = restore_dump(18, script)
+    assert "hostile-content" in outcome.failures
+    assert not mark.exists()
+
+
+def test_what_looks_hostile_inside_rows_strings_and_bodies_is_content(restore_dump: Restore, tmp_path: Path) -> None:
+    script = tmp_path / "fine.sql"
+    script.write_text(
+        HEALTHY.replace("two", "\\\\! ls \\\\connect x")
+        + "INSERT INTO public.orders VALUES (3, '\n\\! ls\n'), (4, E'\\\\! ls');\n"
+        + "CREATE FUNCTION public.f() RETURNS text LANGUAGE plpgsql AS $$\nBEGIN\n\\! ls\nEND $$;\n"
+        + 'CREATE VIEW public."\\! ls" AS SELECT 1 AS "\n\\! ls";\n/*\n\\! ls\n*/\n-- \\! ls\n'
+    )
+    outcome = restore_dump(18, script)
+    assert outcome.failures == {"restore-error"}  # the body is no PL/pgSQL, which is all that is wrong here
+    script.write_text(script.read_text().replace("BEGIN\n\\! ls\nEND", "BEGIN\nRETURN '\n\\! ls';\nEND"))
+    assert restore_dump(18, script).failures == set()
+
+
+def test_rows_of_a_copy_that_failed_are_never_taken_for_commands(restore_dump: Restore, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    script = tmp_path / "evil.sql"
+    rows = f"COPY public.missing FROM stdin;\n\\! touch {mark}\n1\t'unclosed\n\\.\n"
+    script.write_text(rows + HEALTHY)
+    outcome = restore_dump(18, script)
+    assert outcome.failures == {"rows-not-restored"}
+    assert not mark.exists()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.orders").fetchone() == (2,)
+
+
+EVIL_SCHEMA = {
+    "program-in-a-matview": """
+        CREATE FUNCTION evil() RETURNS integer LANGUAGE plpgsql AS
+            'BEGIN COPY orders FROM PROGRAM ''touch {mark}''; RETURN 1; END';
+        CREATE MATERIALIZED VIEW m AS SELECT public.evil() WITH NO DATA;
+        UPDATE pg_class SET relispopulated = true WHERE relname = 'm';
+    """,
+    "file-in-a-matview": """
+        CREATE MATERIALIZED VIEW m AS SELECT pg_read_file('/etc/passwd') AS t WITH NO DATA;
+        UPDATE pg_class SET relispopulated = true WHERE relname = 'm';
+    """,
+    "program-in-an-index": """
+        CREATE FUNCTION evil(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+            'BEGIN EXECUTE ''COPY public.orders TO PROGRAM ''''touch {mark}''''''; RETURN 1; END';
+        UPDATE pg_class SET reltuples = 0; CREATE INDEX i ON nothing (public.evil(id));
+    """,
+}
+
+
+@pytest.mark.parametrize("major", [14, 18])
+@pytest.mark.parametrize("kind", EVIL_SCHEMA)
+def test_code_in_an_archive_runs_without_power_and_is_named(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, kind: str, major: int
+) -> None:
+    mark = tmp_path / "mark"
+    tmp_path.chmod(0o777)
+    source = cluster(major)
+    source.create_database("shop")
+    source.execute("CREATE TABLE orders (id integer); CREATE TABLE nothing (id integer)", "shop")
+    for statement in EVIL_SCHEMA[kind].replace("{mark}", str(mark)).split(";\n"):
+        source.execute(statement, "shop")
+    if kind == "program-in-an-index":
+        source.execute("ALTER TABLE nothing DISABLE TRIGGER ALL; DROP INDEX i", "shop")
+        source.execute("INSERT INTO nothing VALUES (1)", "shop")
+        dump = source.dump("shop", tmp_path / "shop.sql", "--no-owner")
+        dump.write_text(dump.read_text() + "CREATE INDEX i ON public.nothing (public.evil(id));\n")
+        _move_end_marker(dump)
+    else:
+        dump = source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
+    outcome = restore_dump(major, dump)
+    assert "hostile-content" in outcome.failures
+    assert not mark.exists()
+
+
+def _move_end_marker(dump: Path) -> None:
+    dump.write_text(dump.read_text() + "--\n-- PostgreSQL database dump complete\n--\n\n")
+    lines = [line for line in dump.read_text().splitlines(keepends=True) if "restrict " not in line[:12]]
+    dump.write_text("".join(lines))
+
+
+def test_roles_of_a_script_get_no_power_and_no_way_in(restore_dump: Restore, tmp_path: Path) -> None:
+    script = tmp_path / "roles.sql"
+    script.write_text(
+        "CREATE ROLE evil SUPERUSER LOGIN PASSWORD 'planted-Pa55word';\n"
+        "GRANT pg_execute_server_program TO evil;\nGRANT pg_monitor TO evil;\nALTER ROLE drill_owner SUPERUSER;\n"
+        + HEALTHY
+    )
+    outcome = restore_dump(18, script)
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        power = session.execute("SELECT rolsuper, rolcanlogin FROM pg_roles WHERE rolname = 'evil'").fetchone()
+        programs = session.execute("SELECT pg_has_role('evil', 'pg_execute_server_program', 'MEMBER')").fetchone()
+        owner = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'drill_owner'").fetchone()
+    assert (power, programs, owner) == ((False, False), (False,), (False,))
+    assert "planted-Pa55word" not in repr(outcome.findings)
+
+
+def test_a_script_that_connects_elsewhere_is_restored_into_the_drills_own_database(
+    restore_dump: Restore, tmp_path: Path
+) -> None:
+    script = tmp_path / "connect.sql"
+    script.write_text("\\connect postgres\nCREATE TABLE a (id integer);\n\\connect other\nCREATE TABLE b (id integer);\n")
+    outcome = restore_dump(18, script, name="postgres")
+    assert outcome.failures == set()
+    assert outcome.restored is not None
+    assert outcome.restored.database == "restored"
+    assert outcome.restored.other_databases == ("other",)
+
+
+def test_a_superusers_restore_refuses_programs_before_anything_runs(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    tmp_path.chmod(0o777)
+    source = cluster(17)
+    source.create_database("shop")
+    source.execute("CREATE TABLE orders (id integer)", "shop")
+    for statement in EVIL_SCHEMA["program-in-a-matview"].replace("{mark}", str(mark)).split(";\n"):
+        source.execute(statement, "shop")
+    dump = source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
+    try:
+        outcome = restore_dump(17, dump, config=SandboxConfig(restore_as="superuser"))
+    except PermanentError as refused:
+        assert refused.rule == "isolation-unavailable"
+    else:
+        assert outcome.failures == {"hostile-content"}
+    assert not mark.exists()
