@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.fix_postgres", "tests.fix_restore"]
+pytest_plugins = [
+    "tests.fix_postgres",
+    "tests.fix_proxy",
+    "tests.fix_restore",
+    "tests.fix_s3",
+]
