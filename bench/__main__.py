@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
 
 
 def main() -> int:
+    """Run the wanted parts."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--mib", type=int, default=1024, help="size of the large database, MiB")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side, in turn")

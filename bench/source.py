@@ -13,27 +13,33 @@ from tasks.sandbox import connect, destroy, find_postgres, open_workspace, run_t
 
 MAJOR = 17
 ORDERS_PER_MIB = 3300
-"""Rows of `orders`, with their lines and events, that make one MiB of database (measured with pg_database_size)."""
+"""Rows of `orders`, with lines and events, that make one MiB of database (by pg_database_size)."""
 HOUR_S = 3600.0
 
 _SCHEMA = """
-CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE,
+CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text
+NOT NULL UNIQUE,
     created_at timestamptz NOT NULL);
-CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers,
-    status text NOT NULL, amount numeric(10,2) NOT NULL CHECK (amount >= 0), note text, placed_at timestamptz NOT NULL);
-CREATE TABLE order_lines (order_id bigint NOT NULL REFERENCES orders, line int NOT NULL, sku text NOT NULL, quantity int NOT NULL,
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL
+REFERENCES customers,
+    status text NOT NULL, amount numeric(10,2) NOT NULL CHECK (amount >= 0), note text, placed_at
+    timestamptz NOT NULL);
+CREATE TABLE order_lines (order_id bigint NOT NULL REFERENCES orders, line int NOT NULL, sku text NOT NULL,
+quantity int NOT NULL,
     PRIMARY KEY (order_id, line));
-CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, body jsonb NOT NULL);
+CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, body jsonb
+NOT NULL);
 """
 _ROWS = """
 INSERT INTO customers (name, email, created_at)
-    SELECT 'Customer ' || i, 'c' || i || '@example.org', now() - i * interval '1 minute' FROM generate_series(1, {customers}) i;
+    SELECT 'Customer ' || i, 'c' || i || '@example.org', now() - i * interval '1 minute' FROM
+    generate_series(1, {customers}) i;
 INSERT INTO orders (customer_id, status, amount, note, placed_at)
     SELECT 1 + i % {customers}, (ARRAY['new','paid','sent'])[1 + i % 3], (i % 9000) / 10.0, md5(i::text),
            now() - i * interval '1 second' FROM generate_series(1, {orders}) i;
 INSERT INTO order_lines SELECT i, 1, 'sku-' || i % 5000, 1 + i % 4 FROM generate_series(1, {orders}) i;
-INSERT INTO events (at, body) SELECT now() - i * interval '1 second', jsonb_build_object('order', i, 'kind', 'placed', 'ip', md5(i::text))
-    FROM generate_series(1, {events}) i;
+INSERT INTO events (at, body) SELECT now() - i * interval '1 second',
+    jsonb_build_object('order', i, 'kind', 'placed', 'ip', md5(i::text)) FROM generate_series(1, {events}) i;
 CREATE INDEX ON orders (customer_id);
 CREATE INDEX ON orders (placed_at);
 CREATE INDEX ON events (at);
@@ -71,7 +77,9 @@ tables:
 
 def open_sandbox(name: str) -> Sandbox:
     """Start a cluster as a drill does."""
-    workspace = open_workspace("bench", name, f"bench{name}", "preferred", datetime.now(UTC).replace(year=2099))
+    workspace = open_workspace(
+        "bench", name, f"bench{name}", "preferred", datetime.now(UTC).replace(year=2099)
+    )
     return start_sandbox(workspace, find_postgres(MAJOR), SandboxConfig(), HOUR_S)
 
 
@@ -113,7 +121,10 @@ def _bytes(connection: psycopg.Connection[tuple[object, ...]]) -> int:
 def _dump(sandbox: Sandbox, folder: Path, now: datetime) -> Path:
     inside = sandbox.workspace.data_dir.parent / "tmp" / "shop.dump"
     done = run_tool(
-        sandbox, ["pg_dump", "-Fc", "-U", sandbox.superuser, "-f", str(inside), "shop"], env={}, deadline_s=HOUR_S
+        sandbox,
+        ["pg_dump", "-Fc", "-U", sandbox.superuser, "-f", str(inside), "shop"],
+        env={},
+        deadline_s=HOUR_S,
     )
     if done.exit_code != 0:
         raise RuntimeError("\n".join(done.stderr_lines))

@@ -28,7 +28,8 @@ def ratio(name: str, ours: Sequence[float], base: Sequence[float], goal: float) 
 
 def seconds(name: str, taken: Sequence[float], goal: float) -> None:
     """Print the median of *taken* beside its goal."""
-    print(f"{name}: {statistics.median(taken):.1f} s (rounds {', '.join(f'{t:.1f}' for t in taken)}; goal {goal:g} s)", flush=True)
+    rounds = ", ".join(f"{t:.1f}" for t in taken)
+    print(f"{name}: {statistics.median(taken):.1f} s (rounds {rounds}; goal {goal:g} s)", flush=True)
 
 
 def peak_memory(goal_mib: int) -> None:

@@ -20,10 +20,13 @@ def accept_change(evidence: str, *, rule: str, where: str, why: str, store: Stor
     """
     if rule not in ACCEPTABLE_RULES:
         raise ConfigInvalid(
-            f'"{rule}" cannot be accepted: only drift can', hint=f"Acceptable: {', '.join(sorted(ACCEPTABLE_RULES))}."
+            f'"{rule}" cannot be accepted: only drift can',
+            hint=f"Acceptable: {', '.join(sorted(ACCEPTABLE_RULES))}.",
         )
     if not why.strip():
-        raise ConfigInvalid("an acceptance needs a reason", hint="Say why the change is legitimate with --why.")
+        raise ConfigInvalid(
+            "an acceptance needs a reason", hint="Say why the change is legitimate with --why."
+        )
     try:
         document = read_evidence(evidence, store)
     except ValueError as error:

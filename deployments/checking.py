@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def check_fleet(fleet: Path, databases: tuple[str, ...], *, as_json: bool) -> in
         seen, lines = check_target(target)
         findings += seen
         if as_json:
-            print(json.dumps({"database": target.name, "findings": [f.as_dict() for f in seen]}, sort_keys=True))  # noqa: T201
+            said = {"database": target.name, "findings": [f.as_dict() for f in seen]}
+            sys.stdout.write(json.dumps(said, sort_keys=True) + "\n")
         else:
             _print(console, target, lines, seen)
     if not as_json:
@@ -61,14 +63,16 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         found = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
         return found, tuple(lines)
     if ready.head is not None:
-        lines.append(f"format {' in '.join((ready.head.format.value, *reversed(ready.head.wrappers)))}, PostgreSQL {major_to_use(ready.head, target)}")
+        layers = (ready.head.format.value, *reversed(ready.head.wrappers))
+        lines.append(f"format {' in '.join(layers)}, PostgreSQL {major_to_use(ready.head, target)}")
     return (*store.findings(), *discovery.findings, *ready.seen.findings), tuple(lines)
 
 
 def _found(discovery: Discovery) -> str:
-    point = discovery.points[0]
+    point, count = discovery.points[0], len(discovery.points_at)
+    plural = "" if count == 1 else "s"
     return (
-        f"{len(discovery.points_at)} recovery points; newest {point.label} of {point.at:%Y-%m-%d %H:%M} UTC, "
+        f"{count} recovery point{plural}; newest {point.label} of {point.at:%Y-%m-%d %H:%M} UTC, "
         f"{format_bytes(point.object.bytes)}"
     )
 
@@ -89,7 +93,13 @@ def _print(console: Console, target: Target, lines: Sequence[str], findings: Seq
         console.print(Text(f"    {line}"), soft_wrap=True)
     for found in findings:
         where = f" ({found.where})" if found.where else ""
-        console.print(Text(f"    {found.severity.value} {found.rule}: {found.message}{where}", style=_STYLES[found.severity]), soft_wrap=True)
+        console.print(
+            Text(
+                f"    {found.severity.value} {found.rule}: {found.message}{where}",
+                style=_STYLES[found.severity],
+            ),
+            soft_wrap=True,
+        )
         if found.severity is not Severity.INFO:
             console.print(Text(f"      {found.hint}", style="dim"), soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""The outermost door: `restore-drill` and its commands. What takes seconds to import is imported by the command.
+"""The outermost door: `restore-drill` and its commands; what takes seconds to import, a command imports.
 
 Exit codes: 0 verified, 1 failed, 2 inconclusive, 3 usage or configuration, 130 interrupted.
 """
@@ -25,38 +25,54 @@ app = typer.Typer(
     "[bold]restore-drill init s3://bucket/prefix[/] looks at your backups and writes a fleet file; "
     "[bold]restore-drill check fleet.yaml[/] says whether it can be drilled; "
     "[bold]restore-drill run fleet.yaml[/] drills it.\n\n"
-    "Exit codes: 0 verified, 1 failed (the backup could not be recovered as promised), 2 inconclusive (the drill "
-    "could not judge), 3 usage or configuration error, 130 interrupted.",
+    "Exit codes: 0 verified, 1 failed (the backup could not be recovered as promised), 2 inconclusive "
+    "(the drill could not judge), 3 usage or configuration error, 130 interrupted.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-postgres_app = typer.Typer(no_args_is_help=True, help="Which PostgreSQL majors are on this worker; install one.")
+postgres_app = typer.Typer(
+    no_args_is_help=True, help="Which PostgreSQL majors are on this worker; install one."
+)
 app.add_typer(postgres_app, name="postgres")
 
-FleetFile = Annotated[Path, typer.Argument(metavar="FLEET", help="The fleet file, such as deployments/fleets/shop.yaml.")]
-Databases = Annotated[
-    list[str] | None, typer.Option("--database", "-d", metavar="NAME", help="Only this database; may be repeated.")
+FleetFile = Annotated[
+    Path, typer.Argument(metavar="FLEET", help="The fleet file, such as deployments/fleets/shop.yaml.")
 ]
-OneDatabase = Annotated[str, typer.Option("--database", "-d", metavar="NAME", help="Which database of the fleet.")]
+Databases = Annotated[
+    list[str] | None,
+    typer.Option("--database", "-d", metavar="NAME", help="Only this database; may be repeated."),
+]
+OneDatabase = Annotated[
+    str, typer.Option("--database", "-d", metavar="NAME", help="Which database of the fleet.")
+]
 Select = Annotated[
     str,
     typer.Option(
         metavar="WHICH",
-        help="newest, random, random:SEED, all, walk_back:N, at:2026-01-31T03:00Z or key:KEY; default: the fleet file's.",
+        help="newest, random, random:SEED, all, walk_back:N, at:TIME or key:KEY; default: the fleet file's.",
     ),
 ]
 EvidenceDir = Annotated[
-    str, typer.Option("--evidence", metavar="DIR", help="Where evidence goes: a folder or s3://...; default: the fleet file's.")
+    str,
+    typer.Option(
+        "--evidence",
+        metavar="DIR",
+        help="Where evidence goes: a folder or s3://...; default: the fleet file's.",
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Only documents on stdout, one per line; the rest on stderr.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Only documents on stdout, one per line; the rest on stderr.")
+]
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where its fleet file, evidence and report go.")] = Path("demo-output"),
+    out: Annotated[Path, typer.Option(help="Where its fleet file, evidence and report go.")] = Path(
+        "demo-output"
+    ),
 ) -> None:
     """Build sample databases, back them up with some sabotage, drill them, show what was caught."""
     from deployments.demo import run_demo  # noqa: PLC0415
@@ -66,7 +82,9 @@ def demo(
 
 @app.command()
 def init(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="s3://bucket/prefix or a folder that holds backups.")],
+    uri: Annotated[
+        str, typer.Argument(metavar="URI", help="s3://bucket/prefix or a folder that holds backups.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The fleet file to write.")] = Path("fleet.yaml"),
     region: Annotated[str | None, typer.Option(help="Region of the bucket.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
@@ -154,7 +172,9 @@ def sweep() -> None:
 
 @app.command()
 def report(
-    evidence: Annotated[list[str], typer.Argument(metavar="EVIDENCE...", help="Folders or s3:// locations of evidence.")],
+    evidence: Annotated[
+        list[str], typer.Argument(metavar="EVIDENCE...", help="Folders or s3:// locations of evidence.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the site.")] = Path("report"),
     region: Annotated[str | None, typer.Option(help="Region of the evidence bucket.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
@@ -169,7 +189,9 @@ def report(
 
 @app.command()
 def accept(
-    evidence: Annotated[str, typer.Argument(metavar="EVIDENCE", help="The evidence document with the drift.")],
+    evidence: Annotated[
+        str, typer.Argument(metavar="EVIDENCE", help="The evidence document with the drift.")
+    ],
     rule: Annotated[str, typer.Option(help="The rule of the finding, such as rows-dropped.")],
     where: Annotated[str, typer.Option(help="Where the finding is, such as public.orders.")],
     why: Annotated[str, typer.Option(help="Why the change is legitimate; it is kept in the evidence.")],
@@ -184,7 +206,13 @@ def accept(
     typer.echo(accept_change(evidence, rule=rule, where=where, why=why, store=store))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False})
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "allow_interspersed_args": False,
+    }
+)
 def manifest(context: typer.Context) -> None:
     """Take a dump with its exact inventory in one snapshot: restore-drill manifest -- pg_dump -Fc -f FILE DB.
 

@@ -39,7 +39,9 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "recovery point", "size", "key", "why"):
         table.add_column(title, overflow="fold")
-    for one in sorted(found.candidates, key=lambda c: (c.at is not None, c.at or utc_now(), c.uri), reverse=True):
+    for one in sorted(
+        found.candidates, key=lambda c: (c.at is not None, c.at or utc_now(), c.uri), reverse=True
+    ):
         at = "" if one.at is None else f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row("*" if one.taken else "", at, format_bytes(one.bytes), Text(one.uri), Text(one.reason))
     console.print(table)

@@ -1,4 +1,4 @@
-"""What a person sees while drills run and when they are done: a live table on a terminal, plain lines in a pipe."""
+"""What a person sees while drills run and at their end: a live table on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -62,14 +62,19 @@ def show_live(databases: Sequence[str], *, as_json: bool) -> Iterator[None]:
     console = Console(stderr=as_json)
     if console.is_terminal:
         board = _Board({name: _Row() for name in databases})
-        with Live(board, console=console, refresh_per_second=_REFRESH_PER_S, transient=True), listening(board.hear):
+        with (
+            Live(board, console=console, refresh_per_second=_REFRESH_PER_S, transient=True),
+            listening(board.hear),
+        ):
             yield
         return
     out = sys.stderr if as_json else sys.stdout
 
     def line(progress: Progress) -> None:
-        if progress.state == "verdict" or (progress.state == "started" and progress.stage is not Stage.RECORD):
-            print(f"{progress.database}: {describe(progress)}", file=out, flush=True)  # noqa: T201  a pipe's lines
+        if progress.state == "verdict" or (
+            progress.state == "started" and progress.stage is not Stage.RECORD
+        ):
+            print(f"{progress.database}: {describe(progress)}", file=out, flush=True)
 
     with listening(line):
         yield
@@ -83,7 +88,9 @@ def describe(progress: Progress) -> str:
     return progress.text or progress.stage.value
 
 
-def show_result(documents: Sequence[dict[str, Any]], plan: Fleet, databases: Sequence[str], *, as_json: bool) -> None:
+def show_result(
+    documents: Sequence[dict[str, Any]], plan: Fleet, databases: Sequence[str], *, as_json: bool
+) -> None:
     """Print the verdicts, worst first, or the documents; name the databases that left none."""
     if as_json:
         for document in documents:
@@ -92,7 +99,9 @@ def show_result(documents: Sequence[dict[str, Any]], plan: Fleet, databases: Seq
         _print_verdicts(documents, plan)
     for name in databases:
         if name not in {document["database"] for document in documents}:
-            sys.stderr.write(f"{name}: inconclusive: the drill ended without evidence; see the log of its run\n")
+            sys.stderr.write(
+                f"{name}: inconclusive: the drill ended without evidence; see the log of its run\n"
+            )
 
 
 def _print_verdicts(documents: Sequence[dict[str, Any]], plan: Fleet) -> None:

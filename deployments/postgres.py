@@ -19,6 +19,10 @@ def show_installs(*, as_json: bool) -> None:
             "source": install.source,
             "bindir": str(install.bindir),
         }
-        typer.echo(json.dumps(facts) if as_json else f"{install.major:>3}  {install.version:<8} {install.source:<10} {install.bindir}")
+        typer.echo(
+            json.dumps(facts)
+            if as_json
+            else f"{install.major:>3}  {install.version:<8} {install.source:<10} {install.bindir}"
+        )
     if not installs and not as_json:
         typer.echo("no PostgreSQL here yet; `restore-drill postgres install 17` fetches one")

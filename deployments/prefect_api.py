@@ -1,8 +1,8 @@
 """The Prefect server of an ad-hoc run: the configured one, else one of our own that ends with this process.
 
-Prefect's own temporary server gives up after 20 s and outlives a killed client. Ours waits longer, dies with its
-starter (PR_SET_PDEATHSIG), and has a database of its own: two servers on one SQLite file lock each other out. The
-tables are made once and copied, which takes five seconds off every start.
+Prefect's own temporary server gives up after 20 s and outlives a killed client. Ours waits longer, dies
+with its starter (PR_SET_PDEATHSIG), and has a database of its own: two servers on one SQLite file lock each
+other out. The tables are made once and copied, which takes five seconds off every start.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tasks.model.errors import TransientError
 from tasks.sandbox.paths import postgres_dir
+
+if TYPE_CHECKING:
+    import uvicorn
 
 START_DEADLINE_S = 120.0
 _POLL_S = 0.1
@@ -124,7 +127,7 @@ def _require(url: str) -> None:
         if time.monotonic() > ends_at:
             raise TransientError(
                 "the configured Prefect server does not answer",
-                url.split("@")[-1],
+                url.rsplit("@", maxsplit=1)[-1],
                 "Start it with `prefect server start`, or unset PREFECT_API_URL for a temporary one.",
             )
         time.sleep(1.0)
@@ -184,14 +187,16 @@ def _run_server(port: int, once_up: Callable[[], None] | None) -> None:
     from prefect.server.api.server import create_app  # noqa: PLC0415
 
     server = uvicorn.Server(
-        uvicorn.Config(create_app(), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=3)
+        uvicorn.Config(
+            create_app(), host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=3
+        )
     )
     if once_up is not None:
         threading.Thread(target=_when_up, args=(server, once_up), daemon=True).start()
     server.run()
 
 
-def _when_up(server: Any, then: Callable[[], None]) -> None:
+def _when_up(server: uvicorn.Server, then: Callable[[], None]) -> None:
     while not server.started:
         time.sleep(_POLL_S)
     then()
@@ -207,7 +212,10 @@ def _keep(database: Path, template: Path) -> None:
     made = template.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError, sqlite3.Error):
         template.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(made)) as copy:
+        with (
+            contextlib.closing(sqlite3.connect(database)) as source,
+            contextlib.closing(sqlite3.connect(made)) as copy,
+        ):
             source.backup(copy)
         made.replace(template)
 

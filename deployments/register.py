@@ -1,4 +1,4 @@
-"""`restore-drill deploy`: one Prefect deployment per database, one per fleet with its schedules, and the sweep.
+"""`restore-drill deploy`: a Prefect deployment per database, one per fleet with its schedules, and the sweep.
 
 Flows are named by dotted entrypoint: a path would load their files a second time under another module name.
 """
@@ -10,10 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
+
 from deployments.prefect_api import configured_url
 from deployments.running import OUR_LOGGERS
 from tasks.config import Fleet
 from tasks.model.errors import ConfigInvalid
+from tasks.model.target import Selection
 from tasks.plan import read_fleet
 
 SWEEP_CRON = "17 * * * *"
@@ -36,9 +43,6 @@ def register_fleets(fleets: Sequence[Path]) -> list[str]:
 
 
 async def _register(plans: Sequence[Fleet]) -> list[str]:
-    from prefect.client.orchestration import get_client  # noqa: PLC0415  seconds
-    from prefect.client.schemas.actions import WorkPoolCreate  # noqa: PLC0415
-    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
 
     lines = []
     async with get_client() as client:
@@ -47,20 +51,26 @@ async def _register(plans: Sequence[Fleet]) -> list[str]:
                 await client.read_work_pool(pool)
             except ObjectNotFound:
                 await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-                lines.append(f"work pool {pool} created; start a worker with: prefect worker start --pool {pool}")
+                lines.append(
+                    f"work pool {pool} created; start a worker with: prefect worker start --pool {pool}"
+                )
     for plan in plans:
         for deployment in deployments_of(plan):
             await deployment.aapply(work_pool_name=plan.work_pool)
-            schedules = ", ".join(str(item.schedule.cron) for item in deployment.schedules or ())
+            schedules = ", ".join(
+                item.schedule.cron
+                for item in deployment.schedules or ()
+                if isinstance(item.schedule, CronSchedule)
+            )
             lines.append(f"{deployment.flow_name}/{deployment.name}{f' at {schedules}' if schedules else ''}")
     return lines
 
 
-def deployments_of(plan: Fleet) -> Iterator[Any]:
+def deployments_of(plan: Fleet) -> Iterator[RunnerDeployment]:
     """Yield the deployments of one fleet, not yet applied."""
     fleet = str(plan.path)
     yield _deployment(
-        "flows.fleet_drill:fleet_drill",
+        "flows.fleet_drill.fleet_drill",
         plan.name,
         {"fleet": fleet},
         f"Drills every database of the fleet {plan.name}.",
@@ -71,13 +81,13 @@ def deployments_of(plan: Fleet) -> Iterator[Any]:
     )
     for target in plan.targets:
         yield _deployment(
-            "flows.drill:restore_drill",
+            "flows.drill.restore_drill",
             f"{plan.name}-{target.name}",
             {"fleet": fleet, "database": target.name},
             f"Drills {target.name} of the fleet {plan.name}, ad hoc.",
         )
     yield _deployment(
-        "flows.sweep:sweep",
+        "flows.sweep.sweep",
         "sweep",
         {},
         "Removes what crashed drills left on the worker.",
@@ -86,12 +96,15 @@ def deployments_of(plan: Fleet) -> Iterator[Any]:
 
 
 def _deployment(
-    entrypoint: str, name: str, parameters: dict[str, Any], description: str, schedules: Iterable[Any] = ()
-) -> Any:
-    from prefect.deployments.runner import RunnerDeployment  # noqa: PLC0415  seconds
+    entrypoint: str,
+    name: str,
+    parameters: dict[str, Any],
+    description: str,
+    schedules: Iterable[DeploymentScheduleCreate] = (),
+) -> RunnerDeployment:
 
     return RunnerDeployment.from_entrypoint(
-        entrypoint.replace(":", "."),
+        entrypoint,
         name=name,
         parameters=parameters,
         description=description,
@@ -101,9 +114,7 @@ def _deployment(
     )
 
 
-def _schedule(cron: str, timezone: str, slug: str, select: Any) -> Any:
-    from prefect.client.schemas.actions import DeploymentScheduleCreate  # noqa: PLC0415
-    from prefect.client.schemas.schedules import CronSchedule  # noqa: PLC0415
+def _schedule(cron: str, timezone: str, slug: str, select: Selection | None) -> DeploymentScheduleCreate:
 
     parameters = {} if select is None else {"select": str(select)}
     return DeploymentScheduleCreate(

@@ -34,7 +34,7 @@ def run_fleet(fleet: Path, databases: tuple[str, ...], select: str, evidence: st
 
 
 def set_prefect_defaults() -> None:
-    """Let Prefect keep our log lines with the run, and leave the terminal to us; the user's own settings win."""
+    """Let Prefect keep our log lines with the run and leave the terminal to us; the user's settings win."""
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", OUR_LOGGERS)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")

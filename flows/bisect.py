@@ -1,7 +1,7 @@
 """The first bad backup in a window, found in as few restores as possible.
 
-Halving needs backups that stay bad once they are: what usually breaks a backup (a changed job, a full disk, a lost
-table) lasts. The newest is drilled first, since a good one ends the search.
+Halving needs backups that stay bad once they are: what usually breaks a backup (a changed job, a full disk,
+a lost table) lasts. The newest is drilled first, since a good one ends the search.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def bisect(fleet: str, database: str, evidence: str = "") -> State[Documents]:
 def search(
     points: Sequence[RecoveryPoint], drill: Callable[[RecoveryPoint], Verdict]
 ) -> tuple[int | None, int | None, int | None]:
-    """Return the indexes of the last good and the first bad of *points*, oldest first, and of one that is unclear.
+    """Return the indexes of the last good, the first bad and an unclear one of *points*, oldest first.
 
-    The last good is None where all are bad, the first bad None where the newest is good; an inconclusive drill
-    ends the search, since either half could be the wrong one.
+    The last good is None where all are bad, the first bad None where the newest is good; an inconclusive
+    drill ends the search, since either half could be the wrong one.
     """
     good, bad = -1, len(points)
     probe = len(points) - 1

@@ -1,9 +1,10 @@
 """One database's drill: the steps in their order, and what a failure of each means.
 
-    discover -> preflight -> fetch -> provision -> restore -> verify -> validate -> measure -> teardown -> record
+    discover -> preflight -> fetch -> provision -> restore -> verify -> validate -> measure -> teardown ->
+    record
 
-A step that fails ends the drill with its finding; teardown always runs; the record comes last, so that evidence
-that claims a sandbox was destroyed is written when it was.
+A step that fails ends the drill with its finding; teardown always runs; the record comes last, so that
+evidence that claims a sandbox was destroyed is written when it was.
 """
 
 from __future__ import annotations
@@ -66,15 +67,18 @@ def discover_points(ledger: Ledger) -> Store | None:
 def drill_points(first: Ledger, store: Store | None) -> Documents:
     """Drill the chosen points; return the evidence documents, the one that counts first.
 
-    Walking back stops at the first point that comes back whole; the newest's own evidence is written last, since
-    it says what could be recovered instead.
+    Walking back stops at the first point that comes back whole; the newest's own evidence is written last,
+    since it says what could be recovered instead.
     """
     if store is None or first.discovery is None:
         return [record_drill(first)]
     drill_point(first, store)
     older: list[tuple[Ledger, dict[str, object]]] = []
     for point in first.discovery.points[1:]:
-        if first.selection.walks_back and Verdict.VERIFIED in (first.verdict, *(drill.verdict for drill, _ in older)):
+        if first.selection.walks_back and Verdict.VERIFIED in (
+            first.verdict,
+            *(drill.verdict for drill, _ in older),
+        ):
             break
         ledger = begin_older(first, point, utc_now())
         drill_point(ledger, store)
@@ -110,7 +114,9 @@ def rebuild(ledger: Ledger, store: Store) -> None:
         ledger.get_ready(preflight_backup(point, store, target, ledger.last_restored_bytes))
         ledger.begin_work(make_workspace(target, ledger.drill_id, ledger.started_at))
     with ledger.entering(Stage.FETCH) as deadline:
-        fetched = download_backup(point, store, target, ledger.own_workspace, deadline, count_bytes(target.name, Stage.FETCH))
+        fetched = download_backup(
+            point, store, target, ledger.own_workspace, deadline, count_bytes(target.name, Stage.FETCH)
+        )
         ledger.keep_backup(prove_backup(fetched, point, target, ledger.own_workspace, deadline))
         globals_path = download_globals(point, store, target, ledger.own_workspace, deadline)
     with ledger.entering(Stage.PROVISION) as deadline:
@@ -119,7 +125,14 @@ def rebuild(ledger: Ledger, store: Store) -> None:
         ledger.sandbox = provision_sandbox(ledger.own_workspace, install, target, deadline)
     with ledger.entering(Stage.RESTORE) as deadline:
         ledger.keep_restored(
-            restore_backup(ledger.proven_backup, ledger.sandbox, target, globals_path, deadline, say(target.name, Stage.RESTORE))
+            restore_backup(
+                ledger.proven_backup,
+                ledger.sandbox,
+                target,
+                globals_path,
+                deadline,
+                say(target.name, Stage.RESTORE),
+            )
         )
 
 
@@ -128,10 +141,25 @@ def prove(ledger: Ledger) -> None:
     target, sandbox, restored = ledger.target, ledger.running_sandbox, ledger.completed_restore
     with ledger.entering(Stage.VERIFY) as deadline:
         ledger.inventory = take_stock(sandbox, restored, target, deadline)
-        ledger.take(verify_database(sandbox, restored, ledger.inventory, target, ledger.history, ledger.manifest, ledger.as_of, deadline))
+        ledger.take(
+            verify_database(
+                sandbox,
+                restored,
+                ledger.inventory,
+                target,
+                ledger.history,
+                ledger.manifest,
+                ledger.as_of,
+                deadline,
+            )
+        )
         ledger.content_age_s, fresh = check_freshness(
             sandbox, restored, target, ledger.history, ledger.as_of, deadline
         )
         ledger.take(fresh)
     with ledger.entering(Stage.VALIDATE) as deadline:
-        ledger.keep_suite(validate_database(sandbox, restored, ledger.inventory, target, ledger.history, ledger.as_of, deadline))
+        ledger.keep_suite(
+            validate_database(
+                sandbox, restored, ledger.inventory, target, ledger.history, ledger.as_of, deadline
+            )
+        )

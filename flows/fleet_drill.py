@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -43,8 +44,8 @@ def fleet_drill(
     return conclude_fleet(plan.name, documents, {name: verdict_of(state) for name, state in states.items()})
 
 
-def _drill(fleet: str, database: str, select: str, evidence: str) -> State[Documents]:
-    """Run one drill as a child run; whatever becomes of it, also of Prefect under it, comes back as its state."""
+def _drill(fleet: str, database: str, select: str, evidence: str) -> State[Any]:
+    """Run one drill as a child run; whatever becomes of it or of Prefect comes back as its state."""
     try:
         return restore_drill(fleet, database, select, evidence, return_state=True)
     except Exception as error:  # noqa: BLE001  one database's trouble never stops the others

@@ -24,6 +24,7 @@ def conclude(documents: Documents, *, walked_back: bool = False) -> State[Docume
     """Return the final state of one database's drill: that of its worst document.
 
     Args:
+        documents: the evidence, the one that counts first.
         walked_back: the further documents only look for what is recoverable; the first one counts.
     """
     counted = documents[:1] if walked_back else documents
@@ -39,6 +40,8 @@ def conclude_fleet(fleet: str, documents: Documents, verdicts: Mapping[str, Verd
     """Return the final state of a fleet: failed if any database failed, else inconclusive if any was.
 
     Args:
+        fleet: its name.
+        documents: the evidence of all databases.
         verdicts: database to the verdict of its drill; one that left no document is inconclusive.
     """
     worst = worst_of(list(verdicts.values()))
@@ -58,16 +61,23 @@ def conclude_search(
     bad: int | None,
     unclear: int | None,
 ) -> State[Documents]:
-    """Return the final state of a search for the first bad of *points*, oldest first; indexes as `search` gives them."""
+    """Return the final state of a search; *points* oldest first, indexes as `search` gives them."""
     restores = f"{len(documents)} of {len(points)} recovery points were restored"
-    last_good = "none in the window is good" if good is None else f"the last good one is {_named(points[good])}"
+    last_good = (
+        "none in the window is good" if good is None else f"the last good one is {_named(points[good])}"
+    )
     if unclear is not None:
-        text = f"{database}: the drill of {_named(points[unclear])} was inconclusive, so the search ended; {restores}"
+        unjudged = _named(points[unclear])
+        text = f"{database}: the drill of {unjudged} was inconclusive, so the search ended; {restores}"
         return _state(Verdict.INCONCLUSIVE, text, documents)
     if bad is None:
-        return _state(Verdict.VERIFIED, f"{database}: the newest backup is good: {last_good}; {restores}", documents)
+        return _state(
+            Verdict.VERIFIED, f"{database}: the newest backup is good: {last_good}; {restores}", documents
+        )
     return _state(
-        Verdict.FAILED, f"{database}: the first bad backup is {_named(points[bad])}; {last_good}; {restores}", documents
+        Verdict.FAILED,
+        f"{database}: the first bad backup is {_named(points[bad])}; {last_good}; {restores}",
+        documents,
     )
 
 
@@ -77,12 +87,12 @@ def crashed(database: str, error: Exception) -> State[Documents]:
     return Crashed(message=f"{database}: the run could not be carried on: {type(error).__name__}")
 
 
-def verdict_of(state: State[Documents]) -> Verdict:
+def verdict_of(state: State[Any]) -> Verdict:
     """Return what a drill's final state says; a run that crashed could not judge."""
     return next((verdict for verdict, name in _NAMES.items() if name == state.name), Verdict.INCONCLUSIVE)
 
 
-def documents_of(state: State[Documents]) -> Documents:
+def documents_of(state: State[Any]) -> Documents:
     """Return the evidence documents that a drill's final state carries; none if it crashed."""
     if state.name not in _NAMES.values():
         return []

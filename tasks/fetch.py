@@ -28,7 +28,9 @@ def download_backup(
 
 
 @step("open backup")
-def prove_backup(fetched: Fetched, point: RecoveryPoint, target: Target, workspace: Workspace, deadline: Deadline) -> LocalBackup:
+def prove_backup(
+    fetched: Fetched, point: RecoveryPoint, target: Target, workspace: Workspace, deadline: Deadline
+) -> LocalBackup:
     """Decrypt and unwrap the download, and prove as far as its bytes can that it is complete."""
     return open_backup(
         fetched.path,
@@ -44,6 +46,8 @@ def prove_backup(fetched: Fetched, point: RecoveryPoint, target: Target, workspa
 
 
 @step("fetch globals", retried=True)
-def download_globals(point: RecoveryPoint, store: Store, target: Target, workspace: Workspace, deadline: Deadline) -> Path | None:
+def download_globals(
+    point: RecoveryPoint, store: Store, target: Target, workspace: Workspace, deadline: Deadline
+) -> Path | None:
     """Bring the pg_dumpall --globals-only file of the same time, if one is configured."""
     return fetch_globals(point, store, target, workspace.backup_dir, deadline.remaining_s())

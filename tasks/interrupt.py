@@ -1,7 +1,7 @@
 """Stopping drills that run in other threads: Ctrl-C and cancellation reach the main thread only.
 
-Their tools and servers are ended, so that each drill's own thread comes to its teardown and its record; what such
-a drill then meets is the interruption and says nothing about its backup.
+Their tools and servers are ended, so that each drill's own thread comes to its teardown and its record;
+what such a drill then meets is the interruption and says nothing about its backup.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that one drill has seen so far, and how far it has come.
 
-The one mutable thing in a drill. The flow opens a stage, puts what the step returned here, and hands the whole to
-the record at the end, however early that end came.
+The one mutable thing in a drill. The flow opens a stage, puts what the step returned here, and hands the
+whole to the record at the end, however early that end came.
 """
 
 from __future__ import annotations
@@ -37,7 +37,15 @@ from tasks.stores import Store
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-_WORK = (Stage.DISCOVER, Stage.PREFLIGHT, Stage.FETCH, Stage.PROVISION, Stage.RESTORE, Stage.VERIFY, Stage.VALIDATE)
+_WORK = (
+    Stage.DISCOVER,
+    Stage.PREFLIGHT,
+    Stage.FETCH,
+    Stage.PROVISION,
+    Stage.RESTORE,
+    Stage.VERIFY,
+    Stage.VALIDATE,
+)
 
 
 class Deadline:
@@ -110,7 +118,9 @@ class Ledger:
 
     def _announce(self, state: str, text: str = "") -> None:
         label = f" {self.point.label}" if self.point else ""
-        _log.info("%s/%s: %s %s%s %s", self.target.fleet, self.target.name, self.stage.value, state, label, text)
+        _log.info(
+            "%s/%s: %s %s%s %s", self.target.fleet, self.target.name, self.stage.value, state, label, text
+        )
         tell(Progress(self.target.name, self.stage, state, text))
 
     # --- what the steps return
@@ -191,8 +201,12 @@ class Ledger:
         self.left_behind = left_behind
         if left_behind:
             listed = ", ".join(left_behind[:3])
-            self.findings.append(finding("teardown-incomplete", f"The teardown left {listed} behind.", where=listed))
-            self.checks.append(Check("nothing-left-behind", Stage.TEARDOWN, Outcome.FAILED, len(left_behind), 0))
+            self.findings.append(
+                finding("teardown-incomplete", f"The teardown left {listed} behind.", where=listed)
+            )
+            self.checks.append(
+                Check("nothing-left-behind", Stage.TEARDOWN, Outcome.FAILED, len(left_behind), 0)
+            )
             return
         self.destroyed_at = at
         self._passed("nothing-left-behind", 0, 0)
@@ -202,11 +216,13 @@ class Ledger:
         folder = _present(self.workspace, "a workspace").root
         self.left_behind = (f"{folder} (kept for a look until {iso(until)})",)
         self.checks.append(
-            Check("nothing-left-behind", Stage.TEARDOWN, Outcome.NOT_CONFIGURED, why=f"kept until {iso(until)}")
+            Check(
+                "nothing-left-behind", Stage.TEARDOWN, Outcome.NOT_CONFIGURED, why=f"kept until {iso(until)}"
+            )
         )
 
     def note(self, error: DrillError) -> None:
-        """Keep the findings of the error that ended the current stage; of a stopped drill, that it was stopped."""
+        """Keep the findings of the error that ended the stage; of a stopped drill, that it was stopped."""
         if was_stopped(self.drill_id):
             self.crashed(KeyboardInterrupt())
             return
@@ -225,7 +241,7 @@ class Ledger:
         what = (
             f"The drill was stopped during {self.stage.value}."
             if self.interrupted
-            else f"The drill met an error that it does not know during {self.stage.value}: {type(error).__name__}."
+            else f"The drill met an unknown error during {self.stage.value}: {type(error).__name__}."
         )
         _log.error("%s: %s", self.target.name, what)
         self.findings.append(finding(rule, what, stage=self.stage))
@@ -279,7 +295,9 @@ class Ledger:
         verified = self.history.verified
         if not verified:
             return None
-        return sum(table.bytes or 0 for table in verified[-1].inventory.tables.values() if not table.partition_of)
+        return sum(
+            table.bytes or 0 for table in verified[-1].inventory.tables.values() if not table.partition_of
+        )
 
     @property
     def verdict(self) -> Verdict:
@@ -322,7 +340,9 @@ class Ledger:
 
     # --- helpers
 
-    def _passed(self, name: str, observed: str | float | None = None, expected: str | float | None = None) -> None:
+    def _passed(
+        self, name: str, observed: str | float | None = None, expected: str | float | None = None
+    ) -> None:
         self.checks.append(Check(name, self.stage, Outcome.PASSED, observed, expected))
 
     def _stop_on_failures(self, findings: tuple[Finding, ...]) -> None:
@@ -333,7 +353,9 @@ class Ledger:
 
     def _missed(self) -> tuple[Check, ...]:
         """Name every stage that the drill did not come to: what did not run is never a pass."""
-        why = next((f.message for f in self.findings if f.severity is Severity.FAILURE), "the drill ended before it")
+        why = next(
+            (f.message for f in self.findings if f.severity is Severity.FAILURE), "the drill ended before it"
+        )
         return tuple(
             Check(f"{stage.value}-completed", stage, Outcome.NOT_RUN, why=why)
             for stage in _WORK

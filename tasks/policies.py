@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
@@ -46,7 +45,7 @@ def step(name: str, *, retried: bool = False) -> Callable[[Callable[P, R]], Task
     """
 
     def decorate(body: Callable[P, R]) -> Task[P, R]:
-        return task(
+        return Task(
             _guarded(body),
             task_run_name=name,
             retries=RETRIES if retried else 0,
@@ -61,7 +60,7 @@ def step(name: str, *, retried: bool = False) -> Callable[[Callable[P, R]], Task
 
 
 def surely(chosen: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a step that must happen even where Prefect's API has gone: teardown and record do not rest on it."""
+    """Run a step that must happen even where Prefect's API has gone, such as teardown and record."""
     try:
         return chosen(*args, **kwargs)
     except DrillError:
@@ -72,8 +71,10 @@ def surely(chosen: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def _guarded(body: Callable[P, R]) -> Callable[P, R]:
-    """Let only our own errors out: Prefect writes an exception's text into states and logs, and a foreign one may
-    quote a row or a secret."""
+    """Let only our own errors out.
+
+    Prefect writes an exception's text into states and logs, and a foreign one may quote a row or a secret.
+    """
 
     @functools.wraps(body)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -81,10 +82,10 @@ def _guarded(body: Callable[P, R]) -> Callable[P, R]:
             return body(*args, **kwargs)
         except DrillError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  see above
             text = mask_values(str(exc)).splitlines()[:1]
-            what = f"the drill met an error that it does not know: {type(exc).__name__}{': ' if text else ''}{''.join(text)[:300]}"
-            _log.error("%s\n%s", what, "".join(traceback.format_tb(exc.__traceback__)))  # noqa: TRY400  the text of the exception is masked
+            what = f"The drill met an unknown error, {type(exc).__name__}: {''.join(text)[:300]}"
+            _log.error("%s\n%s", what, "".join(traceback.format_tb(exc.__traceback__)))
             raise PermanentError(what, rule="drill-crashed") from None
 
     return call

@@ -1,4 +1,4 @@
-"""Step 2: can this role read it, is there disk, a matching PostgreSQL, its extensions? Before the download."""
+"""Step 2, before the download: may this role read it, is there room, the PostgreSQL and its extensions?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from tasks.stores import Store
 
 
 @step("preflight", retried=True)
-def preflight_backup(point: RecoveryPoint, store: Store, target: Target, last_restored_bytes: int | None) -> Readiness:
+def preflight_backup(
+    point: RecoveryPoint, store: Store, target: Target, last_restored_bytes: int | None
+) -> Readiness:
     """Read the backup's head and say what it needs and whether it is here."""
     return assess(point, store, target, last_restored_bytes)

@@ -1,7 +1,7 @@
 """Live progress: what a drill is doing, told to whoever listens in this process.
 
-The command line listens and draws; in a worker nobody does and the log lines stand alone. A listener that fails
-must not fail a drill, so listeners only ever receive, from the drill's own thread.
+The command line listens and draws; in a worker nobody does and the log lines stand alone. A listener that
+fails must not fail a drill, so listeners only ever receive, from the drill's own thread.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def tell(progress: Progress) -> None:
     for listener in listeners:
         try:
             listener(progress)
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it was, it is not the drill's
             _log.exception("a progress listener failed; the drill goes on")
 
 

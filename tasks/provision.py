@@ -28,8 +28,8 @@ def choose_postgres(major: int, target: Target) -> PostgresInstall:
 
 
 @step("provision")
-def provision_sandbox(workspace: Workspace, install: PostgresInstall, target: Target, deadline: Deadline) -> Sandbox:
+def provision_sandbox(
+    workspace: Workspace, install: PostgresInstall, target: Target, deadline: Deadline
+) -> Sandbox:
     """Start a cluster of our own in *workspace*."""
     return start_sandbox(workspace, install, target.sandbox, deadline.remaining_s())
-
-

@@ -47,7 +47,9 @@ def record_drill(ledger: Ledger) -> dict[str, Any]:
             show_on_run(document, uri, ledger.target.report_url)
             announce(document)
         except Exception as error:  # noqa: BLE001  the evidence is written; what Prefect shows of it is not the record
-            _log.warning("Prefect could not show the result of %s: %s", ledger.target.name, type(error).__name__)
+            _log.warning(
+                "Prefect could not show the result of %s: %s", ledger.target.name, type(error).__name__
+            )
     _log.info("%s", state_message(document))
     tell(Progress(ledger.target.name, Stage.RECORD, "verdict", state_message(document)))
     return document
@@ -76,7 +78,7 @@ def leave_evidence(ledger: Ledger) -> tuple[dict[str, Any], str | None]:
 
 
 def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | None) -> None:
-    """Leave the report, the table of checks and a link as artifacts of the run; without a run there is none."""
+    """Leave the report, the table of checks and a link as artifacts of the run, if there is a run."""
     if FlowRunContext.get() is None:
         return
     key = f"{document['fleet']}-{document['database']}"
@@ -84,7 +86,10 @@ def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | 
     create_table_artifact(check_rows(document), key=f"checks-{key}", description=f"Every check of {key}")
     if report_url:
         create_link_artifact(
-            report_url, key=f"report-{key}", link_text="Full report", description=f"Report of {key}; evidence: {uri}"
+            report_url,
+            key=f"report-{key}",
+            link_text="Full report",
+            description=f"Report of {key}; evidence: {uri}",
         )
 
 

@@ -25,5 +25,10 @@ def restore_backup(
 ) -> Restored:
     """Rebuild *backup* in *sandbox*; never repeated, since a restore is too dear to repeat on hope."""
     return restore(
-        backup, sandbox, target, globals_path=globals_path, deadline_s=deadline.remaining_s(), progress=progress
+        backup,
+        sandbox,
+        target,
+        globals_path=globals_path,
+        deadline_s=deadline.remaining_s(),
+        progress=progress,
     )

@@ -1,4 +1,4 @@
-"""Whose rights are used for what: backups are read as the recovery role, evidence is written as the worker."""
+"""Whose rights are used: backups are read as the recovery role, evidence is written as the worker."""
 
 from __future__ import annotations
 

@@ -33,7 +33,11 @@ def sweep_leftovers(now: datetime) -> SweepReport:
 
 def describe_sweep(report: SweepReport) -> str:
     """Return what a sweep did, in a sentence."""
-    parts = [f"{len(report.removed)} removed", f"{len(report.living)} alive", f"{len(report.kept)} kept on purpose"]
+    parts = [
+        f"{len(report.removed)} removed",
+        f"{len(report.living)} alive",
+        f"{len(report.kept)} kept on purpose",
+    ]
     parts += [f"{len(report.unknown)} without our stamp and untouched"] if report.unknown else []
     parts += [f"could not be removed: {', '.join(report.left)}"] if report.left else []
     return f"sandboxes: {'; '.join(parts)}"

@@ -56,13 +56,25 @@ def verify_database(
 ) -> Checked:
     """Run the structure, drift and deep checks."""
     return verify(
-        sandbox, restored, inventory, target, history, manifest, as_of=as_of, deadline_s=deadline.remaining_s()
+        sandbox,
+        restored,
+        inventory,
+        target,
+        history,
+        manifest,
+        as_of=as_of,
+        deadline_s=deadline.remaining_s(),
     )
 
 
 @step("measure freshness")
 def check_freshness(
-    sandbox: Sandbox, restored: Restored, target: Target, history: History, as_of: datetime, deadline: Deadline
+    sandbox: Sandbox,
+    restored: Restored,
+    target: Target,
+    history: History,
+    as_of: datetime,
+    deadline: Deadline,
 ) -> tuple[float | None, Checked]:
     """Measure the age of the newest row at *as_of*."""
     return measure_freshness(

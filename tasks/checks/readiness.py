@@ -1,6 +1,7 @@
 """Whether a drill can succeed at all, from the first bytes of the backup and from what this worker has.
 
-Everything here is asked before the download: a drill that cannot succeed says so in seconds, not after an hour.
+Everything here is asked before the download: a drill that cannot succeed says so in seconds, not after an
+hour.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
     head = read_head(backup_source(point, store), point.label)
     findings = [
         *preflight_findings(
-            head, name_at=point.at, dated_by=point.dated_by, target=target, extensions_of=lambda major: _extensions(major, target)
+            head,
+            name_at=point.at,
+            dated_by=point.dated_by,
+            target=target,
+            extensions_of=lambda major: _extensions(major, target),
         ),
         *_postgres(head, target),
         *_disk(point, target, last_restored_bytes),
@@ -129,14 +134,18 @@ def read_manifest(
     uri = f"{point.object.uri.rstrip('/')}{MANIFEST_SUFFIX}"
     found = next((obj for obj in store.list(uri, limit=1) if obj.uri == uri), None)
     if found is None:
-        message = "No manifest lies beside the backup, and one is required. Its content cannot be proven exactly."
+        message = (
+            "No manifest lies beside the backup, and one is required. Its content cannot be proven exactly."
+        )
         return None, [finding("manifest-missing", message, where=uri)] if wanted == "required" else []
     try:
         document = json.loads(store.source(found).read(0, found.bytes))
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        message = "The manifest beside the backup is no JSON document. What the source held cannot be compared."
+        message = (
+            "The manifest beside the backup is no JSON document. What the source held cannot be compared."
+        )
         return None, [finding("manifest-unreadable", message, where=uri)]
     return document, []
 

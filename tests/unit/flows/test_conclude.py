@@ -11,8 +11,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed
 
 from tasks.conclude import conclude, conclude_fleet, documents_of, verdict_of, worst_of
-from tasks.model.findings import Verdict
 from tasks.evidence import build_evidence
+from tasks.model.findings import Verdict
 from tests.unit.evidence.samples import NOW, verified
 
 VERDICTS = st.sampled_from(list(Verdict))
