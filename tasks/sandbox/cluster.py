@@ -38,6 +38,18 @@ from tasks.sandbox.template import TEMPLATE_SUPERUSER, copy_template, keep_templ
 _POLL_S = 0.01
 _LOG_TAIL_BYTES = 64 << 10
 _LOCALES = ("C.UTF-8", "C")
+_EVENT_TRIGGERS_OFF = 17  # the first major where a session can switch them off
+# A restored database may bring settings of its own; looking at it must not depend on them.
+_SESSION = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+}
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|File too large")
 _KILLED = re.compile(r"terminated by signal 9|Out of memory|out of memory|Cannot allocate memory")
 
@@ -64,7 +76,7 @@ def start_sandbox(
         postgres=install,
         superuser=f"drill_{secrets.token_hex(6)}",
         profile=config.profile,
-        settings=server_settings(config.profile, free_bytes(workspace.root)),
+        settings=server_settings(config.profile, free_bytes(workspace.root), _jobs(config)),
         jobs=_jobs(config),
         restored_as=config.restore_as,
     )
@@ -103,11 +115,10 @@ def dsn(
 ) -> str:
     """Return the connection string as libpq takes it, for psycopg and for the tools.
 
-    The tools run as the sandbox's own OS user and so cannot connect as the superuser (*role* None).
+    The tools run as the sandbox's own OS user and so cannot connect as the superuser (*role* None). Sessions
+    other than the owner's are shielded from the settings that a restored database brings.
     """
-    options = [] if role else ["-c search_path=pg_catalog"]
-    if statement_timeout_s is not None:
-        options.append(f"-c statement_timeout={max(1, round(statement_timeout_s * 1000))}")
+    options = _session_settings(sandbox, role, statement_timeout_s)
     return make_conninfo(
         host=str(sandbox.workspace.socket_dir),
         port=sandbox.port,
@@ -120,7 +131,7 @@ def dsn(
         sslmode="disable",
         gssencmode="disable",
         channel_binding="disable",
-        options=" ".join(options),
+        options=" ".join(f"-c {name}={value}" for name, value in options.items()),
     )
 
 
@@ -154,6 +165,20 @@ def classify_death(sandbox: Sandbox) -> str | None:
         return "disk-full"
     code = None if server is None else server.jailed.wait(0)
     return "out-of-memory" if code == -signal.SIGKILL or _KILLED.search(text) else "postgres-failed"
+
+
+def _session_settings(
+    sandbox: Sandbox, role: str | None, statement_timeout_s: float | None
+) -> dict[str, str]:
+    """Return what a session of ours sets, whatever the restored database's own settings say."""
+    settings = {} if role == sandbox.owner else dict(_SESSION)
+    if role is None:
+        settings |= {"search_path": "pg_catalog", "default_transaction_read_only": "off"}
+        if sandbox.postgres.major >= _EVENT_TRIGGERS_OFF:
+            settings["event_triggers"] = "off"
+    if statement_timeout_s is not None:
+        settings["statement_timeout"] = str(max(1, round(statement_timeout_s * 1000)))
+    return settings
 
 
 def _check_isolation(workspace: Workspace, config: SandboxConfig) -> None:

@@ -39,18 +39,21 @@ _FAST = {
     "checkpoint_timeout": "1d",
     "max_locks_per_transaction": "512",  # thousands of tables in one transaction
 }
+_CONNECTIONS = 100
 _MAX_WAL_MB = 64 << 10
 _MIN_WAL_MB = 1 << 10
 
 
-def server_settings(profile: str, free_bytes: int) -> dict[str, str]:
+def server_settings(profile: str, free_bytes: int, jobs: int = 1) -> dict[str, str]:
     """Return the settings of *profile*, as the evidence names them.
 
     Args:
         profile: `fast` or `production`.
         free_bytes: of the disk; WAL may take a quarter of it before a checkpoint recycles it.
+        jobs: parallel restore jobs; each is a connection or two.
     """
+    connections = {"max_connections": str(max(_CONNECTIONS, 2 * jobs + 20))}
     if profile != "fast":
-        return dict(_COMMON)
+        return _COMMON | connections
     wal_mb = min(_MAX_WAL_MB, max(_MIN_WAL_MB, (free_bytes >> 20) // 4))
-    return {**_COMMON, **_FAST, "max_wal_size": f"{wal_mb}MB"}
+    return _COMMON | connections | _FAST | {"max_wal_size": f"{wal_mb}MB"}

@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from tasks.sandbox.paths import drill_dir
-from tasks.sandbox.stamp import LEASE_FILE, Stamp, owner_lives, read_stamp, try_lock
+from tasks.sandbox.stamp import LEASE_FILE, Stamp, owner_lives, process_started, read_stamp, try_lock
 from tasks.sandbox.workspace import remove_all, tidy
 
-_UNBORN = re.compile(r"\.new-\d+-\d*-.*")
+_UNBORN = re.compile(r"\.new-(?P<pid>\d+)-(?P<started>\d*)-.*")
+_UNBORN_FOR_S = 60.0  # a folder gets its name within milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,20 @@ def _sweep_stamped(root: Path, stamp: Stamp, now: datetime, seen: _Seen) -> None
 
 def _sweep_unstamped(root: Path, seen: _Seen) -> None:
     """Remove a folder whose maker died before it had its name; leave every other one alone."""
-    if not _UNBORN.fullmatch(root.name):
+    unborn = _UNBORN.fullmatch(root.name)
+    if unborn is None:
         seen.unknown.append(root.name)
-        return
-    lease = _lock(root)
-    if lease is not None:
+    elif not _is_being_made(root, int(unborn["pid"]), unborn["started"]):
         shutil.rmtree(root, ignore_errors=True)
-        os.close(lease)
+
+
+def _is_being_made(root: Path, pid: int, started: str) -> bool:
+    if started and process_started(pid) == started:
+        return True
+    try:
+        return time.time() - root.stat().st_mtime < _UNBORN_FOR_S
+    except FileNotFoundError:
+        return True
 
 
 def _remove(root: Path, stamp: Stamp) -> tuple[str, ...] | None:

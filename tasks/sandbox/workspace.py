@@ -61,7 +61,7 @@ _held: dict[Path, _Held] = {}
 _guard = threading.Lock()
 
 
-def open_workspace(  # noqa: PLR0917  in the order in which they are read in a folder's name
+def open_workspace(
     target_fleet: str,
     database: str,
     drill_id: str,

@@ -161,6 +161,37 @@ def test_the_superuser_sees_only_the_catalogue_unless_it_asks(sandbox: Callable[
         assert session.execute("SHOW search_path").fetchone() == ("pg_catalog",)
 
 
+def test_what_a_restored_database_sets_does_not_change_how_we_look_at_it(
+    sandbox: Callable[..., Sandbox],
+) -> None:
+    box = sandbox(17)
+    hostile = {"search_path": "x", "statement_timeout": "1", "DateStyle": "German", "TimeZone": "Asia/Tokyo"}
+    with connect(box) as session:
+        for name, value in hostile.items():
+            session.execute(f"ALTER DATABASE postgres SET {name} = '{value}'")
+        session.execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    with connect(box, role=box.reader) as session:
+        session.execute("SELECT pg_catalog.pg_sleep(0.05)")
+        assert session.execute("SHOW DateStyle").fetchone() == ("ISO, MDY",)
+        assert session.execute("SHOW TimeZone").fetchone() == ("UTC",)
+        assert session.execute("SHOW transaction_read_only").fetchone() == ("on",)
+    with connect(box) as session:
+        assert session.execute("SHOW search_path").fetchone() == ("pg_catalog",)
+        session.execute("CREATE TABLE public.t ()")
+
+
+def test_an_event_trigger_of_a_dump_never_runs_as_our_superuser(sandbox: Callable[..., Sandbox]) -> None:
+    box = sandbox(17)
+    with connect(box) as session:
+        session.execute(
+            "CREATE FUNCTION public.planted() RETURNS event_trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN RAISE EXCEPTION 'it ran'; END $$"
+        )
+        session.execute("CREATE EVENT TRIGGER planted ON ddl_command_start EXECUTE FUNCTION public.planted()")
+    with connect(box) as session:
+        session.execute("CREATE TABLE public.t ()")
+
+
 def test_the_callers_own_postgres_settings_do_not_reach_the_sandbox(
     sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:

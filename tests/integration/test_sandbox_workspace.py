@@ -30,6 +30,7 @@ from tasks.sandbox import (
 from tasks.sandbox import (
     workspace as workspaces,
 )
+from tasks.sandbox.stamp import process_started
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEM_PYTHON = Path("/usr/bin/python3")
@@ -37,6 +38,10 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 def opened(database: str, drill_id: str, wait_s: float = 5.0) -> Workspace:
     return open_workspace("shop", database, drill_id, "preferred", utc_now() + timedelta(hours=1), wait_s)
+
+
+def started() -> str:
+    return process_started(os.getpid())
 
 
 def test_a_destroyed_drill_leaves_an_empty_folder_and_may_be_destroyed_again(drill_folder: Path) -> None:
@@ -167,6 +172,19 @@ def test_what_has_no_stamp_of_ours_is_never_touched(drill_folder: Path) -> None:
     report = sweep(utc_now() + timedelta(days=1000))
     assert report.unknown == ("empty", "foreign", "other", "torn")
     assert len(list(drill_folder.glob("drills/*/precious"))) == 4
+
+
+def test_a_folder_whose_maker_died_before_it_had_a_name_is_swept_and_one_being_made_is_not(
+    drill_folder: Path,
+) -> None:
+    drills = drill_folder / "drills"
+    dead, young, mine = (drills / f".new-{owner}-x" for owner in ("1-1", "2-2", f"{os.getpid()}-{started()}"))
+    for folder in (dead, young, mine):
+        folder.mkdir(parents=True)
+    for folder in (dead, mine):
+        os.utime(folder, (1, 1))
+    assert sweep(utc_now()).unknown == ()
+    assert sorted(drills.iterdir()) == sorted((young, mine))
 
 
 def test_a_copied_stamp_does_not_make_a_folder_ours(drill_folder: Path) -> None:

@@ -87,6 +87,7 @@ def test_profiles_differ_in_durability_and_never_in_isolation() -> None:
         assert settings["listen_addresses"] == settings["shared_preload_libraries"] == ""
         assert settings["log_min_messages"] == "log"
     assert server_settings("fast", 8 << 30)["max_wal_size"] == "2048MB"
+    assert server_settings("fast", 8 << 30, jobs=64)["max_connections"] == "148"
 
 
 def test_an_ordinary_user_runs_as_himself(monkeypatch: pytest.MonkeyPatch) -> None:
