@@ -91,10 +91,12 @@ EVIL_SCHEMA = {
         CREATE MATERIALIZED VIEW m AS SELECT pg_read_file('/etc/passwd') AS t WITH NO DATA;
         UPDATE pg_class SET relispopulated = true WHERE relname = 'm';
     """,
-    "program-in-an-index": """
-        CREATE FUNCTION evil(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-            'BEGIN EXECUTE ''COPY public.orders TO PROGRAM ''''touch {mark}''''''; RETURN 1; END';
-        UPDATE pg_class SET reltuples = 0; CREATE INDEX i ON nothing (public.evil(id));
+    "program-in-a-check": """
+        INSERT INTO orders VALUES (1);
+        CREATE FUNCTION evil(integer) RETURNS boolean LANGUAGE plpgsql AS
+            'BEGIN EXECUTE ''COPY public.orders TO PROGRAM touch {mark}''; RETURN true; END';
+        ALTER TABLE orders ADD CONSTRAINT c CHECK (public.evil(id)) NOT VALID;
+        UPDATE pg_constraint SET convalidated = true WHERE conname = 'c';
     """,
 }
 
@@ -108,26 +110,13 @@ def test_code_in_an_archive_runs_without_power_and_is_named(
     tmp_path.chmod(0o777)
     source = cluster(major)
     source.create_database("shop")
-    source.execute("CREATE TABLE orders (id integer); CREATE TABLE nothing (id integer)", "shop")
+    source.execute("CREATE TABLE orders (id integer)", "shop")
     for statement in EVIL_SCHEMA[kind].replace("{mark}", str(mark)).split(";\n"):
         source.execute(statement, "shop")
-    if kind == "program-in-an-index":
-        source.execute("ALTER TABLE nothing DISABLE TRIGGER ALL; DROP INDEX i", "shop")
-        source.execute("INSERT INTO nothing VALUES (1)", "shop")
-        dump = source.dump("shop", tmp_path / "shop.sql", "--no-owner")
-        dump.write_text(dump.read_text() + "CREATE INDEX i ON public.nothing (public.evil(id));\n")
-        _move_end_marker(dump)
-    else:
-        dump = source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
+    dump = source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
     outcome = restore_dump(major, dump)
     assert "hostile-content" in outcome.failures
     assert not mark.exists()
-
-
-def _move_end_marker(dump: Path) -> None:
-    dump.write_text(dump.read_text() + "--\n-- PostgreSQL database dump complete\n--\n\n")
-    lines = [line for line in dump.read_text().splitlines(keepends=True) if "restrict " not in line[:12]]
-    dump.write_text("".join(lines))
 
 
 def test_roles_of_a_script_get_no_power_and_no_way_in(restore_dump: Restore, tmp_path: Path) -> None:
