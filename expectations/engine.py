@@ -41,12 +41,14 @@ class Bound:
     Attributes:
         at: its place in the suite.
         condition: SQL that selects the rows it is about; GX understands none, so they become a batch of their own.
+        as_text: columns that have to be read as text, such as enums: GX sends strings typed.
     """
 
     at: int
     one: Expectation
     kwargs: dict[str, object]
-    condition: str | None
+    condition: str | None = None
+    as_text: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,16 @@ class Source:
     Attributes:
         table: `schema.name`.
         condition: SQL, or None for all rows.
+        columns: of the table; those in `as_text` are read as text.
         deadline: on the monotonic clock.
     """
 
     database: Database
     table: str
-    condition: str | None
     deadline: float
+    condition: str | None = None
+    columns: tuple[str, ...] = ()
+    as_text: frozenset[str] = frozenset()
 
     def left_s(self) -> float:
         """Return the seconds left.
@@ -164,11 +169,18 @@ def _batch(source: Source) -> Iterator[Any]:
 
 def _asset(store: Any, source: Source, *, lowered: bool) -> Any:  # noqa: ANN401  GX's own
     schema, _, name = source.table.partition(".")
-    if source.condition is None:
+    if source.condition is None and not source.as_text:
         named = schema if lowered else None
         return store.add_table_asset(name="table", table_name=_quoted(name), schema_name=named)
-    rows = f"SELECT * FROM {_quoted(schema)}.{_quoted(name)} WHERE ({source.condition})"  # noqa: S608  the suite's
+    rows = f"SELECT * FROM {_quoted(schema)}.{_quoted(name)} WHERE ({source.condition or 'true'})"  # noqa: S608
+    if source.as_text:
+        listed = ", ".join(_selected(column, source.as_text) for column in source.columns)
+        rows = f"SELECT {listed} FROM ({rows}) chosen"  # noqa: S608  quoted names, and the suite's own SQL
     return store.add_query_asset(name="rows", query=rows)
+
+
+def _selected(column: str, as_text: frozenset[str]) -> str:
+    return f"{_quoted(column)}::text AS {_quoted(column)}" if column in as_text else _quoted(column)
 
 
 def _limiter(source: Source) -> Callable[..., None]:

@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +37,13 @@ _UNCONDITIONAL = (
     "expect_column_type_to_be",
 )
 _SORTING = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
+# Expectations that compare with strings; GX sends these as varchar, which an enum or a UUID is not compared with.
+_TEXTUAL = ("_set", "_regex", "_like_pattern", "_value_lengths_", "most_common")
+_COMPARABLE = (
+    *("text", "varchar", "char", "citext", "name"),
+    *("smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "money"),
+    *("date", "timestamp", "timestamptz", "time", "interval"),
+)
 _SPLIT_ROWS = 200_000  # a second connection costs about as much as scanning these
 _GX_CONDITION = re.compile(r"""\bcol\(\s*["']""")
 _NOTHING: Mapping[str, object] = {}
@@ -126,6 +133,7 @@ class _Unit:
 
     table: Table
     condition: str | None
+    as_text: frozenset[str]
     group: tuple[Bound, ...]
 
 
@@ -163,12 +171,20 @@ class _Run:
         except NoHistory as waiting:
             message = f"no earlier drill has set {waiting.args[0]}; it is judged from the next one on"
             return unjudged(one, Outcome.NO_HISTORY, message)
-        return self._conditioned(at, one, _whole_bounds(one, kwargs))
+        as_text = _read_as_text(one, table)
+        return replace(self._conditioned(at, one, _whole_bounds(one, kwargs)), as_text=as_text)
 
     def judge(self, unit: _Unit) -> _Done:
         """Judge a unit; never raises for what an expectation does."""
         started = time.monotonic()
-        source = Source(self.database, unit.table.name, unit.condition, self.deadline)
+        source = Source(
+            database=self.database,
+            table=unit.table.name,
+            deadline=self.deadline,
+            condition=unit.condition,
+            columns=tuple(unit.table.columns),
+            as_text=unit.as_text,
+        )
         found = []
         for bound, document in _judge(source, unit.group):
             result = judged(bound, document, unit.table, self.as_of)
@@ -179,17 +195,17 @@ class _Run:
         """Give GX the conditions that it understands, and keep SQL for a batch of its own."""
         query, condition = kwargs.get("unexpected_rows_query"), kwargs.get("row_condition")
         if isinstance(query, str):
-            return Bound(at, one, {**kwargs, "unexpected_rows_query": _braced(self._timed(query))}, None)
+            return Bound(at, one, {**kwargs, "unexpected_rows_query": _braced(self._timed(query))})
         if not isinstance(condition, str):
-            return Bound(at, one, kwargs, None)
+            return Bound(at, one, kwargs)
         rest = {
             key: value for key, value in kwargs.items() if key not in {"row_condition", "condition_parser"}
         }
         if one.type in _UNCONDITIONAL:
-            return Bound(at, one, rest, None)
+            return Bound(at, one, rest)
         if _GX_CONDITION.search(condition):
             native = {"row_condition": condition, "condition_parser": "great_expectations"}
-            return Bound(at, one, {**rest, **native}, None)
+            return Bound(at, one, {**rest, **native})
         return Bound(at, one, rest, self._timed(condition))
 
     def _timed(self, sql: str) -> str:
@@ -198,11 +214,14 @@ class _Run:
 
 def _units(bound: Sequence[Bound], tables: Mapping[str, Table]) -> list[_Unit]:
     """Group what one batch answers; the largest tables first, so that the last to finish is a small one."""
-    groups: dict[tuple[str, str | None, bool], list[Bound]] = defaultdict(list)
+    groups: dict[tuple[str, str | None, bool, bool], list[Bound]] = defaultdict(list)
     for one in bound:
         apart = one.one.type in _SORTING and tables[one.one.table].rows >= _SPLIT_ROWS
-        groups[one.one.table, one.condition, apart].append(one)
-    units = [_Unit(tables[table], condition, tuple(group)) for (table, condition, _), group in groups.items()]
+        groups[one.one.table, one.condition, bool(one.as_text), apart].append(one)
+    units = []
+    for (table, condition, _, _), group in groups.items():
+        as_text = frozenset(column for one in group for column in one.as_text)
+        units.append(_Unit(tables[table], condition, as_text, tuple(group)))
     return sorted(units, key=lambda unit: -unit.table.rows)
 
 
@@ -216,6 +235,16 @@ def _judge(source: Source, group: Sequence[Bound]) -> Iterator[tuple[Bound, dict
             yield bound, document
     for bound in again:
         yield from validate(source, [bound])
+
+
+def _read_as_text(one: Expectation, table: Table) -> tuple[str, ...]:
+    """Return the columns whose type has no comparison with text, where the expectation compares with text."""
+    if not any(word in one.type for word in _TEXTUAL):
+        return ()
+    types = {column: table.columns[column].type for column in one.columns if column in table.columns}
+    return tuple(
+        column for column, kind in types.items() if kind not in _COMPARABLE and not kind.endswith("[]")
+    )
 
 
 def _whole_bounds(one: Expectation, kwargs: dict[str, object]) -> dict[str, object]:
