@@ -66,12 +66,13 @@ def stop_server(drill_id: str, number: int) -> None:
 
 
 def free_bytes(path: Path) -> int:
-    """Return the bytes that an ordinary user may still write below *path*.
+    """Return the bytes that an ordinary user may still write below *path*, which need not exist yet.
 
     Raises:
-        OSError: there is no such path.
+        OSError: the disk cannot be asked.
     """
-    return shutil.disk_usage(path).free
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _watch(server: Server) -> None:

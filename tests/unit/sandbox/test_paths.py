@@ -11,6 +11,7 @@ import pytest
 from tasks.sandbox import isolation
 from tasks.sandbox.isolation import covered_folders, kept_install
 from tasks.sandbox.paths import drill_dir, first_closed, make_folder, postgres_dir
+from tasks.sandbox.servers import free_bytes
 from tasks.sandbox.settings import server_settings
 
 
@@ -93,3 +94,7 @@ def test_profiles_differ_in_durability_and_never_in_isolation() -> None:
 def test_an_ordinary_user_runs_as_himself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert isolation.choose_os_user() is None
+
+
+def test_the_free_disk_of_a_folder_that_no_drill_has_made_yet_is_known(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path / "not" / "yet") > 0
