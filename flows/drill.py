@@ -122,12 +122,12 @@ def rebuild(ledger: Ledger, store: Store) -> None:
     with ledger.entering(Stage.PROVISION) as deadline:
         warm_up_validation(target)
         install = choose_postgres(ledger.wanted_major(), target)
-        ledger.sandbox = provision_sandbox(ledger.own_workspace, install, target, deadline)
+        ledger.keep_sandbox(provision_sandbox(ledger.own_workspace, install, target, deadline))
     with ledger.entering(Stage.RESTORE) as deadline:
         ledger.keep_restored(
             restore_backup(
                 ledger.proven_backup,
-                ledger.sandbox,
+                ledger.running_sandbox,
                 target,
                 globals_path,
                 deadline,

@@ -33,6 +33,7 @@ from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.model.target import Selection, Target
 from tasks.progress import Progress, tell
+from tasks.sandbox import extension_findings, isolation_findings
 from tasks.stores import Store
 
 _log = logging.getLogger(__name__)
@@ -179,10 +180,18 @@ class Ledger:
         self._passed("backup-complete", backup.head.format.value)
         self._passed("integrity", backup.integrity)
 
+    def keep_sandbox(self, sandbox: Sandbox) -> None:
+        """Keep the running cluster, and what the host did not allow it."""
+        self.sandbox = sandbox
+        self.findings.extend(isolation_findings(sandbox.workspace, self.target.sandbox.isolation))
+        self._passed("sandbox", f"PostgreSQL {sandbox.postgres.version}")
+
     def keep_restored(self, restored: Restored) -> None:
         """Keep the restored database."""
         self.restored = restored
         self.findings.extend(restored.findings)
+        used = [entry.tag for entry in restored.toc.of("EXTENSION")]
+        self.findings.extend(extension_findings(self.running_sandbox.postgres, used))
         self.checks.extend(restored.checks)
 
     def take(self, seen: Checked) -> None:
