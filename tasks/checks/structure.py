@@ -86,7 +86,7 @@ def check_structure(
 
 def toc_findings(toc: Toc) -> tuple[Finding, ...]:
     """Return what the table of contents alone shows: data without tables."""
-    if toc.of("TABLE DATA") and not toc.of("TABLE"):
+    if toc.of("TABLE DATA") and not toc.of("TABLE", "EXTENSION"):  # an extension's table comes with it
         count = len(toc.of("TABLE DATA"))
         message = f"The archive holds the data of {count} tables and creates none: nothing can be loaded."
         return (finding("data-only", message),)

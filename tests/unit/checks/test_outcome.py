@@ -77,7 +77,13 @@ def test_limits_end_with_the_earlier() -> None:
 
 @pytest.mark.parametrize(
     ("descs", "found"),
-    [(["TABLE DATA"], {"data-only"}), (["TABLE", "TABLE DATA"], set()), (["TABLE"], set()), ([], set())],
+    [
+        (["TABLE DATA"], {"data-only"}),
+        (["TABLE", "TABLE DATA"], set()),
+        (["EXTENSION", "TABLE DATA"], set()),
+        (["TABLE"], set()),
+        ([], set()),
+    ],
 )
 def test_an_archive_with_data_and_no_table_is_data_only(descs: list[str], found: set[str]) -> None:
     toc = Toc(tuple(entry(desc, "a.t") for desc in descs))
