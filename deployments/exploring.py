@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -122,7 +122,7 @@ def _look_into(store: Store, folders: list[str], explored: Explored) -> int:
     return seen
 
 
-def _kinds(folders: list[str]) -> Iterator[list[str]]:
+def _kinds(folders: Iterable[str]) -> Iterator[list[str]]:
     grouped: dict[str, list[str]] = defaultdict(list)
     for folder in folders:
         name = folder.rstrip("/").rsplit("/", 1)[-1]

@@ -173,6 +173,8 @@ def _serve(port: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != starter:
         return
+    # uvicorn raises the signal that stopped it once more; by default that ends us before the folder goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="restore-drill-prefect-") as folder:
         database = Path(folder) / "prefect.db"
         template = _template()
