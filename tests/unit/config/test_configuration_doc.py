@@ -85,3 +85,12 @@ def test_schedules_have_the_same_keys_one_or_several() -> None:
     assert {key.removeprefix("schedule.") for key in documented() if key.startswith("schedule.")} == set(
         Schedule.model_fields
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parents[3] / "deployments" / "fleets").glob("*.yaml")),
+    ids=lambda path: path.name,
+)
+def test_every_fleet_of_the_repository_loads(path: Path) -> None:
+    assert load_fleet(path).targets
