@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +11,14 @@ import psycopg
 
 from tasks.engines.archive import restore_archive
 from tasks.engines.compare import missing_entries
-from tasks.engines.conclude import conclude
+from tasks.engines.conclude import conclude, too_late
 from tasks.engines.globals import read_globals
 from tasks.engines.job import Job
 from tasks.engines.roles import Role
 from tasks.engines.script import restore_script
 from tasks.engines.toolerrors import raise_if_dead
 from tasks.model.backup import Format, LocalBackup, Toc
-from tasks.model.errors import PermanentError
+from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.redact import mask_values
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
@@ -41,6 +42,9 @@ def restore(
     """Rebuild *backup* in *sandbox*, as a role without power, and say what that came to.
 
     Args:
+        backup: opened, with what its head tells.
+        sandbox: running, and empty or left by an earlier attempt.
+        target: what may be created, and which database is wanted.
         globals_path: the `pg_dumpall --globals-only` file of the same time.
         deadline_s: seconds for all of it.
         progress: told in words how far it is.
@@ -49,15 +53,15 @@ def restore(
         The restored database with everything that was observed; findings of severity failure among them.
 
     Raises:
-        StageFailed: what was restored cannot be checked: the backup ends early, holds nothing or is hostile, needs
-            an extension that cannot be had, or took too long.
-        PermanentError: `postgres-failed`, `disk-full`, `out-of-memory`, `globals-missing`, `isolation-unavailable`,
-            `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`.
+        StageFailed: what was restored cannot be checked: the backup ends early, holds nothing or is hostile,
+            needs an extension that cannot be had, or took too long.
+        PermanentError: `postgres-failed`, `disk-full`, `out-of-memory`, `globals-missing`,
+            `isolation-unavailable`, `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`.
     """
     started = time.monotonic()
     _refuse_unsafe(sandbox)
     job = Job(sandbox, target, started + deadline_s, progress, toc=backup.head.toc or Toc(()))
-    roles = () if globals_path is None else _globals(globals_path, target, sandbox)
+    roles = () if globals_path is None else _globals(job, globals_path)
     where = backup.path.name
     try:
         if backup.head.format in ARCHIVES:
@@ -71,19 +75,27 @@ def restore(
                 rule="format-unsupported",
             )
         return conclude(job, said, where, started, deadline_s)
+    except psycopg.errors.QueryCanceled as error:
+        if job.remaining_s > 0:
+            raise
+        raise StageFailed(too_late(job, where, deadline_s)) from error
     except psycopg.Error as error:
         raise_if_dead(sandbox, (mask_values(str(error)).split("\n", 1)[0],))
         raise
 
 
-def _globals(path: Path, target: Target, sandbox: Sandbox) -> tuple[Role, ...]:
-    return read_globals(path, target.backup.decrypt, sandbox.workspace.backup_dir)
+def _globals(job: Job, path: Path) -> tuple[Role, ...]:
+    started = time.monotonic()
+    roles = read_globals(path, job.target.backup.decrypt, job.sandbox.workspace.backup_dir)
+    job.command(f"psql -X -d postgres -f {shlex.quote(path.name)}", started)
+    return roles
 
 
 def _refuse_unsafe(sandbox: Sandbox) -> None:
     if sandbox.restored_as == "superuser" and "network" not in sandbox.workspace.isolation.split("+"):
         raise PermanentError(
-            "restore_as: superuser needs a network namespace of its own, which this host does not give. Code of the "
+            "restore_as: superuser needs a network namespace of its own, which this host does not give. "
+            "Code of the "
             "dump would run with the network in reach.",
             rule="isolation-unavailable",
         )

@@ -1,7 +1,7 @@
 """Rebuilding an archive (custom, directory, tar) with pg_restore of its own major.
 
-pg_restore runs as a role without power and gets a list of entries: what only a superuser may do is left out of it
-and done by `trusted`; owners and grants follow in `settle`.
+pg_restore runs as a role without power and gets a list of entries: what only a superuser may do is left out
+of it and done by `trusted`; owners and grants follow in `settle`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 import shlex
 import time
 from pathlib import Path
+
+from psycopg import sql
 
 from tasks.engines.database import (
     collations_named,
@@ -38,7 +40,14 @@ NEVER = frozenset({"SUBSCRIPTION", "SUBSCRIPTION TABLE", "USER MAPPING", "DATABA
 """Never done: they hold passwords, reach other servers or change more than the content."""
 SILENT = frozenset({"DATABASE", "ENCODING", "STDSTRINGS", "SEARCHPATH"})
 _PARALLEL = frozenset({Format.CUSTOM, Format.DIRECTORY})
-_ABOUT_OURS = ("EXTENSION ", "DATABASE ", "EVENT TRIGGER ", "FOREIGN DATA WRAPPER ", "SUBSCRIPTION ", "LANGUAGE ")
+_ABOUT_OURS = (
+    "EXTENSION ",
+    "DATABASE ",
+    "EVENT TRIGGER ",
+    "FOREIGN DATA WRAPPER ",
+    "SUBSCRIPTION ",
+    "LANGUAGE ",
+)
 _HOSTILE = re.compile(
     r"\bCOPY\b[^;]*\b(?:FROM|TO)\s+PROGRAM\b|\bpg_(?:read|write)_(?:binary_)?file\b|\blo_(?:im|ex)port\b"
     r"|\bpg_ls_dir\b|\bpg_file_write\b|\bLANGUAGE\s+'?(?:c|plpython3?u|plperlu|pltclu|plsh)\b|\bALTER\s+SYSTEM\b",
@@ -91,10 +100,15 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
 def _collations(job: Job, session: Connection) -> set[int]:
     """Put C in the place of ICU collations where the server was built without ICU."""
     wanted = [entry for entry in job.toc.of("COLLATION") if is_icu(entry.defn)]
-    if not wanted or session.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1").fetchone():
+    if (
+        not wanted
+        or session.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1").fetchone()
+    ):
         return set()
     for entry in wanted:
-        schema = session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (entry.namespace,)).fetchone()
+        schema = session.execute(
+            "SELECT 1 FROM pg_namespace WHERE nspname = %s", (entry.namespace,)
+        ).fetchone()
         if schema is None:
             make_schema(job, session, entry.namespace)
         substitute_collation(job, entry.namespace, entry.tag, session)
@@ -103,10 +117,10 @@ def _collations(job: Job, session: Connection) -> set[int]:
 
 def make_schema(job: Job, session: Connection, name: str) -> None:
     """Create a schema before the archive does, for what we have to put into it."""
-    from psycopg import sql  # noqa: PLC0415
-
     session.execute(
-        sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(name), sql.Identifier(job.sandbox.owner))
+        sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(
+            sql.Identifier(name), sql.Identifier(job.sandbox.owner)
+        )
     )
 
 
@@ -119,14 +133,17 @@ def _goes_to_tool(entry: TocEntry) -> bool:
 
 def _vet(toc: Toc) -> None:
     """Refuse, before anything runs as superuser, a dump that speaks of files or programs."""
-    hostile = [entry for entry in toc.entries if _HOSTILE.search(entry.defn) or _HOSTILE.search(entry.copy_stmt)]
+    hostile = [
+        entry for entry in toc.entries if _HOSTILE.search(entry.defn) or _HOSTILE.search(entry.copy_stmt)
+    ]
     if hostile:
         names = ", ".join(f"{entry.desc} {entry.tag}" for entry in hostile[:5])
         raise StageFailed(
             (
                 finding(
                     "hostile-content",
-                    f"{len(hostile)} entries could run a program or reach files as superuser: {names}. Nothing was "
+                    f"{len(hostile)} entries could run a program or reach files as superuser: {names}. "
+                    f"Nothing was "
                     "restored.",
                     where=f"{hostile[0].desc} {hostile[0].tag}",
                 ),

@@ -1,7 +1,8 @@
 """What a database holds, named as pg_dump names it in a table of contents.
 
-One query lists everything: owners are set and missing entries found by comparing sets, never object by object.
-Statements against these objects are built from the catalogue's own quoting (`target`), not from a dump's text.
+One query lists everything: owners are set and missing entries found by comparing sets, never object by
+object. Statements against these objects are built from the catalogue's own quoting (`target`), not from a
+dump's text.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ UNION ALL SELECT 'INDEX ATTACH', nspname, relname, NULL, NULL FROM relations
     WHERE relkind IN ('i', 'I') AND relispartition
 UNION ALL SELECT 'TABLE ATTACH', nspname, relname, NULL, NULL FROM relations
     WHERE relkind NOT IN ('i', 'I') AND relispartition
-UNION ALL SELECT 'ROW SECURITY', nspname, relname, NULL, NULL FROM relations WHERE relrowsecurity
-UNION ALL SELECT CASE contype WHEN 'f' THEN 'FK CONSTRAINT' WHEN 'c' THEN 'CHECK CONSTRAINT' ELSE 'CONSTRAINT' END,
+UNION ALL SELECT 'ROW SECURITY', nspname, relname, NULL, NULL FROM relations WHERE relrowsecurity UNION ALL
+SELECT CASE contype WHEN 'f' THEN 'FK CONSTRAINT' WHEN 'c' THEN 'CHECK CONSTRAINT' ELSE 'CONSTRAINT' END,
        r.nspname, r.relname || ' ' || conname, NULL, NULL
     FROM pg_constraint k JOIN relations r ON r.oid = k.conrelid
 UNION ALL SELECT 'CHECK CONSTRAINT', s.nspname, t.typname || ' ' || conname, NULL, NULL
@@ -48,10 +49,11 @@ UNION ALL SELECT 'POLICY', r.nspname, r.relname || ' ' || polname, NULL, NULL
 UNION ALL SELECT 'DEFAULT', r.nspname, r.relname || ' ' || attname, NULL, NULL
     FROM pg_attrdef d JOIN relations r ON r.oid = d.adrelid
     JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-UNION ALL SELECT CASE prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, s.nspname,
+UNION ALL SELECT CASE prokind WHEN 'a' THEN 'AGGREGATE' WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END,
+s.nspname,
        proname || '(' || CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE coalesce((SELECT
-           string_agg(format_type(t, NULL), ', ' ORDER BY o) FROM unnest(proargtypes) WITH ORDINALITY u (t, o)), '')
-           END || ')',
+           string_agg(format_type(t, NULL), ', ' ORDER BY o) FROM unnest(proargtypes) WITH ORDINALITY u (t,
+           o)), '') END || ')',
        CASE prokind WHEN 'a' THEN 'AGGREGATE ' WHEN 'p' THEN 'PROCEDURE ' ELSE 'FUNCTION ' END
            || prefix || quote_ident(proname) || '(' || CASE WHEN prokind = 'a' AND pronargs = 0 THEN '*' ELSE
            pg_get_function_identity_arguments(p.oid) END || ')',
@@ -67,8 +69,8 @@ UNION ALL SELECT CASE typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, s.nspname,
 UNION ALL SELECT 'SCHEMA', '', nspname, 'SCHEMA ' || quote_ident(nspname), pg_get_userbyid(nspowner)
     FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 UNION ALL SELECT 'OPERATOR', s.nspname, oprname,
-       'OPERATOR ' || prefix || oprname || ' (' || CASE oprleft WHEN 0 THEN 'NONE' ELSE format_type(oprleft, NULL)
-       END || ', ' || CASE oprright WHEN 0 THEN 'NONE' ELSE format_type(oprright, NULL) END || ')',
+       'OPERATOR ' || prefix || oprname || ' (' || CASE oprleft WHEN 0 THEN 'NONE' ELSE format_type(oprleft,
+       NULL) END || ', ' || CASE oprright WHEN 0 THEN 'NONE' ELSE format_type(oprright, NULL) END || ')',
        pg_get_userbyid(oprowner)
     FROM pg_operator o JOIN spaces s ON s.oid = o.oprnamespace WHERE oprcode <> 0
        AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
@@ -99,9 +101,9 @@ UNION ALL SELECT 'PUBLICATION', '', pubname, CASE WHEN puballtables THEN NULL EL
        'PUBLICATION ' || quote_ident(pubname) END, pg_get_userbyid(pubowner) FROM pg_publication
 UNION ALL SELECT 'PUBLICATION TABLE', r.nspname, pubname || ' ' || r.relname, NULL, NULL
     FROM pg_publication_rel l JOIN pg_publication p ON p.oid = l.prpubid JOIN relations r ON r.oid = l.prrelid
-UNION ALL SELECT 'EVENT TRIGGER', '', evtname, NULL, NULL FROM pg_event_trigger
-UNION ALL SELECT 'EXTENSION', '', extname, NULL, NULL FROM pg_extension
-UNION ALL SELECT 'CAST', '', 'CAST (' || format_type(castsource, NULL) || ' AS ' || format_type(casttarget, NULL)
+UNION ALL SELECT 'EVENT TRIGGER', '', evtname, NULL, NULL FROM pg_event_trigger UNION ALL SELECT
+'EXTENSION', '', extname, NULL, NULL FROM pg_extension UNION ALL SELECT 'CAST', '', 'CAST (' ||
+format_type(castsource, NULL) || ' AS ' || format_type(casttarget, NULL)
        || ')', NULL, NULL FROM pg_cast WHERE oid >= 16384
 UNION ALL SELECT 'PROCEDURAL LANGUAGE', '', lanname, NULL, NULL FROM pg_language
 UNION ALL SELECT 'LARGE OBJECT', '', l.oid::text, 'LARGE OBJECT ' || l.oid, pg_get_userbyid(lomowner)
@@ -109,11 +111,12 @@ UNION ALL SELECT 'LARGE OBJECT', '', l.oid::text, 'LARGE OBJECT ' || l.oid, pg_g
 """
 COMPARED = frozenset(
     {
-        "TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "INDEX", "INDEX ATTACH", "TABLE ATTACH",
-        "ROW SECURITY", "FK CONSTRAINT", "CHECK CONSTRAINT", "CONSTRAINT", "TRIGGER", "RULE", "POLICY", "DEFAULT",
-        "AGGREGATE", "PROCEDURE", "FUNCTION", "DOMAIN", "TYPE", "SHELL TYPE", "SCHEMA", "OPERATOR", "OPERATOR CLASS",
-        "OPERATOR FAMILY", "COLLATION", "CONVERSION", "TEXT SEARCH DICTIONARY", "TEXT SEARCH CONFIGURATION",
-        "TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE", "STATISTICS", "SERVER", "FOREIGN DATA WRAPPER", "PUBLICATION",
+        "TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "INDEX", "INDEX ATTACH",
+        "TABLE ATTACH", "ROW SECURITY", "FK CONSTRAINT", "CHECK CONSTRAINT", "CONSTRAINT", "TRIGGER",
+        "RULE", "POLICY", "DEFAULT", "AGGREGATE", "PROCEDURE", "FUNCTION", "DOMAIN", "TYPE",
+        "SHELL TYPE", "SCHEMA", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "COLLATION",
+        "CONVERSION", "TEXT SEARCH DICTIONARY", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH PARSER",
+        "TEXT SEARCH TEMPLATE", "STATISTICS", "SERVER", "FOREIGN DATA WRAPPER", "PUBLICATION",
         "PUBLICATION TABLE", "EVENT TRIGGER", "EXTENSION", "CAST", "PROCEDURAL LANGUAGE",
     }
 )  # fmt: skip
@@ -126,7 +129,7 @@ class DatabaseObject:
 
     Attributes:
         desc, namespace, tag: as an archive's table of contents has them.
-        target: what `ALTER ... OWNER TO` names, quoted by the catalogue; None where it has no owner of its own.
+        target: what `ALTER ... OWNER TO` names, quoted; None where it has no owner of its own.
     """
 
     desc: str

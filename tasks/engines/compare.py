@@ -15,10 +15,11 @@ _NEVER = frozenset(
 
 
 def missing_entries(superuser: psycopg.Connection[tuple[Any, ...]], toc: Toc) -> list[TocEntry]:
-    """Return the entries whose object is not in the database, in archive order; one query whatever their number.
+    """Return the entries whose object is not in the database, in archive order, by one query.
 
     Args:
         superuser: a connection with search_path pg_catalog.
+        toc: what the archive lists.
     """
     return missing(toc, list_objects(superuser))
 

@@ -1,13 +1,12 @@
-"""From everything that a restore met to its result: the cause first, nothing said twice, nothing left unsaid."""
+"""From everything that a restore met to its result: the cause first, nothing twice, nothing unsaid."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from tasks.engines.catalogue import list_objects
 from tasks.engines.compare import missing
-from tasks.engines.failure import Failure, label
+from tasks.engines.failure import label
 from tasks.engines.findings import LISTED, Judged, judge, worst
 from tasks.engines.job import Job
 from tasks.engines.meaning import Meaning, meaning_of
@@ -24,7 +23,8 @@ from tasks.model.rules import finding
 from tasks.model.units import format_duration
 
 _TABLES = (
-    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')"
+    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN "
+    "('r', 'p')"
     " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d"
     " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
 )
@@ -34,6 +34,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     """Finish a restore whose data are in, and say what it came to.
 
     Args:
+        job: what was collected on the way.
         said: of the tool, or of our own reading of a script.
         where: the backup, for messages.
         started: monotonic seconds.
@@ -48,13 +49,19 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_archive(job, said, where)
     _stop_on_hostile(job)
     if said.timed_out or job.remaining_s <= 0:
-        raise StageFailed(_too_late(job, where, deadline_s))
+        raise StageFailed(too_late(job, where, deadline_s))
     _stop_on_nothing(job, where)
     analyze(job)
     changed, lacking = _settle(job)
     note_missing_roles(job)
+    _note_version(job)
     judged = judge(job.failures, job.omissions, job.toc)
-    findings = [*job.findings, *judged.findings, *_uncounted(job, said, judged), *_incomplete(lacking, judged, job.toc)]
+    findings = [
+        *job.findings,
+        *judged.findings,
+        *_uncounted(job, said, judged),
+        *_incomplete(lacking, judged, job.toc),
+    ]
     _stop_on_environment(job, Transcript())
     return Restored(
         database=job.database,
@@ -95,7 +102,9 @@ def _stop_on_nothing(job: Job, where: str) -> None:
         return
     rows, listed = len(job.toc.of("TABLE DATA")), len(job.toc.of("TABLE"))
     if rows and not listed:
-        message = f"The backup holds the rows of {rows} tables and creates none of them: nothing could be loaded."
+        message = (
+            f"The backup holds the rows of {rows} tables and creates none of them: nothing could be loaded."
+        )
         raise StageFailed((finding("data-only", message, where=where, stage=Stage.RESTORE),))
     said = f"{listed} tables are listed and not one came back" if listed else "The backup holds no table"
     raise StageFailed(
@@ -108,8 +117,8 @@ def _so_far(job: Job) -> tuple[Finding, ...]:
     return (*job.findings, *judge(job.failures, job.omissions, job.toc).findings)
 
 
-def _too_late(job: Job, where: str, deadline_s: float) -> tuple[Finding, ...]:
-    """Return the deadline's finding, unless something has already named the cause."""
+def too_late(job: Job, where: str, deadline_s: float) -> tuple[Finding, ...]:
+    """Return the finding of a passed deadline, unless something has already named the cause."""
     known = _so_far(job)
     if worst(one for one in known if one.klass.value != "drill"):
         return known
@@ -136,6 +145,13 @@ def _settle(job: Job) -> tuple[int, list[TocEntry]]:
         return changed, missing(job.toc, list_objects(session))
 
 
+def _note_version(job: Job) -> None:
+    made, used = job.toc.major, job.sandbox.postgres.major
+    if made is not None and made != used:
+        message = f"The dump of a PostgreSQL {made} was restored with the tools and server of {used}."
+        job.findings.append(finding("source-version-old", message))
+
+
 def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
     """Return a failure where the tool counted errors that we did not understand."""
     understood = sum(failure.count for failure in said.failures)
@@ -145,7 +161,8 @@ def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
     return [
         finding(
             "restore-error",
-            f"pg_restore counts {reported} errors, of which {understood} are understood. Some of the archive may be "
+            f"pg_restore counts {reported} errors, of which {understood} are understood. Some of the "
+            f"archive may be "
             "missing.",
         )
     ]
@@ -161,7 +178,8 @@ def _incomplete(lacking: list[TocEntry], judged: Judged, toc: Toc) -> list[Findi
     return [
         finding(
             "restore-incomplete",
-            f"{len(silent)} of {len(toc.entries)} entries that the archive lists are not in the restored database: "
+            f"{len(silent)} of {len(toc.entries)} entries that the archive lists are not in the restored "
+            f"database: "
             f"{shown}. No tool said so.",
             where=names[0],
         )
@@ -214,7 +232,9 @@ def _checks(job: Job, judged: Judged, lacking: list[TocEntry], changed: int) -> 
     listed = len(job.toc.entries)
     return (
         _check("restore-errors", f"{failed} entries failed", "0", failed=bad, why=note),
-        _check("archive-entries", f"{listed - len(unexplained)} of {listed}", "all", failed=bool(unexplained)),
+        _check(
+            "archive-entries", f"{listed - len(unexplained)} of {listed}", "all", failed=bool(unexplained)
+        ),
         _check("owners-and-grants", f"{changed} objects given to their owners", "all", failed=False),
     )
 
@@ -222,6 +242,3 @@ def _checks(job: Job, judged: Judged, lacking: list[TocEntry], changed: int) -> 
 def _check(name: str, observed: str, expected: str, *, failed: bool, why: str | None = None) -> Check:
     outcome = Outcome.FAILED if failed else Outcome.PASSED
     return Check(name, Stage.RESTORE, outcome, observed=observed, expected=expected, why=why)
-
-
-Report = Callable[[Failure], None]

@@ -1,8 +1,7 @@
-"""The database that a backup is restored into: created by us, with the backup's encoding and, if it is here, its
-locale.
+"""The database that a backup is restored into, created by us with its encoding and, if it is here, its locale.
 
-A dump's own CREATE DATABASE is never run: where its locale is unknown it fails, and everything after it lands in
-another database.
+A dump's own CREATE DATABASE is never run: where its locale is unknown it fails, and everything after it
+lands in another database.
 """
 
 from __future__ import annotations
@@ -95,14 +94,19 @@ def create_database(job: Job, name: str, options: DatabaseOptions) -> None:
         job.findings.append(
             finding(
                 "locale-differs",
-                f"The database's locale ({options.stated}) is not on this host; it was restored under C. Sort order "
+                f"The database's locale ({options.stated}) is not on this host; it was restored under C. "
+                f"Sort order "
                 "and unique text indexes were not proven under the original locale.",
                 where=name,
             )
         )
     if options.encoding == "SQL_ASCII":
         job.findings.append(
-            finding("encoding-unsafe", "The database's encoding is SQL_ASCII: nothing checks its bytes.", where=name)
+            finding(
+                "encoding-unsafe",
+                "The database's encoding is SQL_ASCII: nothing checks its bytes.",
+                where=name,
+            )
         )
 
 
@@ -110,7 +114,10 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
     trouble: psycopg.Error | None = None
     for clauses, words, exact in _choices(options, job.sandbox.postgres.major):
         statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} {}").format(
-            sql.Identifier(name), sql.Identifier(job.sandbox.owner), sql.Literal(options.encoding or "UTF8"), clauses
+            sql.Identifier(name),
+            sql.Identifier(job.sandbox.owner),
+            sql.Literal(options.encoding or "UTF8"),
+            clauses,
         )
         try:
             session.execute(statement)
@@ -120,12 +127,14 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
             return f"-E {shlex.quote(options.encoding or 'UTF8')} {words}", exact
     said = mask_values(str(trouble)).split("\n", 1)[0]
     raise PermanentError(
-        f"The database could not be created: {said}. Nothing is said about the backup.", name, rule="postgres-failed"
+        f"The database could not be created: {said}. Nothing is said about the backup.",
+        name,
+        rule="postgres-failed",
     ) from trouble
 
 
 def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composable, str, bool]]:
-    """Yield the locales to try, the backup's own first: SQL, words for createdb, whether it is the original."""
+    """Yield the locales to try, the original first: SQL, words for createdb, whether it is the original."""
     known = bool(options.collate)
     if options.provider == "builtin" and options.provider_locale:
         clause = sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {} LC_COLLATE {} LC_CTYPE {}")
@@ -148,7 +157,7 @@ def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composa
 
 def _libc(collate: str, ctype: str, major: int) -> sql.Composable:
     provider = "LOCALE_PROVIDER libc " if major >= 15 else ""  # noqa: PLR2004  the first that has providers
-    return sql.SQL(provider + "LC_COLLATE {} LC_CTYPE {}").format(collate, ctype)  # type: ignore[arg-type]
+    return sql.SQL(provider + "LC_COLLATE {} LC_CTYPE {}").format(collate, ctype)
 
 
 def _words(collate: str, ctype: str) -> str:
@@ -170,13 +179,16 @@ def supply_collations(job: Job, names: Iterable[str], session: Connection) -> No
         return
     rows = session.execute(
         "SELECT n FROM unnest(%s::text[]) n WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collname = n"
-        " AND collnamespace = 'pg_catalog'::regnamespace AND (collencoding = -1 OR pg_encoding_to_char(collencoding)"
+        " AND collnamespace = 'pg_catalog'::regnamespace AND (collencoding = -1 OR "
+        "pg_encoding_to_char(collencoding)"
         " = (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database())))",
         (wanted,),
     ).fetchall()
     for (name,) in rows:
         session.execute(
-            sql.SQL("CREATE COLLATION IF NOT EXISTS pg_catalog.{} (LOCALE = 'C')").format(sql.Identifier(name))
+            sql.SQL("CREATE COLLATION IF NOT EXISTS pg_catalog.{} (LOCALE = 'C')").format(
+                sql.Identifier(name)
+            )
         )
         job.findings.append(_substituted(name))
 
@@ -202,6 +214,7 @@ def substitute_collation(job: Job, namespace: str, name: str, session: Connectio
 def _substituted(name: str) -> Finding:
     return finding(
         "locale-differs",
-        f"The collation {name} is not on this host; C stands in for it. What sorts or is unique by it was not proven.",
+        f"The collation {name} is not on this host; C stands in for it. What sorts or is unique by it was "
+        f"not proven.",
         where=name,
     )

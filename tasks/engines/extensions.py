@@ -1,4 +1,4 @@
-"""Extensions: created by us, before anything of the dump exists, and only those that the fleet file allows."""
+"""Extensions: created by us, before anything of the dump exists, and only what the fleet file allows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ from tasks.model.rules import finding
 ALWAYS = "plpgsql"
 
 
-def create_extensions(job: Job, session: Connection, entries: Iterable[TocEntry], own_schemas: Iterable[str]) -> set[str]:
+def create_extensions(
+    job: Job, session: Connection, entries: Iterable[TocEntry], own_schemas: Iterable[str]
+) -> set[str]:
     """Create what EXTENSION *entries* name, in their schemas.
 
     Args:
-        own_schemas: schemas that the backup creates itself: an extension's schema among them is made by us first.
+        job: takes what is left out.
+        session: of our superuser.
+        entries: of kind EXTENSION.
+        own_schemas: schemas that the backup creates: an extension's own among them is made by us first.
 
     Returns:
         The schemas that were made for an extension.
@@ -62,14 +67,18 @@ def schema_of(definition: str) -> str:
 
 def _refusal(job: Job, session: Connection, entry: TocEntry) -> Finding | None:
     rules, name = job.target.sandbox.extensions, entry.tag
-    here = session.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", (name,)).fetchone() is not None
+    here = (
+        session.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", (name,)).fetchone()
+        is not None
+    )
     if not here and name in rules.absent_ok:
         leave_out(job, entry)
         return None
     if not is_allowed(name, rules):
         return finding(
             "extension-not-allowed",
-            f"The backup needs the extension {name}, which the fleet file does not allow. It was not restored.",
+            f"The backup needs the extension {name}, which the fleet file does not allow. It was not "
+            f"restored.",
             where=name,
         )
     if not here:
@@ -114,7 +123,8 @@ def _unavailable(job: Job, name: str, why: str) -> Finding:
     version = job.sandbox.postgres.version
     return finding(
         "extension-missing",
-        f"The backup needs the extension {name}, which PostgreSQL {version} on this host cannot create: {why}. "
+        f"The backup needs the extension {name}, which PostgreSQL {version} on this host cannot create: "
+        f"{why}. "
         "Nothing is said about the backup.",
         where=name,
     )

@@ -1,4 +1,4 @@
-"""Sending a script's statements and rows to the server through libpq, with a deadline that holds inside a statement."""
+"""Sending a script's statements and rows to the server through libpq, with a deadline that holds inside them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Feeder:
 
 
 def reading_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield *chunks*, unpacked on another thread while the server works: libraries and libpq release the lock."""
+    """Yield *chunks*, unpacked on another thread while the server works."""
     waiting: queue.Queue[object] = queue.Queue(_READ_AHEAD)
     stop = threading.Event()
     thread = threading.Thread(target=_read, args=(chunks, waiting, stop), daemon=True)

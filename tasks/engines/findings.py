@@ -1,7 +1,8 @@
 """From single failures to findings: the cause first, what merely followed from it counted, not shouted.
 
-A failure follows from another if its entry depends on the other's, or if it misses by name what the other should
-have made. Entries that were left out on purpose count as causes too, so that what needs them is explained.
+A failure follows from another if its entry depends on the other's, or if it misses by name what the other
+should have made. Entries that were left out on purpose count as causes too, so that what needs them is
+explained.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
     Args:
         failures: in the order in which they happened.
         omissions: what was left out on purpose.
+        toc: tells which entries depend on which.
     """
     causes = _causes(failures, omissions, toc)
     refused = [cause for cause in causes if cause.meaning is Meaning.POLICY]
@@ -218,7 +220,8 @@ def _matters(cause: Cause) -> bool:
 
 def _needed_message(cause: Cause) -> str:
     said = f": {cause.failure.message}" if cause.failure is not None else ""
-    return f"{_name(cause)} can only be restored by a superuser{said}.{_followers(cause)} The drill cannot judge them."
+    lead = f"{_name(cause)} can only be restored by a superuser{said}."
+    return f"{lead}{_followers(cause)} The drill cannot judge them."
 
 
 def _of_meaning(meaning: Meaning, causes: list[Cause]) -> list[Finding]:
@@ -256,14 +259,15 @@ def _roles(causes: list[Cause]) -> list[Finding]:
 _LEADS: Mapping[Meaning, str] = {
     Meaning.HOSTILE: "{name} tries to leave its database, which was refused: {said}.",
     Meaning.ROWS: "The rows of {name} could not be loaded{line}: {said}.",
-    Meaning.ENCODING: "The rows of {name} hold bytes that are invalid in the database's encoding{line}: {said}.",
+    Meaning.ENCODING: "The rows of {name} hold bytes that its encoding does not allow{line}: {said}.",
     Meaning.DUPLICATES: "The data breaks a unique key, {name}: {said}.",
     Meaning.ORPHANS: "The data breaks a foreign key, {name}: {said}.",
-    Meaning.FUNCTION: "The function {function} breaks the restore of {name}: {said}. It works only under a search_path "
-    "that a restore does not set.",
-    Meaning.FOREIGN: "{name} reads from another server, which the sandbox must not reach: {said}. It was left as it is.",
-    Meaning.HOST: "{name} needs something that this host's PostgreSQL does not have: {said}. Nothing is said about the "
-    "backup.",
+    Meaning.FUNCTION: "The function {function} breaks the restore of {name}: {said}. It works only "
+    "under a search_path that a restore does not set.",
+    Meaning.FOREIGN: "{name} reads from another server, which the sandbox must not reach: {said}. It was "
+    "left as it is.",
+    Meaning.HOST: "{name} needs something that this host's PostgreSQL does not have: {said}. Nothing is "
+    "said about the backup.",
     Meaning.EXTENSION: "{name} needs an extension that this host's PostgreSQL does not have: {said}.",
 }
 

@@ -1,6 +1,7 @@
-"""Reading roles out of `pg_dumpall --globals-only` and out of scripts: names, groups, inheritance, nothing else.
+"""Reading roles out of `pg_dumpall --globals-only` and out of scripts: names, groups, inheritance, no more.
 
-Passwords are never looked at: a statement is read word by word up to what is wanted, and its text is not kept.
+Passwords are never looked at: a statement is read word by word up to what is wanted, and its text is not
+kept.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ class RoleReader:
     def roles(self) -> tuple[Role, ...]:
         """The roles created so far, with the groups that they were put in."""
         return tuple(
-            replace(role, groups=(*role.groups, *self._groups.get(role.name, ()))) for role in self._roles.values()
+            replace(role, groups=(*role.groups, *self._groups.get(role.name, ())))
+            for role in self._roles.values()
         )
 
     def feed(self, statement: str) -> bool:
         """Read one statement; False where it does not speak of roles."""
-        listed = [token for token in tokens(statement) if token != ";"]
+        listed = [part for part in tokens(statement) if part != ";"]
         upper = [token.upper() for token in listed]
         if upper[:1] == ["CREATE"] and upper[1:2] and upper[1] in _ROLE_WORDS:
             self._create(listed, upper)
@@ -45,7 +47,11 @@ class RoleReader:
         elif upper[:1] == ["GRANT"] and "ON" not in upper and "TO" in upper:
             self._grant(listed, upper)
         else:
-            return upper[:2] in (["DROP", word] for word in _ROLE_WORDS) or upper[:3] == ["COMMENT", "ON", "ROLE"]
+            return upper[:2] in (["DROP", word] for word in _ROLE_WORDS) or upper[:3] == [
+                "COMMENT",
+                "ON",
+                "ROLE",
+            ]
         return True
 
     def _create(self, listed: list[str], upper: list[str]) -> None:
@@ -90,7 +96,9 @@ def read_globals(path: Path, decrypt: Decrypt | None, workdir: Path) -> tuple[Ro
             path, name=path.name, sha256="", bytes=path.stat().st_size, integrity="none", fetch_s=0.0,
             decrypt=decrypt, workdir=workdir,
         )  # fmt: skip
-        roles = read_roles(open_script(backup)) if backup.head.format in (Format.PLAIN, Format.CLUSTER) else ()
+        roles = (
+            read_roles(open_script(backup)) if backup.head.format in (Format.PLAIN, Format.CLUSTER) else ()
+        )
     except PermanentError as error:
         if error.rule.startswith("decryption"):
             raise

@@ -31,88 +31,21 @@ class Meaning(Enum):
 
 MINOR_DESCS = frozenset(
     {
-        "ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL", "DATABASE", "DATABASE PROPERTIES", "PUBLICATION",
-        "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE", "EVENT TRIGGER",
-        "STATISTICS DATA", "USER MAPPING", "BLOB COMMENTS",
+        "ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL", "DATABASE", "DATABASE PROPERTIES",
+        "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION",
+        "SUBSCRIPTION TABLE", "EVENT TRIGGER", "STATISTICS DATA", "USER MAPPING", "BLOB COMMENTS",
     }
 )  # fmt: skip
 """Entries whose loss loses no row and no rule about rows."""
 VITAL_DESCS = frozenset(
     {
-        "TABLE", "TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "SEQUENCE", "SEQUENCE SET",
-        "VIEW", "MATERIALIZED VIEW", "MATERIALIZED VIEW DATA", "TABLE ATTACH", "INDEX ATTACH", "BLOB", "BLOBS",
-        "BLOB METADATA", "DEFAULT", "DOMAIN", "SCHEMA", "POLICY", "ROW SECURITY", "TRIGGER",
+        "TABLE", "TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "SEQUENCE",
+        "SEQUENCE SET", "VIEW", "MATERIALIZED VIEW", "MATERIALIZED VIEW DATA", "TABLE ATTACH",
+        "INDEX ATTACH", "BLOB", "BLOBS", "BLOB METADATA", "DEFAULT", "DOMAIN", "SCHEMA", "POLICY",
+        "ROW SECURITY", "TRIGGER",
     }
 )  # fmt: skip
 """Entries without which a database is not what it was: refused by policy, the drill cannot judge."""
-_NEWER_SETTINGS = (
-    "transaction_timeout|idle_session_timeout|idle_in_transaction_session_timeout|lock_timeout|row_security"
-    "|default_table_access_method|default_toast_compression|default_with_oids|check_function_bodies|xmloption"
-    "|event_triggers|restrict_nonsystem_relation_kind|client_connection_check_interval"
-)
-_DENIED = (
-    r"permission denied|must be superuser|must be owner|must be member|must be able to SET ROLE|only superuser"
-    r"|Must be superuser|must have|language \"[^\"]*\" does not exist|password is required|password or GSSAPI"
-    r"|only roles with"
-)
-_FILE_FUNCTIONS = (
-    r"pg_read_file|pg_read_binary_file|pg_ls_dir|pg_stat_file|lo_import|lo_export|pg_file_\w+|pg_execute_server_program"
-    r"|pg_current_logfile|dblink_connect_u|pg_reload_conf|pg_terminate_backend|pg_rotate_logfile|pg_logfile_rotate"
-)
-_TABLE: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
-    (re.compile(pattern), meaning)
-    for pattern, meaning in (
-        (rf'unrecognized configuration parameter "(?:{_NEWER_SETTINGS})"', Meaning.HARMLESS),
-        (r'parameter "default_with_oids"|tables declared WITH OIDS', Meaning.HARMLESS),
-        (r'schema "[^"]*" already exists', Meaning.HARMLESS),
-        (r'(?:language|extension) "[^"]*" already exists', Meaning.HARMLESS),
-        (r"current transaction is aborted", Meaning.ABORTED),
-        (
-            r"No space left on device|could not extend file|could not write (?:to|block)|Disk quota exceeded|out of memory"
-            r"|out of shared memory|could not resize shared memory|terminating connection|is (?:starting up|shutting down)"
-            r"|in recovery mode|canceling statement due to (?:user request|statement timeout)|invalid memory alloc"
-            r"|could not (?:open|create|fsync|read) file",
-            Meaning.ENVIRONMENT,
-        ),
-        (
-            r"(?:superuser|permission denied|must have|only roles).*\bCOPY (?:to or from an external program|(?:to|from) a file)"
-            r"|pg_execute_server_program|pg_read_server_files|pg_write_server_files"
-            rf"|permission denied for function (?:{_FILE_FUNCTIONS})"
-            r"|ALTER SYSTEM|absolute path not allowed|access to library|must be superuser to (?:use server-side|execute)"
-            r"|permission denied to (?:create|drop|alter) database|must be owner of database"
-            r"|permission denied to set session authorization|cannot drop the currently open database",
-            Meaning.HOSTILE,
-        ),
-        (r'role "[^"]*" does not exist', Meaning.ROLE),
-        (r'extension "[^"]*" is not available|could not open extension control file', Meaning.EXTENSION),
-        (r"could not access file \"\$libdir|could not load library", Meaning.EXTENSION),
-        (
-            r"ICU is not supported|could not create locale|collation \"[^\"]*\" for encoding|collation \"[^\"]*\" does not exist"
-            r"|could not open (?:dictionary|affix|stop-word|synonym|thesaurus) file|could not open thesaurus"
-            r"|compression method .* not supported|unsupported XML feature|encoding conversion .* does not exist"
-            r"|nondeterministic collations not supported|invalid locale name",
-            Meaning.HOST,
-        ),
-        (
-            r"could not connect to server|user mapping not found|could not establish connection"
-            r"|password (?:or GSSAPI delegated credentials )?(?:is )?required",
-            Meaning.FOREIGN,
-        ),
-    )
-)
-_KINDS: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
-    (re.compile(pattern), meaning)
-    for pattern, meaning in (
-        (
-            r"invalid byte sequence for encoding|has no equivalent in encoding|invalid UTF-?8",
-            Meaning.ENCODING,
-        ),
-        (r"could not create unique index|duplicate key value violates", Meaning.DUPLICATES),
-        (r"violates foreign key constraint", Meaning.ORPHANS),
-    )
-)
-_NOT_FOUND = re.compile(r"does not exist|is not unique|could not determine|has no field|undefined")
-_POLICY = re.compile(_DENIED)
 EVALUATED_DESCS = frozenset(
     {
         "TABLE DATA",
@@ -122,34 +55,135 @@ EVALUATED_DESCS = frozenset(
         "MATERIALIZED VIEW DATA",
         "TABLE ATTACH",
         "DOMAIN",
-        "",
     }
 )
 """Entries during which code of the dump runs."""
 
 
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns))
+
+
+_HARMLESS = _any(
+    r'unrecognized configuration parameter "(?:transaction_timeout|idle_session_timeout|lock_timeout'
+    r"|row_security"
+    r"|idle_in_transaction_session_timeout|default_table_access_method|default_toast_compression|xmloption"
+    r"|default_with_oids|check_function_bodies|event_triggers|restrict_nonsystem_relation_kind)\"",
+    r'(?:schema|language|extension) "[^"]*" already exists',
+)
+_ENVIRONMENT = _any(
+    r"No space left on device",
+    r"Disk quota exceeded",
+    r"could not (?:extend|fsync|read) file",
+    r"could not write (?:to|block)",
+    r"out of (?:shared )?memory",
+    r"could not resize shared memory",
+    r"invalid memory alloc",
+    r"terminating connection",
+    r"is (?:starting up|shutting down)",
+    r"in recovery mode",
+    r"canceling statement due to (?:user request|statement timeout)",
+)
+_FILE_FUNCTIONS = (
+    r"pg_read_file|pg_read_binary_file|pg_ls_dir|pg_stat_file|lo_import|lo_export|pg_file_\w+|dblink_connect_u"
+    r"|pg_reload_conf|pg_terminate_backend|pg_rotate_logfile|pg_logfile_rotate"
+)
+_HOSTILE = _any(
+    r"(?:superuser|permission denied|must have|only roles).*\bCOPY to or from an external program",
+    r"(?:superuser|permission denied|must have|only roles).*\bCOPY (?:to|from) a file",
+    r"pg_execute_server_program|pg_read_server_files|pg_write_server_files",
+    rf"permission denied for function (?:{_FILE_FUNCTIONS})\b",
+    r"ALTER SYSTEM",
+    r"absolute path not allowed",
+    r"access to library",
+    r"must be superuser to (?:use server-side|execute)",
+    r"permission denied to (?:create|drop|alter) database",
+    r"must be owner of database",
+    r"permission denied to set session authorization",
+    r"cannot drop the currently open database",
+)
+_ROLE = _any(r'role "[^"]*" does not exist')
+_EXTENSION = _any(
+    r'extension "[^"]*" is not available',
+    r"could not open extension control file",
+    r'could not access file "\$libdir',
+    r"could not load library",
+)
+_HOST = _any(
+    r"ICU is not supported",
+    r"could not create locale",
+    r"invalid locale name",
+    r'collation "[^"]*" (?:for encoding "[^"]*" )?does not exist',
+    r"could not open (?:dictionary|affix|stop-word|synonym|thesaurus) file",
+    r"compression method .* not supported",
+    r"unsupported XML feature",
+    r"nondeterministic collations not supported",
+)
+_FOREIGN = _any(
+    r"could not connect to server",
+    r"user mapping not found",
+    r"could not establish connection",
+    r"password (?:or GSSAPI delegated credentials )?(?:is )?required",
+)
+_POLICY = _any(
+    r"permission denied",
+    r"[Mm]ust be superuser",
+    r"must be owner",
+    r"must be member",
+    r"must be able to SET ROLE",
+    r"[Oo]nly superuser",
+    r"only roles with",
+    r'language "[^"]*" does not exist',
+)
+_NOT_FOUND = _any(r"does not exist", r"is not unique", r"could not determine", r"has no field", r"undefined")
+_ENCODING = _any(r"invalid byte sequence for encoding", r"has no equivalent in encoding", r"invalid UTF-?8")
+_DUPLICATES = _any(r"could not create unique index", r"duplicate key value violates")
+_ORPHANS = _any(r"violates foreign key constraint")
+
+
 def meaning_of(failure: Failure) -> Meaning:
     """Return what *failure* shows, dependence on earlier failures left aside."""
-    desc = "" if failure.entry is None else failure.entry.desc
-    for pattern, meaning in _TABLE:
-        if pattern.search(failure.message):
-            return _foreign(meaning, desc)
-    if desc in MINOR_DESCS:
-        return Meaning.MINOR
-    if _POLICY.search(failure.message):
+    said, desc = failure.message, "" if failure.entry is None else failure.entry.desc
+    if _HARMLESS.search(said):
+        return Meaning.HARMLESS
+    if "current transaction is aborted" in said:
+        return Meaning.ABORTED
+    if _ENVIRONMENT.search(said):
+        return Meaning.ENVIRONMENT
+    return _minor(said) if desc in MINOR_DESCS else _of_content(failure, said, desc)
+
+
+def _minor(said: str) -> Meaning:
+    if _ROLE.search(said):
+        return Meaning.ROLE
+    return Meaning.POLICY if _POLICY.search(said) else Meaning.MINOR
+
+
+def _of_content(failure: Failure, said: str, desc: str) -> Meaning:
+    for pattern, meaning in (
+        (_HOSTILE, Meaning.HOSTILE),
+        (_EXTENSION, Meaning.EXTENSION),
+        (_HOST, Meaning.HOST),
+    ):
+        if pattern.search(said):
+            return meaning
+    if _ROLE.search(said) and desc == "POLICY":
+        return Meaning.ROLE
+    if _FOREIGN.search(said):
+        return Meaning.FOREIGN if desc == "MATERIALIZED VIEW DATA" else Meaning.HOST
+    if _POLICY.search(said):
         return Meaning.POLICY
-    if failure.functions and _NOT_FOUND.search(failure.message) and desc in EVALUATED_DESCS:
+    return _of_data(failure, said, desc)
+
+
+def _of_data(failure: Failure, said: str, desc: str) -> Meaning:
+    if failure.functions and desc in EVALUATED_DESCS and _NOT_FOUND.search(said):
         return Meaning.FUNCTION
-    for pattern, meaning in _KINDS:
-        if pattern.search(failure.message):
+    for pattern, meaning in (
+        (_ENCODING, Meaning.ENCODING),
+        (_DUPLICATES, Meaning.DUPLICATES),
+        (_ORPHANS, Meaning.ORPHANS),
+    ):
+        if pattern.search(said):
             return meaning
     return Meaning.ROWS if desc == "TABLE DATA" else Meaning.ERROR
-
-
-def _foreign(meaning: Meaning, desc: str) -> Meaning:
-    """Tell a materialised view that would leave the sandbox from other connections that fail."""
-    if meaning is Meaning.FOREIGN and desc != "MATERIALIZED VIEW DATA":
-        return Meaning.HOST
-    if meaning is Meaning.ROLE and desc in ("TABLE", "TABLE DATA"):
-        return Meaning.ERROR
-    return meaning

@@ -1,4 +1,4 @@
-"""Roles: created without a way to log in, without power and without passwords, and lent to the role that restores.
+"""Roles: created without a way to log in, power or passwords, and lent to the role that restores.
 
 As a member of each, that role can apply grants and default privileges, and policies find whom they are for.
 """
@@ -51,6 +51,8 @@ def create_roles(job: Job, session: Connection, names: Iterable[str], brought: I
     """Create the roles that are not there yet and lend them to the role that restores.
 
     Args:
+        job: whose role they are lent to.
+        session: of our superuser.
         names: roles that must exist.
         brought: roles with what the backup says of them; they are created too.
     """
@@ -87,11 +89,14 @@ def note_missing_roles(job: Job) -> None:
     missing = sorted(job.referred - job.roles - EVERYWHERE)
     if not missing:
         return
-    shown = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+    shown = ", ".join(missing[:_NAMED]) + (
+        f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    )
     job.findings.append(
         finding(
             "role-missing",
-            f"The backup speaks of {len(missing)} roles and does not bring them: {shown}. After a recovery nobody "
+            f"The backup speaks of {len(missing)} roles and does not bring them: {shown}. After a recovery "
+            f"nobody "
             "could log in as them.",
         )
     )

@@ -205,7 +205,7 @@ class _Cursor:
             whole = self._find(b'"')
         elif byte == ord("$"):
             whole = self._dollar()
-        elif byte in b"-/":
+        elif byte in (ord("-"), ord("/")):
             whole = self._comment()
         elif nesting is not None:
             self._nest(nesting)

@@ -1,63 +1,30 @@
 """Rebuilding a script (plain dump, section of pg_dumpall, SQL written by hand), statement by statement.
 
-The statements go to the server through libpq, as psql would send them, and not through psql: where a COPY fails,
-psql takes the rows that follow for SQL and for commands of its own, so that a row can run a program, and a quote in
-a row swallows the statements behind it. Here the rows of a failed COPY are passed over, every error belongs to the
-statement that met it, and there is no command interpreter to attack. See docs/decisions.
+The statements go to the server through libpq, as psql would send them, and not through psql: where a COPY
+fails, psql takes the rows that follow for SQL and for commands of its own, so that a row can run a program,
+and a quote in a row swallows the statements behind it. Here the rows of a failed COPY are passed over,
+every error belongs to the statement that met it, and there is no command interpreter to attack. See
+docs/decisions.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 
 from tasks.catalog.opening import open_script
-from tasks.engines.database import (
-    MAINTENANCE,
-    DatabaseOptions,
-    collations_named,
-    create_database,
-    database_name,
-    is_icu,
-    read_options,
-    substitute_collation,
-    supply_collations,
-)
-from tasks.engines.extensions import create_extensions
-from tasks.engines.failure import Failure, label
-from tasks.engines.feeder import Expired, Feeder, reading_ahead
-from tasks.engines.findings import Omission
-from tasks.engines.globals import RoleReader
-from tasks.engines.job import Connection, Job
-from tasks.engines.roles import Role, create_roles
-from tasks.engines.scanner import Kind, Piece, scan
-from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
-from tasks.engines.statements import (
-    Action,
-    database_named,
-    decide,
-    describe,
-    read_entries,
-    read_meta,
-    roles_created,
-    tables_named,
-)
+from tasks.engines.database import MAINTENANCE
+from tasks.engines.feeder import Expired, reading_ahead
+from tasks.engines.job import Job
+from tasks.engines.roles import Role
+from tasks.engines.scanner import scan
+from tasks.engines.script_runner import ScriptRunner
 from tasks.engines.ticker import ticking
 from tasks.engines.transcript import Transcript
-from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare
-from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
-from tasks.model.errors import PermanentError, StageFailed
-from tasks.model.rules import finding
+from tasks.model.backup import LocalBackup
+from tasks.model.errors import PermanentError
 
-_KEPT_DESCS = frozenset({"ACL", "DEFAULT ACL", "POLICY", "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"})
-_LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
-_ENCODING = re.compile(rb"(?i)\ASET\s+client_encoding\s*(?:=|TO)\s*'?([\w-]+)")
-_ABSENT = re.compile(r"does not exist")
 _UNPACK = {"gzip": "gunzip -c", "zstd": "zstd -dc", "lz4": "lz4 -dc", "xz": "xz -dc", "bzip2": "bunzip2 -c"}
-_OURS_AFTER = frozenset({"EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"})
 
 
 def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...]) -> Transcript:
@@ -67,7 +34,7 @@ def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...
         StageFailed: the script is hostile, or ends in the middle of a statement.
         PermanentError: `database-choice-ambiguous`, `database-not-in-dump`.
     """
-    runner = _Runner(job, backup, choose_database(backup, job), globals_roles)
+    runner = ScriptRunner(job, backup, choose_database(backup, job), globals_roles)
     started = time.monotonic()
     job.progress(f"running the script {backup.path.name}")
     try:
@@ -79,7 +46,7 @@ def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...
     finally:
         runner.close()
     runner.finish()
-    _note_command(job, backup, started)
+    _note_command(job, backup, started, creates=bool(runner.created))
     return Transcript()
 
 
@@ -93,7 +60,8 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     wanted = job.target.backup.database
     if wanted is not None and named and wanted not in named:
         raise PermanentError(
-            f"The dump holds {', '.join(named)} and not the database {wanted}. What was asked for is not in it.",
+            f"The dump holds {', '.join(named)} and not the database {wanted}. What was asked for is not "
+            f"in it.",
             where,
             rule="database-not-in-dump",
         )
@@ -101,395 +69,31 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     job.other_databases = ()
     if not named:
         return None
-    for choice in (wanted, job.target.name if job.target.name in named else None, own[0] if len(own) == 1 else None):
+    for choice in (
+        wanted,
+        job.target.name if job.target.name in named else None,
+        own[0] if len(own) == 1 else None,
+    ):
         if choice is not None:
             job.other_databases = tuple(name for name in own if name != choice)
             return choice
     if not own:
         return "postgres" if "postgres" in named else named[0]
     raise PermanentError(
-        f"The dump holds {len(own)} databases ({', '.join(own)}) and none is called {job.target.name}. The drill "
+        f"The dump holds {len(own)} databases ({', '.join(own)}) and none is called {job.target.name}. The "
+        f"drill "
         "cannot know which one is meant.",
         where,
         rule="database-choice-ambiguous",
     )
 
 
-def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
+def _note_command(job: Job, backup: LocalBackup, started: float, *, creates: bool) -> None:
+    """Record what a person would type; a script that creates its database needs no createdb before it."""
     name, database = shlex.quote(backup.path.name), shlex.quote(job.database)
-    inner = [wrapper for wrapper in backup.head.wrappers if wrapper in _UNPACK]
-    if backup.head.format is Format.CLUSTER:
+    if creates:
         database = "postgres"
-    command = f"psql -X -d {database} -f {name}"
-    if inner:
-        command = f"{_UNPACK[inner[0]]} {name} | psql -X -d {database}"
-    job.command(command, started)
-
-
-class _Runner:
-    """Walks through a script's pieces with the state that they depend on."""
-
-    def __init__(self, job: Job, backup: LocalBackup, choice: str | None, roles: tuple[Role, ...]) -> None:
-        self.job = job
-        self.backup = backup
-        self.choice = choice
-        self.is_cluster = backup.head.format is Format.CLUSTER
-        self.written_by_hand = not backup.head.written_by
-        self.active = not self.is_cluster
-        self.connected = ""
-        self.has_content = False
-        self.feeder: Feeder | None = None
-        self.helper: Connection | None = None
-        self.reader = RoleReader()
-        self.globals_roles = roles
-        self.known_roles: set[str] = set()
-        self.entries: list[TocEntry] = []
-        self.definitions: dict[int, list[str]] = {}
-        self.entry: TocEntry | None = None
-        self.by_hand: dict[tuple[str, str, str], TocEntry] = {}
-        self.settings: list[bytes] = []
-        self.options: dict[str, DatabaseOptions] = {}
-        self.encoding = ""
-        self.created: set[str] = set()
-        self.dropped: set[str] = set()
-        self.restricted: str | None = None
-        self.line = 1
-        self.copying = False
-        self._copied: TocEntry | None = None
-        self._copied_tables: tuple[str, ...] = ()
-        self.pending: list[Failure] = []
-
-    # -- the walk
-
-    def run(self, pieces: Iterator[Piece]) -> None:
-        """Take every piece of the script."""
-        for piece in pieces:
-            self._take(piece)
-            self.line += piece.data.count(b"\n")
-            if self.feeder is not None:
-                self.feeder.check_deadline()
-            elif self.job.remaining_s <= 0:
-                raise Expired
-
-    def _take(self, piece: Piece) -> None:
-        if piece.kind is Kind.ROWS:
-            if self.copying and self.feeder is not None:
-                self.feeder.rows(piece.data)
-        elif piece.kind is Kind.GAP:
-            self._announce(piece.data)
-        elif piece.kind is Kind.STATEMENT:
-            self._statement(piece.data)
-        elif piece.kind is Kind.ROWS_END:
-            self._rows_end()
-        elif piece.kind is Kind.META:
-            self._meta(piece.data)
-        else:
-            self._cut(piece.data)
-
-    def _announce(self, gap: bytes) -> None:
-        if not self.active:
-            return
-        for entry in read_entries(gap, len(self.entries) + 1):
-            self.entries.append(entry)
-            self.entry = entry
-
-    def _statement(self, statement: bytes) -> None:
-        action = decide(statement)
-        if action is Action.ROLE:
-            self._role(statement)
-        elif action is Action.DATABASE:
-            name = database_named(statement)
-            self.created.add(name)
-            self.options[name] = read_options(statement.decode("utf-8", "replace"))
-        elif action is Action.DROP_DATABASE:
-            self.dropped.add(database_named(statement))
-        elif action is Action.HOSTILE:
-            self._hostile(f"the statement {' '.join(statement[:200].decode('utf-8', 'replace').split()[:2])}")
-        elif self.active and action is not Action.SKIP:
-            self._act(action, statement)
-
-    def _act(self, action: Action, statement: bytes) -> None:
-        if action is Action.SETTING and self.feeder is None:
-            self._note_encoding(statement)
-            self.settings.append(statement)
-            return
-        if action is Action.OWNER:
-            self._owner(statement)
-        elif action is Action.GRANT:
-            self._keep("ACL", statement)
-        elif action is Action.LATER:
-            self._keep(describe(statement)[0], statement)
-        elif action is Action.NEVER:
-            self.job.omissions.append(Omission(self._current(statement)))
-        elif action is Action.EXTENSION:
-            self._extension(statement)
-        elif action is Action.WRAPPER:
-            self._wrapper(statement)
-        elif action is Action.COLLATION:
-            self._collation(statement)
-        else:
-            if action is Action.BLOCK:
-                self._lend_roles(roles_created(statement))
-            self._run(statement, action)
-
-    # -- what statements become
-
-    def _run(self, statement: bytes, action: Action = Action.RUN) -> None:
-        feeder = self._open()
-        self._prepare_for(statement)
-        self.has_content = self.has_content or action not in (Action.SETTING, Action.DROP)
-        failure = feeder.statement(statement)
-        self.copying = feeder.copying
-        if self.copying:
-            self._copied, self._copied_tables = self._current(statement), tables_named(statement)
-        if failure is not None:
-            self._failed(statement, action, failure)
-
-    def _prepare_for(self, statement: bytes) -> None:
-        entry = self.entry
-        if entry is not None and entry.desc == "POLICY" or statement[:13].upper() == b"CREATE POLICY":
-            self._lend_roles(roles_in_policy(statement.decode("utf-8", "replace")))
-        if b"COLLATE pg_catalog." in statement:
-            names = collations_named([statement.decode("utf-8", "replace")])
-            supply_collations(self.job, names, self._superuser())
-        if entry is not None and entry.desc == "BLOB METADATA" and (found := _LO_CREATE.search(statement)):
-            self.definitions.setdefault(entry.dump_id, []).append(found[1].decode())
-
-    def _failed(self, statement: bytes, action: Action, failure: Failure) -> None:
-        absent = _ABSENT.search(failure.message) is not None
-        if absent and (action is Action.DROP or (not self.entries and not self.written_by_hand)):
-            return
-        entry = self._current(statement)
-        self._report(replace(failure, entry=entry, about=tables_named(statement)))
-
-    def _report(self, failure: Failure) -> None:
-        """Keep a failure; the same of one entry is counted, since each row of an INSERT dump may fail alike."""
-        for index, known in enumerate(self.pending[-3:], max(0, len(self.pending) - 3)):
-            if known.entry is failure.entry and known.message == failure.message:
-                self.pending[index] = replace(known, count=known.count + 1)
-                return
-        self.pending.append(failure)
-
-    def _rows_end(self) -> None:
-        if self.copying and self.feeder is not None:
-            failure = self.feeder.rows_end()
-            if failure is not None:
-                self._report(replace(failure, entry=self._copied, about=self._copied_tables))
-        self.copying = False
-        self.entry = None  # what follows rows without a comment of its own is not of their entry
-
-    def _current(self, statement: bytes) -> TocEntry:
-        """Return the entry that a statement belongs to; of a script by hand, one made from its words."""
-        if self.entry is not None:
-            return self.entry
-        made = describe(statement)
-        entry = self.by_hand.get(made)
-        if entry is None:
-            desc, namespace, tag = made
-            entry = TocEntry(-1 - len(self.by_hand), desc, tag, namespace, "", "none")
-            self.by_hand[made] = entry
-        return entry
-
-    def _owner(self, statement: bytes) -> None:
-        """Owners of a dump's entries come from its comments; those of a script by hand from its statements."""
-        entry = self.entry
-        text = statement.decode("utf-8", "replace")
-        if entry is not None and entry.owner:
-            self.job.referred |= real_roles([entry.owner])
-            return
-        self.job.referred |= roles_in_grants(text)
-        self._keep("ACL", statement)
-
-    def _keep(self, desc: str, statement: bytes) -> None:
-        """Put a statement by for the steps after the data."""
-        entry = self.entry
-        if entry is None or entry.desc not in _KEPT_DESCS:
-            entry = TocEntry(len(self.entries) + 1, desc, " ".join(describe(statement)[1:]).strip(), "", "", "none")
-            self.entries.append(entry)
-        text = statement.decode("utf-8", "surrogateescape")
-        self.definitions.setdefault(entry.dump_id, []).append(text)
-        if entry.desc in ("ACL", "DEFAULT ACL"):
-            self.job.referred |= roles_in_grants(text)
-
-    def _role(self, statement: bytes) -> None:
-        self.reader.feed(statement.decode("utf-8", "replace"))
-
-    def _extension(self, statement: bytes) -> None:
-        text = statement.decode("utf-8", "replace")
-        entry = self._current(statement)
-        if entry.desc != "EXTENSION":
-            entry = replace(entry, desc="EXTENSION")
-        self._open()
-        if not self._untouched():
-            self._run(statement)
-            return
-        create_extensions(self.job, self._superuser(), [replace(entry, defn=text)], ())
-        lend_extension_objects(self.job, self._superuser())
-
-    def _untouched(self) -> bool:
-        """Tell whether nothing of the script's could be called by an extension's own script, run as superuser."""
-        row = self._superuser().execute(
-            "SELECT EXISTS (SELECT FROM pg_proc WHERE pg_get_userbyid(proowner) = %(o)s)"
-            " OR EXISTS (SELECT FROM pg_operator WHERE pg_get_userbyid(oprowner) = %(o)s)",
-            {"o": self.job.sandbox.owner},
-        ).fetchone()
-        busy = self.feeder is not None and self.feeder.in_transaction
-        return row is not None and not row[0] and not busy
-
-    def _wrapper(self, statement: bytes) -> None:
-        self._open()
-        entry = replace(self._current(statement), defn=statement.decode("utf-8", "replace"))
-        if not create_wrapper(self._superuser(), entry):
-            self.job.omissions.append(Omission(self._current(statement)))
-        lend_extension_objects(self.job, self._superuser())
-
-    def _collation(self, statement: bytes) -> None:
-        self._open()
-        entry = self.entry
-        without_icu = self._superuser().execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1").fetchone() is None
-        if entry is not None and is_icu(statement.decode("utf-8", "replace")) and without_icu:
-            substitute_collation(self.job, entry.namespace, entry.tag, self._superuser())
-        else:
-            self._run(statement)
-
-    def _note_encoding(self, statement: bytes) -> None:
-        found = _ENCODING.match(statement)
-        if found is not None:
-            self.encoding = found[1].decode()
-
-    # -- commands
-
-    def _meta(self, line: bytes) -> None:
-        if line[:1] != b"\\":
-            self._hostile("a psql command in the middle of a statement")
-        meta = read_meta(line)
-        if meta.word == ".":
-            return
-        if meta.key is not None and (meta.word == "restrict" or meta.key == self.restricted):
-            self.restricted = meta.key if meta.word == "restrict" else None
-        elif meta.database is not None:
-            self._connect(meta.database)
-        else:
-            self._hostile(f"the psql command \\{meta.word[:30]}")
-
-    def _connect(self, name: str) -> None:
-        if self.is_cluster:
-            self._leave_section()
-            self.active = name == self.choice
-        elif self.has_content:
-            wanted = name == self.choice and name in (self.job.target.backup.database, self.job.target.name)
-            self.job.other_databases = tuple(dict.fromkeys((*self.job.other_databases, self.connected if wanted else name)))
-            if wanted:
-                self._start_again()
-            self.active = wanted
-        elif self.choice is not None and name != self.choice and len(self.backup.head.databases) > 1:
-            self.active = False
-        else:
-            self.active = True
-        self.connected = name
-        self.entry = None
-
-    def _leave_section(self) -> None:
-        if self.active:
-            self.close()
-
-    def _start_again(self) -> None:
-        """Forget what was restored: the database that was asked for comes later in the script."""
-        self.close()
-        self.entries, self.definitions, self.pending, self.by_hand = [], {}, [], {}
-        self.job.omissions.clear()
-        self.has_content = False
-
-    def _hostile(self, what: str) -> None:
-        where = f"line {self.line}"
-        message = (
-            f"The script holds {what} at line {self.line}, which could run a program, read a file or leave its database. "
-            "It was refused, and nothing behind it was run."
-        )
-        raise StageFailed((finding("hostile-content", message, where=where),))
-
-    def _cut(self, rest: bytes) -> None:
-        inside = f"the rows of {label(self.entry)}" if not rest and self.entry is not None else "a statement"
-        message = f"The script ends in the middle of {inside}, at line {self.line}. What came after it is lost."
-        raise StageFailed(
-            (finding("archive-truncated", message, where=self.backup.path.name), *self.job.findings)
-        )
-
-    # -- the database
-
-    def _open(self) -> Feeder:
-        """Return the way to the server; the first content makes the database."""
-        if self.feeder is None:
-            target = self.job.target
-            known = self.connected or self.choice or self.job.toc.database
-            name = known or target.backup.database or target.name
-            options = self.options.get(self.connected) or DatabaseOptions()
-            encoding = options.encoding or self.encoding or self.job.toc.encoding
-            create_database(self.job, database_name(name), replace(options, encoding=encoding.upper()))
-            self._superuser()
-            roles = (*self.globals_roles, *self.reader.roles)
-            create_roles(self.job, self._superuser(), (), roles)
-            prepare(self.job, self._superuser())
-            self.feeder = Feeder(self.job)
-            for setting in self.settings:
-                self._run(setting, Action.SETTING)
-        return self.feeder
-
-    def _superuser(self) -> Connection:
-        if self.helper is None:
-            self.helper = self.job.superuser()
-            self.helper.execute("SET lock_timeout = '10s'")
-        return self.helper
-
-    def _lend_roles(self, names: tuple[str, ...] | frozenset[str]) -> None:
-        new = real_roles(names) - self.known_roles
-        if new:
-            self._open()
-            create_roles(self.job, self._superuser(), new)
-            self.known_roles |= new
-            self.job.referred |= new
-
-    def close(self) -> None:
-        """Close the connections; what was collected stays."""
-        if self.feeder is not None:
-            self.job.search_path = self.feeder.close() or self.job.search_path
-            self.feeder = None
-        if self.helper is not None:
-            self.helper.close()
-            self.helper = None
-
-    def finish(self) -> None:
-        """Give the job what the script announced and met."""
-        self.close()
-        if self.dropped - self.created:
-            names = ", ".join(sorted(self.dropped - self.created))
-            message = f"The script drops the database {names} and does not create it again. It was refused."
-            self.job.findings.append(finding("hostile-content", message, where=names))
-        self.job.toc = self._toc()
-        by_id = {entry.dump_id: entry for entry in self.job.toc.entries}
-        self.job.failures += [
-            failure if failure.entry is None else replace(failure, entry=by_id.get(failure.entry.dump_id, failure.entry))
-            for failure in self.pending
-        ]
-        self.job.roles |= {role.name for role in (*self.globals_roles, *self.reader.roles)}
-        self.job.referred |= real_roles(entry.owner for entry in self.job.toc.entries)
-        if self.job.database:
-            with self.job.superuser() as session:
-                create_roles(self.job, session, self.job.referred, (*self.globals_roles, *self.reader.roles))
-
-    def _toc(self) -> Toc:
-        known = self.job.toc
-        entries = tuple(
-            replace(entry, defn="\n".join(self.definitions[entry.dump_id]))
-            if entry.dump_id in self.definitions
-            else entry
-            for entry in self.entries
-        )
-        return Toc(
-            entries,
-            server_version=known.server_version,
-            dump_version=known.dump_version,
-            database=known.database or self.job.database,
-            made_at=known.made_at,
-            encoding=known.encoding or self.encoding,
-        )
+        job.commands[:] = [one for one in job.commands if not one.command.startswith("createdb ")]
+    inner = [wrapper for wrapper in backup.head.wrappers if wrapper in _UNPACK]
+    unpack = f"{_UNPACK[inner[0]]} {name} | " if inner else ""
+    job.command(f"{unpack}psql -X -d {database}" + ("" if inner else f" -f {name}"), started)

@@ -1,7 +1,8 @@
-"""What follows the data, whatever the format: statistics, owners, grants, and what only a superuser may create.
+"""What follows the data, whatever the format: statistics, owners, grants, what only a superuser may create.
 
-Order matters. ANALYZE comes first, since it runs index expressions as the table's owner. Owners come before grants,
-since a grant is made by the owner's role; both after all data, since the restoring role gives its objects away.
+Order matters. ANALYZE comes first, since it runs index expressions as the table's owner. Owners come before
+grants, since a grant is made by the owner's role; both after all data, since the restoring role gives its
+objects away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading names out of SQL text that pg_dump or somebody else wrote: names are read, text is never passed on."""
+"""Reading names out of SQL text that pg_dump or somebody else wrote; the text itself is never passed on."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def names_listed(listed: list[str], start: int) -> tuple[tuple[str, ...], int]:
 
 
 def roles_in_grants(text: str) -> frozenset[str]:
-    """Return the roles that GRANT, REVOKE, ALTER DEFAULT PRIVILEGES and SET SESSION AUTHORIZATION speak of."""
+    """Return the roles that grants, default privileges and SET SESSION AUTHORIZATION speak of."""
     listed = list(tokens(text))
     upper = [token.upper() for token in listed]
     found: set[str] = set()

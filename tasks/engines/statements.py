@@ -1,7 +1,8 @@
 """What is done with each statement of a script: given to the server, left to the trusted step, or refused.
 
-The decision rests on the statement's first words. It protects nothing by itself: what is given to the server runs
-as a role without power. It keeps apart what that role may not do although a healthy dump asks for it.
+The decision rests on the statement's first words. It protects nothing by itself: what is given to the
+server runs as a role without power. It keeps apart what that role may not do although a healthy dump asks
+for it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Action(Enum):
     HOSTILE = auto()
 
 
-_PLAIN_WORDS = frozenset({b"INSERT", b"SELECT", b"UPDATE", b"DELETE", b"WITH", b"VALUES", b"BEGIN", b"COMMIT", b"END"})
+_PLAIN_WORDS = frozenset(
+    {b"INSERT", b"SELECT", b"UPDATE", b"DELETE", b"WITH", b"VALUES", b"BEGIN", b"COMMIT", b"END"}
+)
 _FIRST = re.compile(rb"[A-Za-z]+")
 _WORDS = 8
 _SKIPPED: tuple[tuple[str, ...], ...] = (
@@ -101,8 +104,8 @@ _ACTIONS: tuple[tuple[tuple[str, ...], Action], ...] = (
 _OWNER_TO = re.compile(rb"(?is)\bOWNER\s+TO\s+(?:\"(?:[^\"]|\"\")+\"|[\w$\x80-\xff]+)\s*;?\s*\Z")
 _CREATES_ROLE = re.compile(r'\bCREATE\s+(?:ROLE|USER)\s+("(?:[^"]|"")+"|[A-Za-z_][\w$]*)', re.IGNORECASE)
 _MODIFIERS = frozenset(
-    {"OR", "REPLACE", "UNIQUE", "UNLOGGED", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "RECURSIVE", "CONSTRAINT", "TRUSTED",
-     "PROCEDURAL", "CONCURRENTLY", "IF", "NOT", "EXISTS", "ONLY", "DEFAULT"}
+    {"OR", "REPLACE", "UNIQUE", "UNLOGGED", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "RECURSIVE", "CONSTRAINT",
+     "TRUSTED", "PROCEDURAL", "CONCURRENTLY", "IF", "NOT", "EXISTS", "ONLY", "DEFAULT"}
 )  # fmt: skip
 _TWO_WORDS = frozenset({"MATERIALIZED", "FOREIGN", "TEXT", "OPERATOR", "EVENT", "ACCESS"})
 _SCRIPT_BYTES = 1 << 16
@@ -162,7 +165,11 @@ def roles_created(block: bytes) -> tuple[str, ...]:
 
 def database_named(statement: bytes) -> str:
     """Return the database of a CREATE or DROP DATABASE statement."""
-    listed = [token for token in tokens(statement.decode("utf-8", "replace")) if token.upper() not in ("IF", "EXISTS")]
+    listed = [
+        token
+        for token in tokens(statement.decode("utf-8", "replace"))
+        if token.upper() not in ("IF", "EXISTS")
+    ]
     return name_of(listed[2]) if len(listed) > 2 and is_name(listed[2]) else ""  # noqa: PLR2004
 
 
@@ -174,7 +181,9 @@ def describe(statement: bytes) -> tuple[str, str, str]:
     if verb in ("COPY", "INSERT"):
         return "TABLE DATA", *_place(listed[2 if verb == "INSERT" else 1 :])
     if verb == "REFRESH":
-        return "MATERIALIZED VIEW DATA", *_place([token for token in listed[3:] if token.upper() not in _MODIFIERS])
+        return "MATERIALIZED VIEW DATA", *_place(
+            [token for token in listed[3:] if token.upper() not in _MODIFIERS]
+        )
     if verb == "CREATE":
         return _created(listed)
     if upper[:2] == ["ALTER", "TABLE"]:
@@ -185,7 +194,7 @@ def describe(statement: bytes) -> tuple[str, str, str]:
 
 
 def tables_named(statement: bytes) -> tuple[str, ...]:
-    """Return the tables that an ALTER TABLE, COPY or INSERT speaks of, the one that a foreign key points to too."""
+    """Return the tables that an ALTER TABLE, COPY or INSERT speaks of, a foreign key's target too."""
     desc, namespace, tag = describe(statement)
     listed = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
     upper = [token.upper() for token in listed]
@@ -234,8 +243,8 @@ _META = re.compile(r"\\(?P<word>[^\s\\]*)\s*(?P<rest>[^\n]*?)\s*\Z")
 _KEY = re.compile(r"[A-Za-z0-9]+")
 _DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
 _ENTRY = re.compile(
-    rb"^-- (?:Data for )?Name: (?P<tag>.*); Type: (?P<desc>[A-Z ]+); Schema: (?P<schema>.*?); Owner: (?P<owner>.*?)"
-    rb"(?:; Tablespace: .*)?\r?$",
+    rb"^-- (?:Data for )?Name: (?P<tag>.*); Type: (?P<desc>[A-Z ]+); Schema: (?P<schema>.*?)"
+    rb"; Owner: (?P<owner>.*?)(?:; Tablespace: .*)?\r?$",
     re.MULTILINE,
 )
 
@@ -246,8 +255,8 @@ class Meta:
 
     Attributes:
         word: without its backslash.
-        database: of a `\\connect` that names nothing but a database.
-        key: of `\\restrict` and `\\unrestrict`.
+        database: of a connect that names nothing but a database.
+        key: of restrict and unrestrict.
     """
 
     word: str
@@ -274,7 +283,12 @@ def _connected(rest: str) -> str | None:
     listed = list(tokens(rest))
     if len(listed) == 1 and listed[0].startswith("'"):
         return string_of(listed[0])
-    if "=" in rest or ":" in rest or "`" in rest or " " in rest.replace('""', "").strip('"') and rest[:1] != '"':
+    if (
+        "=" in rest
+        or ":" in rest
+        or "`" in rest
+        or (" " in rest.replace('""', "").strip('"') and rest[:1] != '"')
+    ):
         return None
     if rest.startswith('"'):
         return name_of(rest) if re.fullmatch(r'"(?:[^"]|"")+"', rest) else None
@@ -304,5 +318,5 @@ def _known(text: bytes) -> str:
 
 def owner_given(statement: str) -> str:
     """Return the role of an `ALTER ... OWNER TO`."""
-    listed = [token for token in tokens(statement) if token != ";"]
+    listed = [part for part in tokens(statement) if part != ";"]
     return names_listed(listed, len(listed) - 1)[0][0]

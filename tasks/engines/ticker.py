@@ -14,7 +14,8 @@ from tasks.model.units import format_bytes
 INTERVAL_S = 5.0
 _SO_FAR = """
 SELECT pg_database_size(current_database()),
-       (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace >= 16384::oid OR relkind IN ('r', 'p')
+       (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace >= 16384::oid OR relkind
+       IN ('r', 'p')
         AND relnamespace = 'public'::regnamespace)
 """
 
@@ -40,7 +41,9 @@ def so_far(job: Job) -> str:
     except psycopg.Error:
         return ""
     listed = len(job.toc.of("TABLE"))
-    return f"{format_bytes(size)} on disk, {tables}" + (f" of {listed} tables made" if listed else " tables made")
+    return f"{format_bytes(size)} on disk, {tables}" + (
+        f" of {listed} tables made" if listed else " tables made"
+    )
 
 
 def _tick(job: Job, ended: threading.Event) -> None:

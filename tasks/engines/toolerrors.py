@@ -22,7 +22,8 @@ _ARCHIVE: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
     for pattern, rule, meaning in (
         (
             (
-                r"end of file|input file is too short|unexpected end|incomplete tar header|could not find header"
+                r"end of file|input file is too short|unexpected end|incomplete tar header|could not find "
+                r"header"
                 r"|could not find file|could not find block ID"
             ),
             "archive-truncated",
@@ -40,7 +41,8 @@ _ARCHIVE: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             "The tools here were built without what the archive needs",
         ),
         (
-            r"could not (?:un|de)compress|corrupt|unexpected (?:block|data|section|object)|invalid|incorrect data"
+            r"could not (?:un|de)compress|corrupt|unexpected "
+            r"(?:block|data|section|object)|invalid|incorrect data"
             r"|unrecognized|could not determine|compressed",
             "archive-corrupt",
             "The archive's structure is damaged",
@@ -60,7 +62,9 @@ def tool_finding(said: tuple[str, ...], where: str) -> Finding:
     text = " / ".join(said[:_SAID])
     for pattern, rule in _ENVIRONMENT:
         if any(pattern.search(line) for line in said):
-            return finding(rule, f"pg_restore stopped: {text}. Nothing is said about the backup.", where=where)
+            return finding(
+                rule, f"pg_restore stopped: {text}. Nothing is said about the backup.", where=where
+            )
     for line in said:
         for pattern, rule, meaning in _ARCHIVE:
             if pattern.search(line):
@@ -81,5 +85,6 @@ def raise_if_dead(sandbox: Sandbox, said: tuple[str, ...] = ()) -> None:
     if rule is not None:
         words = f": {said[0]}" if said else ""
         raise PermanentError(
-            f"The sandbox's server gave up during the restore{words}. Nothing is said about the backup.", rule=rule
+            f"The sandbox's server gave up during the restore{words}. Nothing is said about the backup.",
+            rule=rule,
         )

@@ -1,9 +1,9 @@
 """What pg_restore's error stream says, by archive entry.
 
-Its exit code is one bit: 1 both for a missing role and for a lost table. The stream holds the error and the command
-that met it; only pg_restore 14 names the entry too. So an error belongs to the entry whose definition the command
-is, which also holds where the lines of parallel workers interleave. The command's text is used for that and
-never kept.
+Its exit code is one bit: 1 both for a missing role and for a lost table. The stream holds the error and the
+command that met it; only pg_restore 14 names the entry too. So an error belongs to the entry whose
+definition the command is, which also holds where the lines of parallel workers interleave. The command's
+text is used for that and never kept.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Transcript:
         failures: of single entries, in order.
         tool: errors of pg_restore itself: the archive cannot be read on.
         server: the server went away.
-        reported: how many errors pg_restore says it ignored; None where it did not get that far. With parallel
-            jobs it counts some twice.
+        reported: how many errors pg_restore says it ignored; None where it did not get that far.
+            With parallel jobs it counts some twice.
         timed_out: it was stopped at the deadline.
     """
 

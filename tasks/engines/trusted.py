@@ -1,8 +1,8 @@
-"""What only a superuser may do for a restore, done by us: from names read out of entries, never with a dump's text.
+"""What only a superuser may do for a restore, done by us: from names in entries, never with a dump's text.
 
-Before the data: extensions that the fleet file allows, foreign-data wrappers, rights on what extensions own.
-After the data: event triggers (disabled), publications of all tables, owners. Nothing here runs code of the dump:
-extensions come before anything of the dump exists, and no statement evaluates its functions.
+Before the data: extensions that the fleet file allows, foreign-data wrappers, rights on what extensions
+own. After the data: event triggers (disabled), publications of all tables, owners. Nothing here runs code
+of the dump: extensions come before anything of the dump exists, and no statement evaluates its functions.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tasks.model.backup import TocEntry
 from tasks.model.redact import mask_values
 
 SETTINGS = (
-    "session_replication_role", "lc_messages", "log_statement", "log_min_duration_statement", "log_min_messages",
-    "log_duration", "track_functions", "track_activities", "track_counts", "track_io_timing", "deadlock_timeout",
-    "temp_file_limit", "commit_delay", "update_process_title",
+    "session_replication_role", "lc_messages", "log_statement", "log_min_duration_statement", "log_duration",
+    "log_min_messages", "track_functions", "track_activities", "track_counts", "track_io_timing",
+    "deadlock_timeout", "temp_file_limit", "commit_delay", "update_process_title",
 )  # fmt: skip
-"""Superuser's settings that functions of real applications carry and that reach nothing outside the database."""
+"""Superuser's settings that functions of applications carry and that reach nothing outside the database."""
 _PARAMETER_GRANTS_SINCE = 15
 _PUBLISH_WORDS = re.compile(r"[a-z_]+")
 _PUBLISH_VALUES = re.compile(r"'[a-z, ]*'|true|false|[a-z]+")
@@ -42,19 +42,21 @@ def prepare(job: Job, session: Connection) -> None:
 
 
 def lend_extension_objects(job: Job, session: Connection) -> None:
-    """Let the restoring role load the configuration tables of extensions and use their foreign-data wrappers."""
+    """Let the restoring role load the tables of extensions and use their foreign-data wrappers."""
     owner = sql.Literal(job.sandbox.owner)
     rows = session.execute(
         sql.SQL(
             """
             WITH members AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
             SELECT format(CASE relkind WHEN 'S' THEN 'GRANT SELECT, UPDATE, USAGE ON SEQUENCE %s TO %I'
-                   ELSE 'GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE %s TO %I' END, c.oid::regclass, {0})
+                   ELSE 'GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE %s TO %I' END,
+                   c.oid::regclass, {0})
                 FROM pg_class c JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
                 WHERE relkind IN ('r', 'p', 'S')
             UNION ALL SELECT format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', nspname, {0})
                 FROM pg_namespace n JOIN members m ON m.classid = 'pg_namespace'::regclass AND m.objid = n.oid
-            UNION ALL SELECT format('GRANT USAGE ON FOREIGN DATA WRAPPER %I TO %I WITH GRANT OPTION', fdwname, {0})
+            UNION ALL SELECT format('GRANT USAGE ON FOREIGN DATA WRAPPER %I TO %I WITH GRANT OPTION',
+            fdwname, {0})
                 FROM pg_foreign_data_wrapper WHERE fdwname <> ALL ({1})
             """
         ).format(owner, sql.Literal(list(_FILE_WRAPPERS)))
@@ -77,7 +79,7 @@ def create_wrapper(session: Connection, entry: TocEntry) -> bool:
         if word in upper and upper[upper.index(word) - 1] != "NO":
             found = _extension_function(session, qualified_names(listed[upper.index(word) + 1 :]))
             if found is not None:
-                parts.append(sql.SQL(word + " {}").format(sql.Identifier(*found)))  # type: ignore[arg-type]
+                parts.append(sql.SQL(word + " {}").format(sql.Identifier(*found)))
     return _try(session, sql.SQL(" ").join(parts)) is None
 
 
@@ -102,11 +104,15 @@ def create_event_trigger(session: Connection, entry: TocEntry) -> bool:
     tags = [string_of(token) for token in listed[6:execute] if token.startswith("'")]
     if not is_name(listed[5]) or len(function) not in (1, 2):
         return False
-    when = sql.SQL(" WHEN TAG IN ({})").format(sql.SQL(", ").join(map(sql.Literal, tags))) if tags else sql.SQL("")
-    name = sql.Identifier(name_of(listed[3]))
-    statement = sql.SQL("CREATE EVENT TRIGGER {} ON {}{} EXECUTE FUNCTION {}(); ALTER EVENT TRIGGER {} DISABLE").format(
-        name, sql.Identifier(name_of(listed[5])), when, sql.Identifier(*function), name
+    when = (
+        sql.SQL(" WHEN TAG IN ({})").format(sql.SQL(", ").join(map(sql.Literal, tags)))
+        if tags
+        else sql.SQL("")
     )
+    name = sql.Identifier(name_of(listed[3]))
+    statement = sql.SQL(
+        "CREATE EVENT TRIGGER {} ON {}{} EXECUTE FUNCTION {}(); ALTER EVENT TRIGGER {} DISABLE"
+    ).format(name, sql.Identifier(name_of(listed[5])), when, sql.Identifier(*function), name)
     return _try(session, statement) is None
 
 
@@ -119,7 +125,7 @@ def publishes_by_superuser(entry: TocEntry) -> bool:
 
 
 def create_publication(session: Connection, entry: TocEntry) -> bool:
-    """Create a publication of all tables or add a schema to one; False where that is not what the entry says."""
+    """Create a publication of all tables or add a schema to one; False where the entry says another thing."""
     listed = list(tokens(entry.defn))
     upper = [token.upper() for token in listed]
     if len(listed) < 7:  # noqa: PLR2004  the shortest that pg_dump writes
@@ -132,7 +138,9 @@ def create_publication(session: Connection, entry: TocEntry) -> bool:
         ) is None  # fmt: skip
     if upper[:2] == ["ALTER", "PUBLICATION"] and upper[3:7] == ["ADD", "TABLES", "IN", "SCHEMA"]:
         schemas = [sql.Identifier(schema) for schema in names_listed(listed, 7)[0]]
-        add = sql.SQL("ALTER PUBLICATION {} ADD TABLES IN SCHEMA {}").format(name, sql.SQL(", ").join(schemas))
+        add = sql.SQL("ALTER PUBLICATION {} ADD TABLES IN SCHEMA {}").format(
+            name, sql.SQL(", ").join(schemas)
+        )
         return bool(schemas) and _try(session, add) is None
     return False
 
@@ -149,10 +157,10 @@ def _publication_options(listed: list[str]) -> sql.Composable | None:
     if not fits or set(signs) != {"="} or not len(names) == len(signs) == len(values):
         return None
     options = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
-    return sql.SQL(f" WITH ({options})")  # type: ignore[arg-type]
+    return sql.SQL(f" WITH ({options})")
 
 
-def _try(session: Connection, statement: sql.Composable) -> str | None:
+def _try(session: Connection, statement: sql.Composed) -> str | None:
     """Run a statement of ours; its error, masked, or None."""
     try:
         session.execute(statement)
@@ -162,7 +170,7 @@ def _try(session: Connection, statement: sql.Composable) -> str | None:
 
 
 def run_batches(session: Connection, statements: list[str], size: int = 200) -> list[tuple[str, str]]:
-    """Run statements that the catalogue wrote, many at a time; return those that failed with what was said."""
+    """Run statements that the catalogue wrote, many at a time; return those that failed and why."""
     failed: list[tuple[str, str]] = []
     for start in range(0, len(statements), size):
         batch = statements[start : start + size]
