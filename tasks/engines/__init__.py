@@ -56,7 +56,8 @@ def restore(
         StageFailed: what was restored cannot be checked: the backup ends early, holds nothing or is hostile,
             needs an extension that cannot be had, or took too long.
         PermanentError: `postgres-failed`, `disk-full`, `out-of-memory`, `globals-missing`,
-            `isolation-unavailable`, `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`.
+            `isolation-unavailable`, `format-unsupported`, `database-choice-ambiguous`,
+            `database-not-in-dump`.
     """
     started = time.monotonic()
     _refuse_unsafe(sandbox)

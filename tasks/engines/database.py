@@ -1,4 +1,4 @@
-"""The database that a backup is restored into, created by us with its encoding and, if it is here, its locale.
+"""The database that a backup is restored into, created by us with its encoding and, if here, its locale.
 
 A dump's own CREATE DATABASE is never run: where its locale is unknown it fails, and everything after it
 lands in another database.

@@ -1,4 +1,4 @@
-"""Sending a script's statements and rows to the server through libpq, with a deadline that holds inside them."""
+"""Sending a script's statements and rows to the server, with a deadline that holds inside them."""
 
 from __future__ import annotations
 

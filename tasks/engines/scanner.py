@@ -229,7 +229,8 @@ class _Cursor:
     def _escapes(self) -> bool:
         """Tell whether the quote at the position opens an E'' string."""
         before = self.buffer[max(self.start, self.position - 2) : self.position]
-        return before[-1:] in (b"e", b"E") and (len(before) == 1 or before[0] not in _WORD_BYTES)
+        follows = before.endswith((b"e", b"E"))
+        return follows and (len(before) == 1 or before[0] not in _WORD_BYTES)
 
     def _escaped_string(self) -> bool:
         self.position += 1

@@ -221,7 +221,7 @@ class ScriptRunner:
         return entry
 
     def _owner(self, statement: bytes) -> None:
-        """Take owners of a dump's entries from its comments, those of a script by hand from its statements."""
+        """Take a dump's owners from its comments, those of a script by hand from its statements."""
         entry = self.entry
         text = statement.decode("utf-8", "replace")
         if entry is not None and entry.owner:

@@ -41,9 +41,10 @@ _ARCHIVE: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
             "The tools here were built without what the archive needs",
         ),
         (
-            r"could not (?:un|de)compress|corrupt|unexpected "
-            r"(?:block|data|section|object)|invalid|incorrect data"
-            r"|unrecognized|could not determine|compressed",
+            (
+                r"could not (?:un|de)compress|corrupt|unexpected (?:block|data|section|object)|invalid"
+                r"|incorrect data|unrecognized|could not determine|compressed"
+            ),
             "archive-corrupt",
             "The archive's structure is damaged",
         ),

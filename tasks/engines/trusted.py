@@ -151,7 +151,7 @@ def _publication_options(listed: list[str]) -> sql.Composable | None:
         return sql.SQL("")
     if listed[0].upper() != "WITH" or ")" not in listed:
         return None
-    inside = [token for token in listed[2 : listed.index(")")] if token != ","]
+    inside = [part for part in listed[2 : listed.index(")")] if part != ","]
     names, signs, values = inside[0::3], inside[1::3], inside[2::3]
     fits = all(map(_PUBLISH_WORDS.fullmatch, names)) and all(map(_PUBLISH_VALUES.fullmatch, values))
     if not fits or set(signs) != {"="} or not len(names) == len(signs) == len(values):

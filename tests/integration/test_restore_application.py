@@ -46,7 +46,9 @@ def application(cluster: Callable[[int], Source]) -> Iterator[Callable[[int], So
 def schema_of(sandbox: Sandbox, install: Path, connection: str, *, data: bool = False) -> list[str]:
     """Return what pg_dump says of a database, without what may differ."""
     argv = [str(install / "pg_dump"), *(["--inserts"] if data else ["-s"]), "-d", connection]
-    text = subprocess.run(argv, check=True, capture_output=True, text=True, env={"LC_ALL": "C"}, timeout=60).stdout
+    text = subprocess.run(
+        argv, check=True, capture_output=True, text=True, env={"LC_ALL": "C"}, timeout=60
+    ).stdout
     text = text.replace('TO "Odd Role", shop_reader USING', 'TO shop_reader, "Odd Role" USING')  # by oid
     return [line for line in text.splitlines() if not _NOISE.match(line) and not _OURS.search(line)]
 

@@ -130,7 +130,9 @@ def test_an_sql_ascii_database_keeps_its_encoding(
         "CREATE TABLE texts (id integer, body text);\nINSERT INTO texts VALUES (2, E'caf\\351');\n",
         options="ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
     )
-    outcome = restore_dump(18, source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner", "-E", "SQL_ASCII"))
+    outcome = restore_dump(
+        18, source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner", "-E", "SQL_ASCII")
+    )
     assert outcome.failures == set()
     with outcome.sandbox_session() as session:
         assert session.execute("SHOW server_encoding").fetchone() == ("SQL_ASCII",)
@@ -158,7 +160,9 @@ def _rename_extension(dump: Path) -> None:
 def test_what_needs_an_extension_that_may_be_absent_is_no_failure(
     shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
 ) -> None:
-    source = shop(17, "CREATE EXTENSION citext;\nCREATE TABLE mails (mail citext);\nINSERT INTO mails VALUES ('a');\n")
+    source = shop(
+        17, "CREATE EXTENSION citext;\nCREATE TABLE mails (mail citext);\nINSERT INTO mails VALUES ('a');\n"
+    )
     dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
     _rename_extension(dump)
     config = SandboxConfig(extensions=Extensions(absent_ok=("pg_ivm",)))
@@ -226,7 +230,12 @@ def test_a_restore_that_takes_too_long_is_stopped_and_says_how_far_it_got(
 )
 @pytest.mark.parametrize("form", ["-Fc", "-Fp"])
 def test_a_backup_without_tables_restores_nothing(
-    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, options: tuple[str, ...], rule: str, form: str
+    shop: Callable[..., Source],
+    restore_dump: Restore,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    rule: str,
+    form: str,
 ) -> None:
     outcome = restore_dump(17, shop(17).dump("shop", tmp_path / "shop.dump", form, "--no-owner", *options))
     assert rule in outcome.failures
@@ -247,7 +256,9 @@ def test_a_locale_that_is_not_here_is_a_warning(
 def test_collations_that_are_not_here_are_stood_in_for(
     shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
 ) -> None:
-    source = shop(17, 'CREATE TABLE sorted (name text COLLATE "ucs_basic", other text COLLATE "ucs_basic");\n')
+    source = shop(
+        17, 'CREATE TABLE sorted (name text COLLATE "ucs_basic", other text COLLATE "ucs_basic");\n'
+    )
     dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
     dump.write_bytes(dump.read_bytes().replace(b"ucs_basic", b"xx_yy_zzz"))
     outcome = restore_dump(17, dump)

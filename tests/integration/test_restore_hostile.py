@@ -27,7 +27,7 @@ COMMANDS = {
     "include": "\\i {mark}\n",
     "set-with-backquotes": "\\set x `touch {mark}`\n",
     "unrestrict-with-backquotes": "\\restrict abc\n\\unrestrict `touch {mark}`\n",
-    "connect-elsewhere": "\\connect \"host=192.0.2.1 dbname=shop\"\n",
+    "connect-elsewhere": '\\connect "host=192.0.2.1 dbname=shop"\n',
     "connect-with-backquotes": "\\connect `touch {mark}`\n",
     "server-program": "COPY public.orders FROM PROGRAM 'touch {mark}';\n",
     "server-program-commented": "COPY public.orders /* a */ (id) FROM /* b */ PROGRAM $$touch {mark}$$;\n",
@@ -54,7 +54,9 @@ def test_a_script_that_would_leave_its_database_is_refused_and_named(
     assert not mark.exists()
 
 
-def test_what_looks_hostile_inside_rows_strings_and_bodies_is_content(restore_dump: Restore, tmp_path: Path) -> None:
+def test_what_looks_hostile_inside_rows_strings_and_bodies_is_content(
+    restore_dump: Restore, tmp_path: Path
+) -> None:
     script = tmp_path / "fine.sql"
     script.write_text(
         HEALTHY.replace("two", "\\\\! ls \\\\connect x")
@@ -68,7 +70,9 @@ def test_what_looks_hostile_inside_rows_strings_and_bodies_is_content(restore_du
     assert restore_dump(18, script).failures == set()
 
 
-def test_rows_of_a_copy_that_failed_are_never_taken_for_commands(restore_dump: Restore, tmp_path: Path) -> None:
+def test_rows_of_a_copy_that_failed_are_never_taken_for_commands(
+    restore_dump: Restore, tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
     script = tmp_path / "evil.sql"
     rows = f"COPY public.missing FROM stdin;\n\\! touch {mark}\n1\t'unclosed\n\\.\n"
@@ -94,7 +98,7 @@ EVIL_SCHEMA = {
     "program-in-a-check": """
         INSERT INTO orders VALUES (1);
         CREATE FUNCTION evil(integer) RETURNS boolean LANGUAGE plpgsql AS
-            'BEGIN EXECUTE ''COPY public.orders TO PROGRAM touch {mark}''; RETURN true; END';
+            $f$BEGIN EXECUTE 'COPY public.orders TO PROGRAM $q$touch {mark}$q$'; RETURN true; END$f$;
         ALTER TABLE orders ADD CONSTRAINT c CHECK (public.evil(id)) NOT VALID;
         UPDATE pg_constraint SET convalidated = true WHERE conname = 'c';
     """,
@@ -129,8 +133,12 @@ def test_roles_of_a_script_get_no_power_and_no_way_in(restore_dump: Restore, tmp
     outcome = restore_dump(18, script)
     assert outcome.failures == set()
     with outcome.sandbox_session() as session:
-        power = session.execute("SELECT rolsuper, rolcanlogin FROM pg_roles WHERE rolname = 'evil'").fetchone()
-        programs = session.execute("SELECT pg_has_role('evil', 'pg_execute_server_program', 'MEMBER')").fetchone()
+        power = session.execute(
+            "SELECT rolsuper, rolcanlogin FROM pg_roles WHERE rolname = 'evil'"
+        ).fetchone()
+        programs = session.execute(
+            "SELECT pg_has_role('evil', 'pg_execute_server_program', 'MEMBER')"
+        ).fetchone()
         owner = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'drill_owner'").fetchone()
     assert (power, programs, owner) == ((False, False), (False,), (False,))
     assert "planted-Pa55word" not in repr(outcome.findings)
@@ -140,7 +148,9 @@ def test_a_script_that_connects_elsewhere_is_restored_into_the_drills_own_databa
     restore_dump: Restore, tmp_path: Path
 ) -> None:
     script = tmp_path / "connect.sql"
-    script.write_text("\\connect postgres\nCREATE TABLE a (id integer);\n\\connect other\nCREATE TABLE b (id integer);\n")
+    script.write_text(
+        "\\connect postgres\nCREATE TABLE a (id integer);\n\\connect other\nCREATE TABLE b (id integer);\n"
+    )
     outcome = restore_dump(18, script, name="postgres")
     assert outcome.failures == set()
     assert outcome.restored is not None
