@@ -4,7 +4,9 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.fix_postgres",
+    "tests.fix_prefect",
     "tests.fix_proxy",
     "tests.fix_restore",
     "tests.fix_s3",
+    "tests.fix_drill",  # imports others, which must be known as plugins by then
 ]
