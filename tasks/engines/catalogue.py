@@ -121,6 +121,7 @@ COMPARED = frozenset(
     }
 )  # fmt: skip
 """The kinds of entry whose presence the catalogue can show."""
+_NAMES_TYPES = frozenset({"AGGREGATE", "CAST", "FUNCTION", "PROCEDURE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,12 @@ def list_objects(superuser: psycopg.Connection[tuple[Any, ...]]) -> list[Databas
 
 
 def key(desc: str, namespace: str, tag: str) -> tuple[str, str, str]:
-    """Return what identifies an entry and its object; comments of plain dumps hold no line ends in names."""
+    """Return what identifies an entry and its object.
+
+    Comments of plain dumps hold no line ends in names; --quote-all-identifiers quotes the types of arguments.
+    """
     plain = tag.replace("\n", " ").replace("\r", " ")
+    if desc in _NAMES_TYPES:
+        plain = plain.replace('"', "")
     kind = "TYPE" if desc == "SHELL TYPE" else desc
     return kind, namespace.replace("\n", " ").replace("\r", " "), plain
