@@ -9,7 +9,7 @@ import psycopg
 
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import SandboxConfig
-from tasks.sandbox import connect, destroy, find_postgres, open_workspace, run_tool, start_sandbox
+from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, run_tool, start_sandbox
 
 MAJOR = 17
 ORDERS_PER_MIB = 3300
@@ -83,13 +83,18 @@ def open_sandbox(name: str) -> Sandbox:
     return start_sandbox(workspace, find_postgres(MAJOR), SandboxConfig(), HOUR_S)
 
 
+def make_database(sandbox: Sandbox) -> None:
+    """Make the empty database `shop`, owned by the role that restores."""
+    with connect(sandbox) as admin:
+        admin.execute(f"CREATE DATABASE shop OWNER {sandbox.owner}")
+
+
 def make_backup(folder: Path, mib: int) -> Path:
     """Build a database of about *mib* MiB and dump it in the custom format; return the dump."""
     sandbox = open_sandbox("source")
     try:
-        with connect(sandbox) as admin:
-            admin.execute("CREATE DATABASE shop")
-        with connect(sandbox, "shop") as shop:
+        make_database(sandbox)
+        with connect(sandbox, "shop", sandbox.owner) as shop:
             orders = mib * ORDERS_PER_MIB
             shop.execute(_SCHEMA)
             shop.execute(_ROWS.format(customers=max(10, orders // 20), orders=orders, events=orders // 2))
@@ -119,10 +124,10 @@ def _bytes(connection: psycopg.Connection[tuple[object, ...]]) -> int:
 
 
 def _dump(sandbox: Sandbox, folder: Path, now: datetime) -> Path:
-    inside = sandbox.workspace.data_dir.parent / "tmp" / "shop.dump"
+    inside = sandbox.workspace.scratch_dir / "shop.dump"
     done = run_tool(
         sandbox,
-        ["pg_dump", "-Fc", "-U", sandbox.superuser, "-f", str(inside), "shop"],
+        ["pg_dump", "-Fc", "-f", str(inside), "-d", dsn(sandbox, "shop", sandbox.owner)],
         env={},
         deadline_s=HOUR_S,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.source import HOUR_S, make_backup, open_sandbox, write_fleet
+from bench.source import HOUR_S, make_backup, make_database, open_sandbox, write_fleet
 from bench.timing import peak_memory, ratio, timed
 from deployments.prefect_api import prefect_api
 from deployments.running import drill, set_prefect_defaults
 from tasks.model.findings import Verdict
-from tasks.sandbox import connect, destroy, run_tool, share_backup
+from tasks.sandbox import connect, destroy, dsn, run_tool, share_backup
 
 GOAL = 1.15
 
@@ -46,13 +46,14 @@ def _bare_restore(dump: Path) -> float:
         inside = sandbox.workspace.backup_dir / dump.name
         inside.write_bytes(dump.read_bytes())
         share_backup(sandbox.workspace)
-        with connect(sandbox) as admin:
-            admin.execute("CREATE DATABASE shop")
+        make_database(sandbox)
+
+        target = dsn(sandbox, "shop", sandbox.owner)
 
         def restore() -> None:
-            argv = ["pg_restore", "-j", str(sandbox.jobs), "-U", sandbox.superuser, "-d", "shop", str(inside)]
+            argv = ["pg_restore", "-j", str(sandbox.jobs), "--no-owner", "-d", target, str(inside)]
             done = run_tool(sandbox, argv, env={}, deadline_s=HOUR_S)
-            with connect(sandbox, "shop") as shop:
+            with connect(sandbox, "shop", sandbox.owner) as shop:
                 shop.execute("ANALYZE")
             if done.exit_code != 0:
                 raise RuntimeError("\n".join(done.stderr_lines))
