@@ -13,8 +13,11 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
+
+from tasks.stores import crc
 
 _PREFERRED = ("sha256", "crc64nvme", "crc32c", "crc32", "sha1")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -45,8 +48,8 @@ class Digests:
 
 
 def computable(name: str) -> bool:
-    """Tell whether the digest *name* can be computed here: crc32c and crc64nvme need awscrt."""
-    return name in _HASHES or name == "crc32" or (name in _CRC_DIGITS and _crt() is not None)
+    """Tell whether the digest *name* can be computed here."""
+    return name in _HASHES or name in _CRC_DIGITS
 
 
 def best_of(stored: Mapping[str, str]) -> str | None:
@@ -103,11 +106,11 @@ def _hex(text: str) -> str | None:
 def _crc(name: str) -> Callable[[bytes | memoryview, int], int]:
     if name == "crc32":
         return zlib.crc32
-    crt = _crt()
-    if crt is None:
-        raise KeyError(name)
-    step = getattr(crt, name)
-    return lambda chunk, before: step(bytes(chunk), before)
+    native = _crt()
+    if native is None:
+        return partial(crc.update, name)
+    step = getattr(native, name)
+    return lambda chunk, before: int(step(bytes(chunk), before))
 
 
 def _crt() -> Any | None:  # noqa: ANN401  an optional module

@@ -51,7 +51,7 @@ class Fetched:
     object: StoredObject
 
 
-def fetch_backup(  # noqa: PLR0917  the step's inputs, as the drill hands them over
+def fetch_backup(
     point: RecoveryPoint, store: Store, target: Target, dest: Path, progress: Progress, deadline_s: float
 ) -> Fetched:
     """Download the backup behind *point* into the folder *dest*, in at most *deadline_s* seconds.

@@ -75,8 +75,7 @@ class S3Store:
         asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
         if start_after is not None:
             asked["StartAfter"] = s3_location(start_after).key
-        if limit is not None:
-            asked["MaxKeys"] = min(limit, PAGE_KEYS)
+        asked["MaxKeys"] = PAGE_KEYS if limit is None else min(limit, PAGE_KEYS)
         left = limit
         for page in self._pages(asked, prefix):
             items = page.get("Contents", [])[:left]
@@ -221,9 +220,11 @@ class S3Store:
         if obj.etag:
             asked["IfMatch"] = f'"{obj.etag}"'
         body = self._client.get_object(**asked)["Body"]
+        # What has arrived, not a whole chunk: a server that drips must not keep us from the deadline.
+        read = getattr(getattr(body, "_raw_stream", body), "read1", body.read)
         try:
             left = length
-            while left and (chunk := body.read(min(_CHUNK, left))):
+            while left and (chunk := read(min(_CHUNK, left))):
                 left -= len(chunk)
                 yield chunk
         finally:

@@ -19,6 +19,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*?"
 _MARK = "\x00"
 _LOOKED_AT = 100
 _HOPS = 20
+_FOLDERS = 40
 _MAX_FINDINGS = 20
 _BEYOND_DIGITS = ":"  # the character after 9
 
@@ -105,10 +106,13 @@ class Siblings:
         parent = place.rpartition("/")[0] + "/"
         own = self._pattern.constant[len(parent) :].partition("/")[0]
         found: dict[str, str] = {}
-        for folder in store.folders(parent):
-            name = folder.removeprefix(parent).rstrip("/")
-            if name == own or name.casefold() in self._drilled:
-                continue
+        others = [
+            folder
+            for folder in store.folders(parent)
+            if (name := folder.removeprefix(parent).rstrip("/")) != own
+            and name.casefold() not in self._drilled
+        ]
+        for folder in others[:_FOLDERS]:
             found.update(self._first(store.list(folder, limit=_LOOKED_AT)))
         return found
 

@@ -122,7 +122,7 @@ _KMS_STATES = (
         re.compile(r"\bis disabled\b|KMS\.DisabledException|DisabledException", re.IGNORECASE),
         "kms-key-disabled",
     ),
-    (re.compile(r"kms:\w+|ciphertext refers to a customer master key", re.IGNORECASE), "kms-denied"),
+    (re.compile(r"\bkms:[A-Z]\w+|ciphertext refers to a customer"), "kms-denied"),
 )
 _WORDS = {
     "bucket-missing": "The bucket does not exist",

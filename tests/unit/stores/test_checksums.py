@@ -9,6 +9,7 @@ import pytest
 
 from tasks.model.backup import StoredObject
 from tasks.model.errors import PermanentError
+from tasks.stores import crc
 from tasks.stores.checksums import Digests, best_of, comparable, computable, md5_of_etag, parse_sidecar
 from tasks.stores.proof import expected_of
 from tests.unit.stores.fake import NOW
@@ -81,6 +82,22 @@ def test_sidecar_is_read_in_every_usual_spelling(text: str) -> None:
 )
 def test_sidecar_without_a_digest_of_the_file_gives_none(text: str) -> None:
     assert parse_sidecar(text, "orders.dump") is None
+
+
+@pytest.mark.parametrize(("name", "check"), [("crc32c", "e3069283"), ("crc64nvme", "ae8b14860a799888")])
+def test_crc_is_that_of_the_catalogue_however_it_is_cut(name: str, check: str) -> None:
+    whole = Digests(name)
+    whole.update(b"123456789")
+    assert whole.hex(name) == check
+    body = BODY * 300
+    at_once, in_pieces, bytewise = Digests(name), Digests(name), 0
+    at_once.update(body)
+    for start in range(0, len(body), 777_777):
+        in_pieces.update(memoryview(body)[start : start + 777_777])
+    for i in range(500):
+        bytewise = crc.update(name, body[i : i + 1], bytewise)
+    assert at_once.hex(name) == in_pieces.hex(name)
+    assert bytewise == crc.update(name, body[:500], 0)
 
 
 def test_etag_is_an_md5_only_if_it_looks_like_one() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -87,10 +88,15 @@ class TestListing:
         write(tmp_path, {"o2": b""})
         assert len(list(store.list(f"file://{tmp_path}/"))) == 2
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_folder_that_may_not_be_read_is_denied(self, tmp_path: Path) -> None:
+    def test_folder_that_may_not_be_read_is_denied(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write(tmp_path, {"a/o1": b""})
-        (tmp_path / "a").chmod(0)
+
+        def denied(_: object) -> list[str]:
+            raise PermissionError(errno.EACCES, "Permission denied")  # root may read everything
+
+        monkeypatch.setattr(local_module.os, "listdir", denied)
         with pytest.raises(PermanentError) as caught:
             listed(tmp_path, "a/")
         assert caught.value.rule == "list-denied"

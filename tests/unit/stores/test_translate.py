@@ -58,7 +58,7 @@ def client_error(code: str, message: str = "", status: int = 400) -> ClientError
         ("AccessDenied", "Access Denied", Action.WRITE, "evidence-unwritable", "drill", False),
     ],
 )  # fmt: skip
-def test_code_of_the_service_becomes_a_rule(  # noqa: PLR0917
+def test_code_of_the_service_becomes_a_rule(
     code: str, message: str, action: Action, rule: str, klass: str, transient: bool
 ) -> None:
     error = translated(client_error(code, message), action, WHERE)
