@@ -25,7 +25,7 @@ class Fault:
 
     Attributes:
         kind: `refuse` closes at once; `drop` resets after *after_bytes* of the body; `stall` sends no more
-            after them; `drip` sends single bytes; `truncate` ends the body there, politely; `corrupt` flips the
+            after them; `drip` sends single bytes; `truncate` ends the body there; `corrupt` flips the
             byte there; `throttle` and `error` answer 503 and 500.
         times: so many requests; None: all.
     """

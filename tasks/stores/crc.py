@@ -1,9 +1,9 @@
-"""CRC-32C and CRC-64/NVME of long streams without a native library: S3 stores the latter with every new
-object.
+"""CRC-32C and CRC-64/NVME of long streams without a native library.
 
-Byte by byte Python does 10 MB/s. A CRC is linear, so a block is cut into lanes that numpy carries forward
-side by side; the lanes are then joined in pairs, each pair's first moved over the length of its second.
-Measured: 100 MB/s on a busy core. awscrt is ten times faster and is used where it is installed.
+S3 stores the latter with every new object. Byte by byte Python does 10 MB/s. A CRC is linear, so a block
+is cut into lanes that numpy carries forward side by side; the lanes are then joined in pairs, each pair's
+first moved over the length of its second. Measured: 100 MB/s on a busy core. awscrt is ten times faster
+and is used where it is installed.
 """
 
 from __future__ import annotations
