@@ -28,6 +28,7 @@ NAMED = 8
 """Causes of one rule that get a finding of their own; the others share one."""
 LISTED = 6
 """Names that one sentence lists."""
+_NAMELESS = frozenset({"ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL"})
 _SAME_ROWS = frozenset({"FK CONSTRAINT", "MATERIALIZED VIEW DATA"})
 
 
@@ -141,7 +142,7 @@ class _Known:
             for number in entry.dependencies:
                 self._rows.setdefault(number, cause)
             return
-        if entry.desc not in MINOR_DESCS:
+        if entry.desc not in _NAMELESS:
             name = entry.tag.split("(", 1)[0]
             for spelled in (name, f"{entry.namespace}.{name}"):
                 self._by_name.setdefault(unquoted(spelled), cause)
@@ -297,7 +298,7 @@ def _followers(cause: Cause) -> str:
         return ""
     names = [label(entry) for entry in cause.followers]
     count = "1 entry that depends on it" if len(names) == 1 else f"{len(names)} entries that depend on it"
-    return f" So did {count}: {_listing(names)}."
+    return f" With it failed {count}: {_listing(names)}."
 
 
 def _listing(names: list[str]) -> str:
