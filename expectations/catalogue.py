@@ -1,7 +1,7 @@
 """What the restored database holds of a suite's tables: asked once, before GX touches anything.
 
-Decision: whether a table or a column is there is read from the catalogue, not out of GX's exceptions. A missing one
-is then told apart from every other trouble.
+Decision: whether a table or a column is there is read from the catalogue, not out of GX's exceptions. A
+missing one is then told apart from every other trouble.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a suite reaches the restored database: read-only, in UTC, with a limit on every statement.
 
-Decision: the session's settings travel in the connection itself, above whatever the restored database or its roles
-carry, so that a dump cannot loosen them.
+Decision: the session's settings travel in the connection itself, above whatever the restored database or
+its roles carry, so that a dump cannot loosen them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Database:
 
     @classmethod
     def at(cls, url: str) -> Database:
-        """Read a DSN (`host=... dbname=...`), a `postgresql://` or a SQLAlchemy `postgresql+psycopg://` URL."""
+        """Read libpq's `host=... dbname=...`, or a `postgresql://` or `postgresql+psycopg://` URL."""
         scheme, mark, rest = url.partition("://")
         plain = f"postgresql://{rest}" if mark and scheme.startswith("postgresql+") else url
         given = conninfo_to_dict(plain)

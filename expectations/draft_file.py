@@ -1,8 +1,8 @@
 """A draft as a file that people edit: written once, and proposed again without touching what they wrote.
 
-Decision: each drafted entry carries a fingerprint of itself in its meta. As long as it fits, the entry is the draft's
-and may be renewed; once it does not, the entry is its reader's and stays as it is, comments included. What a reader
-throws out he lists under `declined`, so that it is not proposed again.
+Decision: each drafted entry carries a fingerprint of itself in its meta. As long as it fits, the entry is
+the draft's and may be renewed; once it does not, the entry is its reader's and stays as it is, comments
+included. What a reader throws out he lists under `declined`, so that it is not proposed again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from expectations.draft import Draft
 _HEAD = """\
 # Drafted from {points}. It reports and fails nothing until somebody has read it:
 # go through it, correct what you know better, drop what says nothing, then write `gate: fail`.
-# A line that you change is yours and is kept when the suite is drafted again. To keep an expectation from being
-# proposed again, list it under `declined`, such as ["public.orders expect_column_mean_to_be_between amount"].
+# A line that you change is yours and is kept when the suite is drafted again. To keep an expectation from
+# being proposed again, list it under `declined`, such as
+# ["public.orders expect_column_mean_to_be_between amount"].
 suite: {name}
 gate: report
 tables:

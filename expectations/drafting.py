@@ -1,4 +1,4 @@
-"""Drafting a suite from restored backups: profile each, draft, prove the draft on the newest, propose a file."""
+"""Drafting a suite from restored backups: draft from profiles, prove it on the newest, propose a file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def draft_suite(
     Args:
         name: of the suite.
         profiles: at least one; several give bands that follow how the data moves.
-        url: the restored database behind the newest profile: the draft is run there, and what does not hold is dropped.
+        url: the restored database behind the newest profile: the draft is run there, and what does not
+            hold is dropped.
         path: the suite's file; if it exists, what people wrote in it is kept.
         deadline_s: for running the draft.
 

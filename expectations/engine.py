@@ -1,8 +1,8 @@
 """Great Expectations itself: imported when used, quiet, with nothing shared between tables.
 
-Decisions, each measured (STACK 4): a context, data source and engine per unit of work, so that units run side by side;
-`BASIC` without samples, so that no value leaves the server and nothing is sampled; the deadline is put before every
-statement, on both engines that a data source has.
+Decisions, each measured (STACK 4): a context, data source and engine per unit of work, so that units run
+side by side; `BASIC` without samples, so that no value leaves the server and nothing is sampled; the
+deadline is put before every statement, on both engines that a data source has.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Bound:
 
     Attributes:
         at: its place in the suite.
-        condition: SQL that selects the rows it is about; GX understands none, so they become a batch of their own.
+        condition: SQL that selects the rows it is about; they become a batch of their own.
         as_text: columns that have to be read as text, such as enums: GX sends strings typed.
     """
 
@@ -82,7 +82,7 @@ class Source:
 
 
 def warm_up() -> None:
-    """Import Great Expectations, quietly and once. Takes seconds of CPU: call it in a thread during the restore."""
+    """Import Great Expectations, quietly and once: seconds of CPU, best spent during the restore."""
     global _prepared  # noqa: PLW0603  an import is global
     with _import_lock:
         if _prepared:
@@ -121,7 +121,7 @@ def build(one: Expectation, kwargs: Mapping[str, object], at: int = 0) -> Any:  
 
 
 def validate(source: Source, group: Sequence[Bound]) -> list[tuple[Bound, dict[str, Any]]]:
-    """Return GX's result document for each of *group*, judged together; what GX raises becomes one for each."""
+    """Return GX's result document for each of *group*, judged together; what it raises is one for each."""
     import great_expectations as gx  # noqa: PLC0415
 
     by_place = {bound.at: bound for bound in group}

@@ -1,7 +1,8 @@
 """Why an expectation could not be judged, in our words.
 
-Decision: no sentence of PostgreSQL's or GX's is kept. They quote rows and SQL, and a hostile function can put a row
-into any of them. What is kept is PostgreSQL's error class, and quoted names that the suite itself holds.
+Decision: no sentence of PostgreSQL's or GX's is kept. They quote rows and SQL, and a hostile function can
+put a row into any of them. What is kept is PostgreSQL's error class, and quoted names that the suite itself
+holds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading a suite: strict, with file, line, path and remedy for everything that is wrong.
 
-Decision: all problems of a file are reported at once, and the check needs no Great Expectations (its import costs
-seconds); `deep=True` asks GX's own models as well.
+Decision: all problems of a file are reported at once, and the check needs no Great Expectations (its import
+costs seconds); `deep=True` asks GX's own models as well.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ _E = TypeVar("_E", Gate, Severity)
 def load_suite(path: Path, *, deep: bool = False) -> Suite:
     """Read a suite in YAML, or a native GX suite in JSON.
 
-    A native suite names its table in an expectation's `meta.table`, else in the suite's `meta.table`, else in its
-    own name; its gate, owner and sensitive columns stand in the suite's `meta`.
+    A native suite names its table in an expectation's `meta.table`, else in the suite's `meta.table`, else
+    in its own name; its gate, owner and sensitive columns stand in the suite's `meta`.
 
     Args:
         path: `.json` is read as GX's own, everything else as YAML.

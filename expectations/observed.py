@@ -1,8 +1,8 @@
 """What may be kept of what GX saw: counts and shares yes, a row's value never.
 
-Decision: an allow-list, by expectation type. A largest or smallest value *is* a row's value, so only its relation to
-the bounds is kept, and of the newest time its age. Means and sums are kept only of so many rows that no single one
-shows.
+Decision: an allow-list, by expectation type. A largest or smallest value *is* a row's value, so only its
+relation to the bounds is kept, and of the newest time its age. Means and sums are kept only of so many rows
+that no single one shows.
 """
 
 from __future__ import annotations
@@ -110,10 +110,8 @@ def plain(value: object) -> object:
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [plain(one) for one in value]
-    if isinstance(value, RelativeTime):
-        return {"as_of": value.text}
-    if isinstance(value, Parameter):
-        return {"param": value.name}
+    if isinstance(value, (RelativeTime, Parameter)):
+        return {"as_of": value.text} if isinstance(value, RelativeTime) else {"param": value.name}
     if value is None or isinstance(value, (str, bool, int)):
         return value
     return number(value)

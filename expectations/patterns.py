@@ -1,7 +1,7 @@
 """The shapes that text can have, from the most telling to the plainest: what a scrambled column loses.
 
-Decision: PostgreSQL's own regular expressions, and none with a value of the data in it, so that even a sensitive
-column's shape may stand in a file.
+Decision: PostgreSQL's own regular expressions, and none with a value of the data in it, so that even a
+sensitive column's shape may stand in a file.
 """
 
 from __future__ import annotations

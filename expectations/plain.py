@@ -1,13 +1,12 @@
 """An expectation in plain words, for people who read a report and not a vocabulary.
 
-Decision: our own sentences, from a table, and not GX's rendering: they are there without importing GX, they say
-relative times as they are written, and they keep a sensitive column's bounds out.
+Decision: our own sentences, from a table, and not GX's rendering: they are there without importing GX, they
+say relative times as they are written, and they keep a sensitive column's bounds out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
 
 from expectations.suite import Expectation, Parameter, RelativeTime
 from expectations.times import say_dynamic
@@ -19,7 +18,7 @@ _SENTENCES: Mapping[str, str] = {
     "expect_column_distinct_values_to_be_in_set": "{c} holds no other values than {value_set}",
     "expect_column_distinct_values_to_contain_set": "{c} holds each of {value_set} at least once",
     "expect_column_distinct_values_to_equal_set": "{c} holds exactly the values {value_set}",
-    "expect_column_kl_divergence_to_be_less_than": "{c} is distributed as before, within a divergence of {threshold}",
+    "expect_column_kl_divergence_to_be_less_than": "{c} is distributed as given, but for {threshold}",
     "expect_column_max_to_be_between": "the largest {c} is {between}",
     "expect_column_mean_to_be_between": "the mean of {c} is {between}",
     "expect_column_median_to_be_between": "the median of {c} is {between}",
@@ -29,7 +28,7 @@ _SENTENCES: Mapping[str, str] = {
     "expect_column_pair_values_to_be_equal": "{column_A} equals {column_B}",
     "expect_column_pair_values_to_be_in_set": "{column_A} and {column_B} form one of {value_pairs_set}",
     "expect_column_proportion_of_non_null_values_to_be_between": "the filled share of {c} is {between}",
-    "expect_column_proportion_of_unique_values_to_be_between": "the share of distinct values in {c} is {between}",
+    "expect_column_proportion_of_unique_values_to_be_between": "the distinct share of {c} is {between}",
     "expect_column_quantile_values_to_be_between": "the quantiles of {c} lie within their bounds",
     "expect_column_stdev_to_be_between": "the standard deviation of {c} is {between}",
     "expect_column_sum_to_be_between": "the sum of {c} is {between}",
@@ -38,7 +37,7 @@ _SENTENCES: Mapping[str, str] = {
     "expect_column_unique_value_count_to_be_between": "the number of distinct values in {c} is {between}",
     "expect_column_value_lengths_to_be_between": "each {c} has a length that is {between}",
     "expect_column_value_lengths_to_equal": "each {c} is {value} characters long",
-    "expect_column_value_z_scores_to_be_less_than": "each {c} lies within {threshold} standard deviations of the mean",
+    "expect_column_value_z_scores_to_be_less_than": "each {c} lies within {threshold} deviations of its mean",
     "expect_column_values_to_be_between": "each {c} is {between}",
     "expect_column_values_to_be_in_set": "each {c} is one of {value_set}",
     "expect_column_values_to_be_in_type_list": "{c} is of one of the types {type_list}",
@@ -90,8 +89,6 @@ def say_value(value: object) -> str:
         return f"{value:,.6g}" if abs(value) < 1e15 else f"{value:g}"  # noqa: PLR2004  beyond, commas blur
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, (datetime, date)):
-        return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _listed(value)
     return str(value)

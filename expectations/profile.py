@@ -1,7 +1,7 @@
 """What a restored database looks like, in figures: read by the reading role, in few passes over each table.
 
-Decision: three passes: a sample finds out which shapes are worth counting, one scan counts them all, and one grouping
-counts the categories. Figures of sensitive columns are counts, lengths and shapes only.
+Decision: three passes: a sample finds out which shapes are worth counting, one scan counts them all, and
+one grouping counts the categories. Figures of sensitive columns are counts, lengths and shapes only.
 """
 
 from __future__ import annotations
@@ -340,7 +340,7 @@ def _named_target(
 
 
 def _timeline(facts: TableFacts, columns: Mapping[str, ColumnProfile], rows: int) -> list[str]:
-    """Return the one time column worth looking for gaps in: the partition key, else the first that is always filled."""
+    """Return the time column worth looking for gaps in: the partition key, else one that is always filled."""
     times = [
         name
         for name, one in columns.items()

@@ -1,7 +1,7 @@
-"""What the catalogue says of every table before a row is read: columns, keys, references, partitions, statistics.
+"""What the catalogue says of every table before a row is read: columns, keys, partitions, statistics.
 
-Decision: partitions are profiled through their parent, and what ANALYZE estimated decides which columns are worth an
-exact count. The profile of a table then takes a handful of passes, however many columns it has.
+Decision: partitions are profiled through their parent, and what ANALYZE estimated decides which columns are
+worth an exact count. The profile of a table then takes a handful of passes, however many columns it has.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ select a.attrelid::int8, a.attname,
 _KEYS = """
 select k.conrelid::int8, k.contype::text,
        array(select a.attname::text from unnest(k.conkey) with ordinality u(num, place)
-               join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.num order by u.place)
+               join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.num
+              order by u.place)
   from pg_catalog.pg_constraint k
  where k.conrelid = any(%s) and k.contype in ('p', 'u', 'f')
 """

@@ -1,4 +1,4 @@
-"""What a run of a suite gives back: one result for each expectation, and GX's own documents without values."""
+"""What a run of a suite gives back: a result for each expectation, and GX's documents without values."""
 
 from __future__ import annotations
 

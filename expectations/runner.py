@@ -1,8 +1,9 @@
 """Running a suite against the restored database.
 
-Decisions: what a table lacks is read from the catalogue before GX is asked; units of work run side by side, and on a
-large table the checks for uniqueness, each a sort, are a unit besides the one scan that answers the rest; what errors
-in company runs again alone, because GX bundles expectations into one query and one of them spoils the others.
+Decisions: what a table lacks is read from the catalogue before GX is asked; units of work run side by side,
+and on a large table the checks for uniqueness, each a sort, are a unit besides the one scan that answers
+the rest; what errors in company runs again alone, because GX bundles expectations into one query and one of
+them spoils the others.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _UNCONDITIONAL = (
     "expect_column_type_to_be",
 )
 _SORTING = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
-# Expectations that compare with strings; GX sends these as varchar, which an enum or a UUID is not compared with.
+# Expectations that compare with strings; GX sends these as varchar, and an enum compares with none.
 _TEXTUAL = ("_set", "_regex", "_like_pattern", "_value_lengths_", "most_common")
 _COMPARABLE = (
     *("text", "varchar", "char", "citext", "name"),
@@ -259,7 +260,7 @@ def _whole_bounds(one: Expectation, kwargs: dict[str, object]) -> dict[str, obje
 
 
 def _braced(query: str) -> str:
-    """Double every brace but those of GX's own `{batch}`: a quantifier such as `{3}` is none of its placeholders."""
+    """Double every brace but those of GX's own `{batch}`: a quantifier such as `{3}` is no placeholder."""
     if "{{" in query:
         return query
     doubled = query.replace("{", "{{").replace("}", "}}")

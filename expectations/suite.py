@@ -1,7 +1,7 @@
-"""The words of a suite: what is expected of which table, how much it matters, and what makes a suite unusable.
+"""The words of a suite: what is expected of which table, how much it matters, what makes it unusable.
 
-Decision: kwargs stay as written, with relative times and parameters as objects, until a run binds them to the
-moment that it is judged at. One loaded suite therefore serves every recovery point.
+Decision: kwargs stay as written, with relative times and parameters as objects, until a run binds them to
+the moment that it is judged at. One loaded suite therefore serves every recovery point.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Values that only a run knows: times relative to the moment of judgement, and figures of earlier drills.
 
-Decision: `{as_of: -26h}` and `{param: last_rows}` are objects, not templates in strings, so that a typing error is
-found when the suite is loaded and never becomes a comparison with a string.
+Decision: `{as_of: -26h}` and `{param: last_rows}` are objects, not templates in strings, so that a typing
+error is found when the suite is loaded and never becomes a comparison with a string.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _bind_parameter(parameter: Parameter, known: Mapping[str, object], column_ty
 
 
 def _typed(moment: datetime, column_type: str | None) -> object:
-    """Return an aware moment as a column of this type compares with; comparisons of mixed kinds are errors."""
+    """Return an aware moment as a column of this type compares with it; mixed kinds do not compare."""
     utc = moment.astimezone(UTC)
     if column_type == "date":
         return utc.date()
@@ -161,7 +161,7 @@ def _name(value: object) -> str:
 
 def _number(value: object, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f'{key}: "{value}" is not a number; write one such as 0.9')
+        raise ValueError(f'{key}: "{value}" is not a number; write one such as 0.9')  # noqa: TRY004  its text counts
     return value
 
 

@@ -40,7 +40,7 @@ CREATE VIEW public.paid AS SELECT * FROM orders WHERE status = 'paid';
 CREATE FUNCTION public.leak(text) RETURNS boolean LANGUAGE plpgsql AS
   $$ BEGIN RAISE EXCEPTION 'row %%', $1 USING ERRCODE = '42601'; END $$;
 ANALYZE;
-""".replace("%%", "%")  # fmt: skip
+""".replace("%%", "%")
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,12 @@ def test_names_that_need_quotes_are_found(shop: str) -> None:
         shop,
         ("expect_table_row_count_to_equal", {"value": 2}),
         ("expect_column_values_to_be_unique", {"column": "Card No"}),
-        ("expect_column_values_to_be_between", {"column": "select", "min_value": 1, "row_condition": '"select" > 0'}),
+        (
+            "expect_column_values_to_be_between",
+            {"column": "select", "min_value": 1, "row_condition": '"select" > 0'},
+        ),
         table="My Shop.Gift Cards",
-    )  # fmt: skip
+    )
     assert {one.outcome for one in result.results} == {Outcome.PASSED}
 
 
@@ -180,9 +183,12 @@ def test_custom_sql_counts_the_rows_that_break_the_rule(shop: str, query: str, r
 
 def test_figures_of_earlier_drills_are_bounds(shop: str) -> None:
     entries = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": {"param": "last_rows", "times": 0.9}}},
+        {
+            "type": "expect_table_row_count_to_be_between",
+            "kwargs": {"min_value": {"param": "last_rows", "times": 0.9}},
+        },
         {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": {"param": "other"}}},
-    ]  # fmt: skip
+    ]
     text = json.dumps({"suite": "shop", "tables": {"public.orders": entries}})
     suite = parse_suite(text, Path("shop.yaml"))
 
@@ -195,7 +201,7 @@ def test_figures_of_earlier_drills_are_bounds(shop: str) -> None:
 
 
 def every_type() -> list[tuple[str, dict[str, object]]]:
-    """One expectation of each type that a drill can run, most of them failing, about columns with canaries."""
+    """One expectation of each type that a drill can run, most of them failing, about canaries."""
     special: dict[str, dict[str, object]] = {
         "expect_column_kl_divergence_to_be_less_than": {
             "partition_object": {"values": ["new"], "weights": [1.0]},
@@ -261,10 +267,19 @@ def test_every_supported_type_is_judged_and_none_leaks(
 def test_errors_do_not_leak_either(shop: str) -> None:
     result = run(
         shop,
-        ("UnexpectedRowsExpectation", {"unexpected_rows_query": "SELECT * FROM {batch} WHERE status::int > 3"}),
-        ("UnexpectedRowsExpectation", {"unexpected_rows_query": "SELECT * FROM {batch} WHERE public.leak(email)"}),
-        ("expect_column_values_to_be_between", {"column": "id", "min_value": 0, "row_condition": "status::int = 3"}),
-    )  # fmt: skip
+        (
+            "UnexpectedRowsExpectation",
+            {"unexpected_rows_query": "SELECT * FROM {batch} WHERE status::int > 3"},
+        ),
+        (
+            "UnexpectedRowsExpectation",
+            {"unexpected_rows_query": "SELECT * FROM {batch} WHERE public.leak(email)"},
+        ),
+        (
+            "expect_column_values_to_be_between",
+            {"column": "id", "min_value": 0, "row_condition": "status::int = 3"},
+        ),
+    )
     assert {one.outcome for one in result.results} == {Outcome.ERRORED}
     assert CANARY not in json.dumps(result.as_dict())
 
@@ -278,9 +293,12 @@ def test_a_suite_cannot_write(shop: str) -> None:
 
 def test_the_deadline_ends_a_suite(shop: str) -> None:
     entries = [
-        {"type": "UnexpectedRowsExpectation", "kwargs": {"unexpected_rows_query": "SELECT pg_sleep(30) FROM {batch}"}},
+        {
+            "type": "UnexpectedRowsExpectation",
+            "kwargs": {"unexpected_rows_query": "SELECT pg_sleep(30) FROM {batch}"},
+        },
         {"type": "expect_table_row_count_to_equal", "kwargs": {"value": 100}},
-    ]  # fmt: skip
+    ]
     suite = parse_suite(json.dumps({"tables": {"public.orders": entries}}), Path("shop.yaml"))
     result = run_suite(suite, shop, as_of=AS_OF, deadline_s=2)
     assert result.seconds < 8

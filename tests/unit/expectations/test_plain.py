@@ -29,21 +29,28 @@ def expect(kind: str, *, sensitive: bool = False, **kwargs: object) -> Expectati
             expect("expect_column_values_to_be_between", column="n", min_value=0, strict_min=True),
             "each n is more than 0",
         ),
-        (expect("expect_column_sum_to_be_between", column="n", min_value=2, max_value=2), "the sum of n is exactly 2"),
+        (
+            expect("expect_column_sum_to_be_between", column="n", min_value=2, max_value=2),
+            "the sum of n is exactly 2",
+        ),
         (
             expect("expect_column_max_to_be_between", column="at", min_value=RelativeTime(-93600, "-26h")),
             "the largest at is at least 26h before the moment of judgement",
         ),
         (
-            expect("expect_column_values_to_be_in_set", column="s", value_set=["a", "b"], row_condition="n > 3"),
+            expect(
+                "expect_column_values_to_be_in_set", column="s", value_set=["a", "b"], row_condition="n > 3"
+            ),
             "each s is one of a, b, where n > 3",
         ),
         (
-            expect("expect_column_pair_values_a_to_be_greater_than_b", column_A="b", column_B="a", or_equal=True),
+            expect(
+                "expect_column_pair_values_a_to_be_greater_than_b", column_A="b", column_B="a", or_equal=True
+            ),
             "b is greater than or equal to a",
         ),
     ],
-)  # fmt: skip
+)
 def test_an_expectation_reads_as_a_sentence(expectation: Expectation, words: str) -> None:
     assert say(expectation) == words
 
@@ -74,4 +81,4 @@ def test_values_are_said_as_people_write_them() -> None:
     assert say_value(1234567) == "1,234,567"
     assert say_value(0.25) == "0.25"
     assert say_value(date(2026, 1, 2)) == "2026-01-02"
-    assert say_value(True) == "true"
+    assert say_value(value=True) == "true"

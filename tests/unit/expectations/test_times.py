@@ -18,7 +18,7 @@ def test_durations_are_read(text: object, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["26", "h", "2 weeks", True, None, "1e3h", ""])
 def test_what_is_no_duration_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match="write|known"):
+    with pytest.raises(ValueError, match=r"write|known"):
         parse_seconds(text)
 
 
@@ -82,7 +82,7 @@ def test_without_history_the_default_counts() -> None:
     [{"param": 3}, {"param": "x", "times": "2"}, {"param": "x", "time": 2}, {"as_of": None}, {"param": ""}],
 )
 def test_a_bad_object_is_refused(written: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="write|known"):
+    with pytest.raises(ValueError, match=r"write|known"):
         parse_dynamic(written)
 
 
