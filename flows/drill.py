@@ -21,6 +21,7 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage, Verdict
 from tasks.plan import begin, begin_older, choose_selection, read_target
+from tasks.policies import surely
 from tasks.preflight import preflight_backup
 from tasks.progress import count_bytes, say
 from tasks.provision import choose_postgres, make_workspace, provision_sandbox
@@ -96,14 +97,23 @@ def drill_point(ledger: Ledger, store: Store) -> None:
         ledger.note(error)
     except BaseException as error:
         ledger.crashed(error)
-        raise
+        if ledger.interrupted:
+            raise
     finally:
-        with ledger.entering(Stage.MEASURE):
-            ledger.take(measure_objectives(ledger.facts()))
-        with ledger.entering(Stage.TEARDOWN):
-            dispose_of_sandbox(ledger)
+        wind_up(ledger)
         if ledger.interrupted:
             record_drill(ledger)
+
+
+def wind_up(ledger: Ledger) -> None:
+    """Measure and tear down, whatever came before; a measure that fails keeps nothing standing."""
+    try:
+        with ledger.entering(Stage.MEASURE):
+            ledger.take(surely(measure_objectives, ledger.facts()))
+    except DrillError as error:
+        ledger.note(error)
+    with ledger.entering(Stage.TEARDOWN):
+        dispose_of_sandbox(ledger)
 
 
 def rebuild(ledger: Ledger, store: Store) -> None:

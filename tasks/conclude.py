@@ -87,17 +87,19 @@ def crashed(database: str, error: Exception) -> State[Documents]:
     return Crashed(message=f"{database}: the run could not be carried on: {type(error).__name__}")
 
 
-def verdict_of(state: State[Any]) -> Verdict:
-    """Return what a drill's final state says; a run that crashed could not judge."""
-    return next((verdict for verdict, name in _NAMES.items() if name == state.name), Verdict.INCONCLUSIVE)
+def verdict_of(state: State[Documents]) -> Verdict:
+    """Return what a drill's final state says; a run that was cut short could not judge.
+
+    Prefect too names the state of a flow that raised `Failed`: it is ours only where it carries documents.
+    """
+    if _carried(state) is None:
+        return Verdict.INCONCLUSIVE
+    return next(verdict for verdict, name in _NAMES.items() if name == state.name)
 
 
-def documents_of(state: State[Any]) -> Documents:
+def documents_of(state: State[Documents]) -> Documents:
     """Return the evidence documents that a drill's final state carries; none if it crashed."""
-    if state.name not in _NAMES.values():
-        return []
-    found = state.result(raise_on_failure=False)
-    return found if isinstance(found, list) else []
+    return _carried(state) or []
 
 
 def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
@@ -119,3 +121,10 @@ def _named(point: RecoveryPoint) -> str:
 def _state(verdict: Verdict, message: str, documents: Documents) -> State[Documents]:
     make = Completed if verdict is Verdict.VERIFIED else Failed
     return make(name=_NAMES[verdict], message=message, data=documents)
+
+
+def _carried(state: State[Documents]) -> Documents | None:
+    if state.name not in _NAMES.values():
+        return None
+    found = state.result(raise_on_failure=False)
+    return found if isinstance(found, list) else None

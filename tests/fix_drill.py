@@ -1,4 +1,4 @@
-"""Whole drills in tests: a small fleet on disk, the command line as a process or in this one, what it left."""
+"""Whole drills in tests: a small fleet on disk, the command line as a process or in this one, its results."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ class Fleet:
             shutil.copyfile(backup, path)
         return path
 
-    def add(self, name: str, backup: Path | bytes | None = None, *, age_h: float = 1, **keys: Any) -> None:
-        """Name a database; with *backup*, store that as its newest, *age_h* hours old."""
-        if backup is not None:
-            self.put(name, backup, hours_ago(age_h))
+    def add(self, name: str, dump: Path | bytes | None = None, *, age_h: float = 1, **keys: Any) -> None:
+        """Name a database; with *dump*, store that as its backup of *age_h* hours ago."""
+        if dump is not None:
+            self.put(name, dump, hours_ago(age_h))
         given = dict(keys)
         at = f"{self.backups}/{{database}}/{{database}}_%Y%m%dT%H%M%SZ.dump"
         given["backup"] = {"at": at, "database": "orders", **given.get("backup", {})}
@@ -168,32 +168,38 @@ class Shell:
 
 
 @pytest.fixture(scope="session")
-def orders_dump(cluster: Callable[[int], Source], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A healthy custom dump of a tiny database."""
+def orders_of(
+    cluster: Callable[[int], Source], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Give healthy custom dumps of a tiny database `orders`, as some statements have left it."""
     source = cluster(MAJOR)
-    source.create_database("orders")
-    source.execute(ORDERS, "orders")
-    return source.dump("orders", tmp_path_factory.mktemp("dumps") / "orders.dump", "-Fc")
+    source.create_database("orders_template")
+    source.execute(ORDERS, "orders_template")
+
+    def dump(statements: str) -> Path:
+        source.create_database("orders", options="TEMPLATE orders_template")
+        source.execute(statements, "orders")
+        return source.dump("orders", tmp_path_factory.mktemp("dumps") / "orders.dump", "-Fc")
+
+    return dump
 
 
 @pytest.fixture(scope="session")
-def fewer_orders_dump(
-    cluster: Callable[[int], Source], orders_dump: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def orders_dump(orders_of: Callable[[str], Path]) -> Path:
+    """The healthy dump: 3,000 orders."""
+    return orders_of("SELECT")
+
+
+@pytest.fixture(scope="session")
+def fewer_orders_dump(orders_of: Callable[[str], Path]) -> Path:
     """The same database after a third of its orders has gone, and no tool complained."""
-    return _after(
-        cluster(MAJOR), "DELETE FROM public.orders WHERE id > 2000", tmp_path_factory.mktemp("dumps")
-    )
+    return orders_of("DELETE FROM public.orders WHERE id > 2000")
 
 
 @pytest.fixture(scope="session")
-def few_orders_dump(
-    cluster: Callable[[int], Source], orders_dump: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def few_orders_dump(orders_of: Callable[[str], Path]) -> Path:
     """The same database after a further third has gone."""
-    return _after(
-        cluster(MAJOR), "DELETE FROM public.orders WHERE id > 1000", tmp_path_factory.mktemp("dumps")
-    )
+    return orders_of("DELETE FROM public.orders WHERE id > 1000")
 
 
 @pytest.fixture
@@ -206,6 +212,12 @@ def fleet(tmp_path: Path) -> Fleet:
 def shell(prefect_server: PrefectServer, tmp_path: Path, drill_folder: Path) -> Shell:
     """The command line as a process, on the session's Prefect server."""
     return own_shell(prefect_server, tmp_path, drill_folder)
+
+
+@pytest.fixture
+def own_server_shell(tmp_path: Path, drill_folder: Path) -> Shell:
+    """The command line where no Prefect server is configured."""
+    return own_shell(None, tmp_path, drill_folder)
 
 
 def own_shell(server: PrefectServer | None, folder: Path, drills: Path) -> Shell:
@@ -256,11 +268,3 @@ def validate(document: Mapping[str, Any]) -> None:
     """Hold a document against the published schema."""
     schema = json.loads((REPOSITORY / "docs" / "evidence.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(document)
-
-
-def _after(source: Source, statements: str, folder: Path) -> Path:
-    with source.connect() as session:
-        session.execute("DROP DATABASE IF EXISTS changed WITH (FORCE)")
-        session.execute("CREATE DATABASE changed TEMPLATE orders")
-    source.execute(statements, "changed")
-    return source.dump("changed", folder / "orders.dump", "-Fc")

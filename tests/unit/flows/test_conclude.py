@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prefect.client.schemas.objects import StateType
-from prefect.states import Crashed
+from prefect.states import Crashed, Failed
 
 from tasks.conclude import conclude, conclude_fleet, documents_of, verdict_of, worst_of
 from tasks.evidence import build_evidence
@@ -66,6 +66,13 @@ def test_nothing_drilled_is_inconclusive() -> None:
 
 def test_a_crashed_run_is_inconclusive_and_carries_no_document() -> None:
     state = Crashed(message="the process died")
+    assert verdict_of(state) is Verdict.INCONCLUSIVE
+    assert documents_of(state) == []
+
+
+def test_a_flow_that_raised_ends_in_prefects_own_failed_which_is_no_verdict() -> None:
+    state = Failed(message="Flow run encountered an exception", data=RuntimeError("unforeseen"))
+    assert state.name == "Failed"
     assert verdict_of(state) is Verdict.INCONCLUSIVE
     assert documents_of(state) == []
 
