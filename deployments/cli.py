@@ -37,6 +37,8 @@ postgres_app = typer.Typer(
     no_args_is_help=True, help="Which PostgreSQL majors are on this worker; install one."
 )
 app.add_typer(postgres_app, name="postgres")
+suite_app = typer.Typer(no_args_is_help=True, help="The data team's suites of expectations.")
+app.add_typer(suite_app, name="suite")
 
 FleetFile = Annotated[
     Path, typer.Argument(metavar="FLEET", help="The fleet file, such as deployments/fleets/shop.yaml.")
@@ -221,6 +223,31 @@ def manifest(context: typer.Context) -> None:
     from deployments.manifest import write_manifest  # noqa: PLC0415
 
     raise typer.Exit(write_manifest(context.args))
+
+
+@app.command()
+def draft(
+    fleet: FleetFile,
+    database: OneDatabase,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The suite's file; default: the target's.")
+    ] = None,
+    points: Annotated[int, typer.Option(min=1, max=100, help="How many recovery points are profiled.")] = 1,
+) -> None:
+    """Profile a restored backup and write a suite for review; what people wrote in it is kept."""
+    from deployments.drafting import draft_suite_file  # noqa: PLC0415
+
+    raise typer.Exit(draft_suite_file(fleet, database, out, points))
+
+
+@suite_app.command("check")
+def suite_check(
+    files: Annotated[list[Path], typer.Argument(metavar="SUITE...", help="Suites, YAML or GX's own JSON.")],
+) -> None:
+    """Check suites without a backup: every problem with its file, line and remedy."""
+    from deployments.drafting import check_suites  # noqa: PLC0415
+
+    raise typer.Exit(check_suites(files))
 
 
 @postgres_app.command("list")

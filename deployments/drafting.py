@@ -1,0 +1,54 @@
+"""`restore-drill draft` and `restore-drill suite check`: suites, from a shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from deployments.live import show_live
+from deployments.prefect_api import prefect_api
+from deployments.running import set_prefect_defaults
+from expectations.loader import load_suite
+from expectations.suite import SuiteInvalid
+from tasks.model.errors import ConfigInvalid
+from tasks.plan import read_target
+
+
+def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) -> int:
+    """Draft the suite of *database* into *out*, by default beside the fleet file; return the exit code.
+
+    Raises:
+        ConfigInvalid: the fleet file or the suite that is there cannot be used.
+    """
+    target = read_target(str(fleet), database)
+    file = (
+        out or target.expect.suite or fleet.absolute().parent / "expectations" / "suites" / f"{database}.yaml"
+    )
+    set_prefect_defaults()
+    with show_live([database], as_json=False), prefect_api():
+        from flows.draft import draft  # noqa: PLC0415  imports Prefect
+
+        state = draft(str(fleet), database, str(file), points, return_state=True)
+        if state.is_completed():
+            typer.echo(state.result())
+        else:
+            state.result()
+    typer.echo(state.message)
+    return 0
+
+
+def check_suites(files: list[Path]) -> int:
+    """Check suites without a backup, also with Great Expectations' own models; return the exit code.
+
+    Raises:
+        ConfigInvalid: one of them cannot be used; the message lists every problem.
+    """
+    for file in files:
+        try:
+            suite = load_suite(file, deep=True)
+        except SuiteInvalid as error:
+            raise ConfigInvalid(str(error)) from error
+        count = sum(1 for _ in suite.expectations)
+        typer.echo(f"{file}: {count} expectations, gate {suite.gate.value}")
+    return 0
