@@ -21,7 +21,7 @@ from deployments.running import OUR_LOGGERS
 from tasks.config import Fleet
 from tasks.model.errors import ConfigInvalid
 from tasks.model.target import Selection
-from tasks.plan import read_fleet
+from tasks.plan import read_fleet, suite_file
 
 SWEEP_CRON = "17 * * * *"
 _TAG = "restore-drill"
@@ -85,6 +85,12 @@ def deployments_of(plan: Fleet) -> Iterator[RunnerDeployment]:
             f"{plan.name}-{target.name}",
             {"fleet": fleet, "database": target.name},
             f"Drills {target.name} of the fleet {plan.name}, ad hoc.",
+        )
+        yield _deployment(
+            "flows.draft.draft",
+            f"{plan.name}-{target.name}",
+            {"fleet": fleet, "database": target.name, "out": str(suite_file(target, plan.path))},
+            f"Drafts the suite of {target.name} from its newest backups, for review.",
         )
     yield _deployment(
         "flows.sweep.sweep",

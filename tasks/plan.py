@@ -34,6 +34,12 @@ def read_target(fleet: str, database: str, evidence: str = "") -> Target:
     return read_fleet(fleet, evidence).target(database)
 
 
+def suite_file(target: Target, fleet_file: Path) -> Path:
+    """Return where the suite of *target* is drafted to: the one it names, else one beside the fleet file."""
+    folder = fleet_file.absolute().parent / "expectations" / "suites"
+    return target.expect.suite or folder / f"{target.name}.yaml"
+
+
 def choose_selection(target: Target, select: str) -> Selection:
     """Return the selection that the run asks for, else the fleet file's."""
     return parse_select(select, target.backup.timezone) if select else target.backup.select
