@@ -12,7 +12,7 @@ from deployments.running import set_prefect_defaults
 from expectations.loader import load_suite
 from expectations.suite import SuiteInvalid
 from tasks.model.errors import ConfigInvalid
-from tasks.plan import read_target
+from tasks.plan import read_target, suite_file
 
 
 def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) -> int:
@@ -22,9 +22,7 @@ def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) 
         ConfigInvalid: the fleet file or the suite that is there cannot be used.
     """
     target = read_target(str(fleet), database)
-    file = (
-        out or target.expect.suite or fleet.absolute().parent / "expectations" / "suites" / f"{database}.yaml"
-    )
+    file = out or suite_file(target, fleet)
     set_prefect_defaults()
     with show_live([database], as_json=False), prefect_api():
         from flows.draft import draft  # noqa: PLC0415  imports Prefect
