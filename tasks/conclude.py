@@ -87,7 +87,7 @@ def crashed(database: str, error: Exception) -> State[Documents]:
     return Crashed(message=f"{database}: the run could not be carried on: {type(error).__name__}")
 
 
-def verdict_of(state: State[Documents]) -> Verdict:
+def verdict_of(state: State[Any]) -> Verdict:
     """Return what a drill's final state says; a run that was cut short could not judge.
 
     Prefect too names the state of a flow that raised `Failed`: it is ours only where it carries documents.
@@ -97,7 +97,7 @@ def verdict_of(state: State[Documents]) -> Verdict:
     return next(verdict for verdict, name in _NAMES.items() if name == state.name)
 
 
-def documents_of(state: State[Documents]) -> Documents:
+def documents_of(state: State[Any]) -> Documents:
     """Return the evidence documents that a drill's final state carries; none if it crashed."""
     return _carried(state) or []
 
@@ -123,7 +123,7 @@ def _state(verdict: Verdict, message: str, documents: Documents) -> State[Docume
     return make(name=_NAMES[verdict], message=message, data=documents)
 
 
-def _carried(state: State[Documents]) -> Documents | None:
+def _carried(state: State[Any]) -> Documents | None:
     if state.name not in _NAMES.values():
         return None
     found = state.result(raise_on_failure=False)
