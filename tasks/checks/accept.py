@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from tasks.model.findings import Finding, Severity, Verdict
-from tasks.model.history import History
+from tasks.model.history import History, PastDrill
 from tasks.model.rules import finding
 from tasks.model.rules.content import ACCEPTABLE
 from tasks.model.target import Accepted
@@ -52,13 +52,17 @@ def apply_acceptances(
 def recorded(history: History) -> list[dict[str, Any]]:
     """Return the changes taken in since the last verified drill: they are what the next is compared with."""
     verified = history.verified
-    since = verified[-1].recovery_point_at if verified else None
+    since = _order(verified[-1]) if verified else None
     used: list[dict[str, Any]] = []
     for record in history.records:
-        if record.verdict is Verdict.VERIFIED or (since is not None and record.recovery_point_at < since):
+        if record.verdict is Verdict.VERIFIED or (since is not None and _order(record) < since):
             continue
         used += [dict(entry) for entry in record.taken_in if dict(entry) not in used]
     return used
+
+
+def _order(record: PastDrill) -> tuple[datetime, datetime]:
+    return record.recovery_point_at, record.finished_at
 
 
 def _covering(found: Finding, entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:

@@ -27,7 +27,17 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tasks.checks.session import Connect, Connection, Limit, raise_if_fatal, reading, timed_out, why, workers
+from tasks.checks.session import (
+    Connect,
+    Connection,
+    Limit,
+    raise_if_fatal,
+    reading,
+    timed_out,
+    translated,
+    why,
+    workers,
+)
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
 from tasks.model.sandbox import Sandbox
 
@@ -152,11 +162,12 @@ def take_inventory(
     """Return what *database* holds; with *counts* `exact`, or `off` for no rows, within *deadline_s* seconds.
 
     Raises:
-        PermanentError: the sandbox is at fault, or the deadline passed (rule `stage-deadline`). A table that
-            cannot be counted has rows None, which the check `counts` reports.
+        PermanentError: the sandbox is at fault, the catalogue cannot be read, or the deadline passed. A table
+            that cannot be counted has rows None, which the check `counts` reports.
     """
     limit = Limit(deadline_s)
-    return inventory_over(partial(reading, sandbox, database, limit), counts=counts)
+    with translated("The inventory", limit):
+        return inventory_over(partial(reading, sandbox, database, limit), counts=counts)
 
 
 def inventory_over(connect: Connect, *, counts: str = "exact") -> Inventory:

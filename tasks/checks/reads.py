@@ -14,17 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from tasks.checks.inventory import Table, read_tables
 from tasks.checks.outcome import judged, lowered, not_run
 from tasks.checks.scope import Scope
-from tasks.checks.session import raise_if_fatal, timed_out, why, workers
+from tasks.checks.session import Connection, raise_if_fatal, timed_out, why, workers
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
 
 AMCHECK_SCHEMA = "restore_drill_amcheck"
+_CHECK_FUNCTION = "bt_index_check"
 
 _BTREES = """
 SELECT x.indexrelid::bigint, n.nspname || '.' || i.relname
@@ -60,35 +61,39 @@ def check_amcheck(scope: Scope) -> Checked:
                 "this PostgreSQL has no amcheck",
                 [finding("check-errored", "amcheck is asked for and this PostgreSQL does not have it.")],
             )
-        schema = sql.Identifier(AMCHECK_SCHEMA)
-        for statement in (
-            sql.SQL("CREATE SCHEMA IF NOT EXISTS {0}").format(schema),
-            sql.SQL("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA {0}").format(schema),
-            sql.SQL("GRANT USAGE ON SCHEMA {0} TO {1}").format(schema, sql.Identifier(scope.sandbox.reader)),
-            sql.SQL("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {0} TO {1}").format(
-                schema, sql.Identifier(scope.sandbox.reader)
-            ),
-        ):
-            connection.execute(statement)
-        (home,) = connection.execute(
-            "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
-            " WHERE e.extname = 'amcheck'"
-        ).fetchone() or (AMCHECK_SCHEMA,)
+        home = _create_amcheck(connection, scope.sandbox.reader)
     return _check_indexes(scope, home)
 
 
+def _create_amcheck(connection: Connection, reader: str) -> str:
+    """Create amcheck where the dump did not bring it, let *reader* use it, and return its schema."""
+    schema = sql.Identifier(AMCHECK_SCHEMA)
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+    connection.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA {}").format(schema))
+    (home,) = connection.execute(
+        "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+        " WHERE e.extname = 'amcheck'"
+    ).fetchone() or (AMCHECK_SCHEMA,)
+    connection.execute(
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(home), sql.Identifier(reader))
+    )
+    connection.execute(
+        sql.SQL("GRANT EXECUTE ON FUNCTION {}(regclass, boolean) TO {}").format(
+            sql.Identifier(home, _CHECK_FUNCTION), sql.Identifier(reader)
+        )
+    )
+    return str(home)
+
+
 def _check_indexes(scope: Scope, home: str) -> Checked:
-    check = sql.SQL("SELECT {}({}::regclass, true)")
+    check = sql.SQL("SELECT {}({}::pg_catalog.regclass, true)")
     findings = []
     with scope.reading() as connection:
         indexes = connection.execute(_BTREES).fetchall()
         for oid, name in indexes:
             try:
-                connection.execute(check.format(sql.Identifier(home, "bt_index_check"), sql.Literal(oid)))
-            except psycopg.Error as exc:
-                raise_if_fatal(exc, connection)
-                if timed_out(exc):
-                    raise
+                connection.execute(check.format(sql.Identifier(home, _CHECK_FUNCTION), sql.Literal(oid)))
+            except (errors.IndexCorrupted, errors.DataCorrupted) as exc:
                 found = finding("index-corrupt", f"amcheck objects to {name}: {why(exc)}.", where=name)
                 findings.append(lowered(found, scope.target.checks.amcheck))
     sound = len(indexes) - len(findings)

@@ -110,6 +110,23 @@ def raise_if_fatal(exc: psycopg.Error, connection: Connection) -> None:
         _raise("The sandbox's server closed the connection while it was read.", "postgres-failed", exc)
 
 
+@contextmanager
+def translated(what: str, limit: Limit) -> Iterator[None]:
+    """Turn what PostgreSQL objects to into the drill's own error: *what* could not be read.
+
+    Raises:
+        PermanentError: `stage-deadline` (or the rule of *limit*) or `check-errored`.
+    """
+    try:
+        yield
+    except psycopg.Error as exc:
+        if timed_out(exc):
+            _raise(f"{what} could not be read within {limit.seconds:.0f} s.", limit.rule, exc)
+        _raise(
+            f"{what} could not be read: {why(exc)}. That says nothing about the backup.", "check-errored", exc
+        )
+
+
 def timed_out(exc: psycopg.Error) -> bool:
     """Whether *exc* is a statement that ran into its time limit."""
     return isinstance(exc, errors.QueryCanceled)

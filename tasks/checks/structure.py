@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-import psycopg
+from psycopg import sql
 
 from tasks.checks.drift import listed
 from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import errored, judged, not_configured
-from tasks.checks.session import Connection, Limit, reading
+from tasks.checks.session import Connection, Limit, reading, translated
 from tasks.model.backup import Toc
 from tasks.model.findings import Finding
 from tasks.model.inventory import Inventory
@@ -71,7 +71,7 @@ def check_structure(
 
     *known_empty* says that the manifest or the baseline holds no row either.
     """
-    with reading(sandbox, restored.database, limit) as connection:
+    with translated("The structure", limit), reading(sandbox, restored.database, limit) as connection:
         catalogue = _read(connection, counted=target.checks.counts == "exact")
     empty = _empty_tables(inventory, catalogue)
     return (
@@ -103,18 +103,17 @@ def _read(connection: Connection, *, counted: bool) -> Catalogue:
 def _without_rows(connection: Connection, tables: Iterable[Table]) -> Iterable[str]:
     """Yield the ordinary tables without a row: a look at the first page, where nobody counts."""
     for table in tables:
-        if table.kind == "r" and table.heap_bytes == 0:
+        if (
+            table.kind == "r"
+            and table.heap_bytes == 0
+            or table.kind == "r"
+            and connection.execute(_any_row(table)).fetchone() is None
+        ):
             yield table.full_name
-        elif table.kind == "r":
-            try:
-                if connection.execute(_any_row(table)).fetchone() is None:
-                    yield table.full_name
-            except psycopg.Error:
-                continue
 
 
-def _any_row(table: Table) -> psycopg.sql.Composed:
-    return psycopg.sql.SQL("SELECT FROM ONLY {} LIMIT 1").format(table.identifier)
+def _any_row(table: Table) -> sql.Composed:
+    return sql.SQL("SELECT FROM ONLY {} LIMIT 1").format(table.identifier)
 
 
 def _empty_tables(inventory: Inventory, catalogue: Catalogue) -> frozenset[str]:

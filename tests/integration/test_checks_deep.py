@@ -332,6 +332,11 @@ def test_amcheck_finds_an_index_that_a_changed_function_broke(deep: Deep) -> Non
     assert failures(deep(SHOP + broken, amcheck="failure")) == {("index-corrupt", "public.by_key")}
 
 
+def test_amcheck_that_the_dump_brought_is_used_where_it_is(deep: Deep) -> None:
+    brought = "CREATE SCHEMA tools; CREATE EXTENSION amcheck SCHEMA tools;"
+    assert deep(SHOP + brought, amcheck="failure").findings == ()
+
+
 def test_a_full_read_finds_bytes_that_are_not_utf8(deep: Deep) -> None:
     assert deep(SHOP, full_read="failure").findings == ()
     bad = (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.checks.inventory import take_inventory
+from tasks.model.errors import PermanentError
 from tasks.model.inventory import Inventory
 from tests.corpus.application import ROLES, application_sql
 from tests.fix_postgres import Source
@@ -173,3 +174,19 @@ def test_a_users_table_in_an_extensions_schema_is_listed_and_members_are_not(
     assert set(held.tables) == {"ext.mine"}
     assert held.objects["views"] == ()
     assert held.objects["functions"] == ()
+
+
+def test_an_inventory_that_takes_too_long_is_no_verdict_on_the_backup(
+    cluster: Callable[[int], Source],
+) -> None:
+    source = cluster(18)
+    source.create_database("slow")
+    with pytest.raises(PermanentError) as late:
+        take_inventory(source.sandbox, "slow", deadline_s=0.0)
+    assert late.value.rule == "stage-deadline"
+
+
+def test_a_database_that_is_not_there_is_the_sandboxs_fault(cluster: Callable[[int], Source]) -> None:
+    with pytest.raises(PermanentError) as gone:
+        take_inventory(cluster(18).sandbox, "nowhere")
+    assert gone.value.rule == "postgres-failed"

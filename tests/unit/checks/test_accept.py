@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
@@ -84,6 +85,8 @@ def test_changes_taken_in_since_the_last_verified_drill_are_named() -> None:
     older = past(inventory_of(), 3)
     assert apply_acceptances([], [], History((older, failed)), TODAY) == ((), taken)
     assert apply_acceptances([], [], History((failed, past(inventory_of(), 0.5))), TODAY) == ((), ())
+    again = replace(past(inventory_of(), 1), finished_at=failed.finished_at + timedelta(hours=1))
+    assert apply_acceptances([], [], History((failed, again)), TODAY) == ((), ())
 
 
 def test_what_is_already_information_is_left_alone() -> None:
