@@ -1,0 +1,75 @@
+"""The house itself: names that clash with nobody, texts without a machine's own paths, docs that lead on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("deployments", "flows", "tasks", "expectations")
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", *patterns],  # noqa: S607  git is where the user has it
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\n") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_other_distribution_provides_our_import_names(name: str) -> None:
+    owners = set(metadata.packages_distributions().get(name, []))
+    assert owners <= {"restore-drill"}
+
+
+def test_the_pins_name_no_index_host() -> None:
+    for pins in tracked("requirements*.txt"):
+        text = pins.read_text()
+        assert "--hash=sha256:" in text
+        assert "://" not in text
+        assert "index" not in text.split("==")[0]
+
+
+def test_no_committed_text_holds_a_path_of_one_machine() -> None:
+    forbidden = re.compile("/" + r"work/(?:main|shared)|/ro" + r"ot/\.pyenv")
+    for file in tracked("*.py", "*.md", "*.toml", "*.yaml", "*.txt", "Makefile", ".ci/run"):
+        found = forbidden.search(file.read_text(encoding="utf-8"))
+        assert found is None, f"{file.relative_to(ROOT)}: {found}"
+
+
+def test_every_relative_link_in_the_docs_leads_to_a_file() -> None:
+    for page in tracked("*.md"):
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} leads to {target}"
+
+
+def test_every_command_that_the_docs_show_exists() -> None:
+    from deployments.cli import app  # noqa: PLC0415
+
+    known = {
+        command.name or (command.callback.__name__ if command.callback else "")
+        for command in app.registered_commands
+    }
+    known |= {group.name or "" for group in app.registered_groups}
+    for page in tracked("README.md", "docs/*.md"):
+        text = page.read_text(encoding="utf-8")
+        code = [
+            *re.findall(r"```sh\n(.*?)```", text, re.DOTALL),
+            *re.findall(r"^    .+$", text, re.MULTILINE),
+        ]
+        shown = re.findall(r"^\s*restore-drill ([a-z]+)", "\n".join(code), re.MULTILINE)
+        assert set(shown) <= known, f"{page.name}: {set(shown) - known}"
+
+
+def test_every_make_target_that_the_readme_shows_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text())) - {"and"} <= targets
