@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.model.backup import Toc, TocEntry
+from tasks.model.encodings import reread, reread_entry
 from tasks.model.errors import PermanentError
 
 MAGIC = b"PGDMP"
@@ -340,15 +341,16 @@ def _extra(cursor: _Cursor, header: _Header) -> tuple[int | None, str | None]:
 
 
 def _toc(header: _Header, entries: tuple[TocEntry, ...]) -> Toc:
+    encoding = _encoding(entries)
     return Toc(
-        entries,
+        tuple(reread_entry(entry, encoding) for entry in entries) if encoding != "UTF8" else entries,
         archive_version=header.version,
         server_version=header.server_version,
         dump_version=header.dump_version,
-        database=header.database,
+        database=reread(header.database, encoding),
         made_at=header.made_at,
         compression=header.compression,
-        encoding=_encoding(entries),
+        encoding=encoding,
     )
 
 

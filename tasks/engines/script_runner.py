@@ -37,6 +37,7 @@ from tasks.engines.statements import (
 )
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
+from tasks.model.encodings import reread_entry
 from tasks.model.errors import StageFailed
 from tasks.model.rules import finding
 
@@ -119,9 +120,9 @@ class ScriptRunner:
     def _announce(self, gap: bytes) -> None:
         if not self.active:
             return
-        for entry in read_entries(gap, len(self.entries) + 1):
-            self.entries.append(entry)
-            self.entry = entry
+        for found in read_entries(gap, len(self.entries) + 1):
+            self.entry = reread_entry(found, self.encoding)
+            self.entries.append(self.entry)
 
     def _statement(self, statement: bytes) -> None:
         action = decide(statement)

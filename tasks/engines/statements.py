@@ -296,14 +296,17 @@ def _connected(rest: str) -> str | None:
 
 
 def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
-    """Return the entries that pg_dump's comments in *gap* announce, numbered from *first_id*."""
+    """Return the entries that pg_dump's comments in *gap* announce, numbered from *first_id*.
+
+    Bytes that are not UTF-8 stay in them as surrogate escapes, for who knows the script's encoding.
+    """
     if b"-- " not in gap:
         return []
     return [
         TocEntry(
             first_id + offset,
             found["desc"].decode(),
-            found["tag"].decode("utf-8", "replace"),
+            found["tag"].decode("utf-8", "surrogateescape"),
             _known(found["schema"]),
             _known(found["owner"]),
             "none",
@@ -313,7 +316,7 @@ def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
 
 
 def _known(text: bytes) -> str:
-    return "" if text == b"-" else text.decode("utf-8", "replace")
+    return "" if text == b"-" else text.decode("utf-8", "surrogateescape")
 
 
 def owner_given(statement: str) -> str:
