@@ -213,7 +213,10 @@ def _unproven_unique(facts: TableFacts) -> list[str]:
     likely = [
         one.name
         for one in facts.columns.values()
-        if one.distinct == -1 and one.name not in proven and one.kind in {Kind.TEXT, Kind.UUID, Kind.NUMBER}
+        if one.distinct == -1
+        and one.name not in proven
+        and not one.name.endswith("_id")
+        and one.kind in {Kind.TEXT, Kind.UUID, Kind.NUMBER}
     ]
     return likely[:_MOST_DISTINCT_COUNTS]
 

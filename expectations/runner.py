@@ -27,6 +27,7 @@ from expectations.faults import exception_texts
 from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
 from expectations.suite import Expectation, Problem, Suite
 from expectations.times import NoHistory, bind
+from expectations.vocabulary import nearest
 
 __all__ = ["deep_problems", "run_suite", "warm_up"]
 
@@ -162,7 +163,8 @@ class _Run:
             return unjudged(one, Outcome.TABLE_MISSING, f"the restored database has no table {one.table}")
         absent = [column for column in one.columns if column not in table.columns]
         if absent and one.type not in _ABOUT_COLUMNS:
-            message = f"{table.name} has no column {', '.join(absent)}"
+            near = nearest(absent[0], list(table.columns))
+            message = f"{table.name} has no column {', '.join(absent)}" + (f"; is it {near}?" if near else "")
             return unjudged(one, Outcome.ERRORED, message, Cause.COLUMN_MISSING)
         columns = [table.columns[column] for column in one.columns if column in table.columns]
         kind = columns[0].type if columns else None

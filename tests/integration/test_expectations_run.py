@@ -110,13 +110,15 @@ def test_a_missing_column_is_an_error_except_where_it_is_the_question(shop: str)
     result = run(
         shop,
         ("expect_column_values_to_not_be_null", {"column": "gone"}),
+        ("expect_column_values_to_not_be_null", {"column": "emial"}),
         ("expect_column_to_exist", {"column": "gone"}),
         ("expect_column_to_exist", {"column": "id"}),
     )
-    assert [one.outcome for one in result.results] == ["errored", "failed", "passed"]
+    assert [one.outcome for one in result.results] == ["errored", "errored", "failed", "passed"]
     assert result.results[0].cause is Cause.COLUMN_MISSING
     assert result.results[0].message == "public.orders has no column gone"
-    assert result.results[1].observed == "absent"
+    assert result.results[1].message == "public.orders has no column emial; is it email?"
+    assert result.results[2].observed == "absent"
 
 
 def test_a_missing_table_is_told_for_each_expectation(shop: str) -> None:
