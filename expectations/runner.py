@@ -163,7 +163,7 @@ class _Run:
             return unjudged(one, Outcome.TABLE_MISSING, f"the restored database has no table {one.table}")
         absent = [column for column in one.columns if column not in table.columns]
         if absent and one.type not in _ABOUT_COLUMNS:
-            near = nearest(absent[0], list(table.columns))
+            near = nearest(absent[0], list(table.columns), 0.75)
             message = f"{table.name} has no column {', '.join(absent)}" + (f"; is it {near}?" if near else "")
             return unjudged(one, Outcome.ERRORED, message, Cause.COLUMN_MISSING)
         columns = [table.columns[column] for column in one.columns if column in table.columns]

@@ -77,9 +77,9 @@ def snake_case(name: str) -> str:
     )
 
 
-def nearest(word: str, known: list[str]) -> str | None:
+def nearest(word: str, known: list[str], cutoff: float = 0.5) -> str | None:
     """Return the known word that *word* was probably meant to be."""
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
     return found[0] if found else None
 
 
