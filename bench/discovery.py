@@ -1,9 +1,10 @@
-"""Discovery in a bucket of many keys against one of few: the cost grows with the window, not with the bucket."""
+"""Discovery among many keys against few: the cost grows with the window, not with the bucket."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from bench.timing import timed
@@ -21,7 +22,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     few = _fill(folder / "few", DAYS_FEW, 1)
     many = _fill(folder / "many", DAYS_FEW * 10, KEYS_MANY // (DAYS_FEW * 10))
     taken = {
-        name: min(timed(lambda fleet=fleet: _discover(fleet)) for _ in range(options.rounds))
+        name: min(timed(partial(_discover, fleet)) for _ in range(options.rounds))
         for name, fleet in (("few", few), ("many", many))
     }
     print(

@@ -51,8 +51,8 @@ class StoredObject:
     Attributes:
         uri: `s3://bucket/key` or `file:///path`; for a directory dump, the folder's, with `/` at the end.
         modified_at: aware UTC.
-        checksums: algorithm (`sha256`, `crc32`, `crc32c`, `crc64nvme`, `sha1`, `md5`) to lower-case hex digest of the
-            whole object; only those that can be compared (a multipart composite is left out).
+        checksums: algorithm (`sha256`, `crc32`, `crc32c`, `crc64nvme`, `sha1`, `md5`) to lower-case hex digest of
+            the whole object; only those that can be compared (a multipart composite is left out).
         members: for a directory dump, its files, their uris below the folder's.
     """
 
@@ -215,7 +215,7 @@ class ArchiveHead:
     """What the first bytes of a backup tell, before it is downloaded.
 
     Attributes:
-        wrappers: compressions or encryptions round the archive, outermost first, such as ("gzip",) or ("gpg",).
+        wrappers: compressions or encryptions round the archive, outermost first, such as ("gzip",).
         toc: None where the head cannot tell (wrapped beyond the bytes read, encrypted, hand-written).
         databases: names that a pg_dumpall or `pg_dump -C` script connects to, as far as read.
         written_by: `pg_dump`, `pg_dumpall` or "" for a script written by hand.
@@ -252,7 +252,7 @@ class LocalBackup:
 
 
 def major_of(version: str) -> int | None:
-    """Return the major of a PostgreSQL version such as `17.11 (Debian ...)`; None if it does not begin with one."""
+    """Return the major of a PostgreSQL version such as `17.11 (Debian ...)`; None if there is none."""
     digits = version.strip().split(".", 1)[0].split(" ", 1)[0]
     leading = "".join(c for c in digits if c.isdigit())
     return int(leading) if leading and digits.startswith(leading) else None

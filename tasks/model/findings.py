@@ -93,7 +93,7 @@ class Check:
     """One thing that was looked at, with what was seen and what was expected.
 
     Attributes:
-        name: stable kebab-case name, unique in its stage (`suite.orders: public.orders ...` for expectations).
+        name: stable kebab-case name, unique in its stage (`suite.orders: public.orders ...` of a suite).
         why: for a check that did not run or is not configured, the reason.
         seconds: wall time that it cost, if measured.
     """

@@ -33,14 +33,16 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 # PostgreSQL quotes values in these, and whole rows in DETAIL and CONTEXT.
 _VALUE_LINES = re.compile(
-    r"^((?:psql:[^\n]*?:\s*)?(?:pg_restore: )?(?:DETAIL|CONTEXT|STATEMENT|LINE \d+|QUERY):).*$", re.MULTILINE
+    r"^((?:psql:[^\n]*?:\s*)?(?:pg_restore: )?(?:DETAIL|CONTEXT|STATEMENT|LINE \d+|QUERY):).*$",
+    re.MULTILINE,
 )
 _COPY_CONTEXT = re.compile(r"COPY ([^\s,]+), line (\d+)(?:, column ([^\s:]+))?")
 _FUNCTION_CONTEXT = re.compile(
     r"(?:PL/\w+|SQL) function (?:\"[^\"]*\"|[^\s(\"]|\\.)+(?:\([^)\"']*\))?(?: line \d+| statement \d+| during \w+)?"
 )
 _QUOTED_VALUE = re.compile(
-    r"(?P<lead>(?:value|syntax for type [^:]+|syntax for [^:]+|data|input|date/time field|number|range|near|literal|byte sequence for encoding \"[^\"]+\")[^:\n\"]*: ?)(?P<value>.+)$",
+    r"(?P<lead>(?:value|syntax for type [^:]+|syntax for [^:]+|data|input|date/time field|number|range|near"
+    r"|literal|byte sequence for encoding \"[^\"]+\")[^:\n\"]*: ?)(?P<value>.+)$",
     re.MULTILINE,
 )
 

@@ -31,7 +31,7 @@ class Workspace:
         root: removed whole by teardown.
         os_user: whom server and tools run as; None when that is the caller himself.
         isolation: what was had, such as `network+user+mount+ipc+pid`, `user` or `none`.
-        sockets: a short folder for the server's socket, where *root* is too long for one (107 bytes); else None.
+        sockets: a short folder for the server's socket, where *root* is too long (107 bytes); else None.
     """
 
     drill_id: str

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
 
-def _duration(value: Any) -> float:
+def _duration(value: object) -> float:
     seconds = parse_duration_s(value)
     if seconds < 0:
         raise ValueError(f'"{value}" is negative; write a duration such as 6h')
@@ -31,7 +31,7 @@ Share = Annotated[float, BeforeValidator(parse_share)]
 Level = Literal["failure", "warning", "off"]
 
 
-def _level(value: Any) -> Any:
+def _level(value: object) -> object:
     return (
         "off" if value is False or value == "false" else value
     )  # as YAML 1.1 reads and rewrites a bare `off`

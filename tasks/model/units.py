@@ -49,7 +49,7 @@ def parse_share(text: object) -> float:
     return number / 100
 
 
-def format_duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:  # noqa: PLR0911  one per scale
     """Return seconds as a person reads them: `0.8 s`, `4 min 10 s`, `26 h`, `9.2 d`."""
     if seconds is None:
         return "unknown"
