@@ -103,12 +103,9 @@ def _read(connection: Connection, *, counted: bool) -> Catalogue:
 def _without_rows(connection: Connection, tables: Iterable[Table]) -> Iterable[str]:
     """Yield the ordinary tables without a row: a look at the first page, where nobody counts."""
     for table in tables:
-        if (
-            table.kind == "r"
-            and table.heap_bytes == 0
-            or table.kind == "r"
-            and connection.execute(_any_row(table)).fetchone() is None
-        ):
+        if table.kind != "r":
+            continue
+        if table.heap_bytes == 0 or connection.execute(_any_row(table)).fetchone() is None:
             yield table.full_name
 
 
