@@ -26,8 +26,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         for name, fleet in (("few", few), ("many", many))
     }
     print(
-        f"discovery of {WINDOW_DAYS} days: {taken['many']:.2f} s among {KEYS_MANY} keys, {taken['few']:.2f} s among "
-        f"{DAYS_FEW}; {taken['many'] - taken['few']:.2f} s more (goal 2 s)",
+        f"discovery of {WINDOW_DAYS} days: {taken['many']:.2f} s among {KEYS_MANY} keys, "
+        f"{taken['few']:.2f} s among {DAYS_FEW}; {taken['many'] - taken['few']:.2f} s more (goal 2 s)",
         flush=True,
     )
 

@@ -51,8 +51,8 @@ class StoredObject:
     Attributes:
         uri: `s3://bucket/key` or `file:///path`; for a directory dump, the folder's, with `/` at the end.
         modified_at: aware UTC.
-        checksums: algorithm (`sha256`, `crc32`, `crc32c`, `crc64nvme`, `sha1`, `md5`) to lower-case hex digest of
-            the whole object; only those that can be compared (a multipart composite is left out).
+        checksums: algorithm (`sha256`, `crc32`, `crc32c`, `crc64nvme`, `sha1`, `md5`) to lower-case hex
+            digest of the whole object; only those that can be compared (a multipart composite is left out).
         members: for a directory dump, its files, their uris below the folder's.
     """
 

@@ -2,7 +2,8 @@
 
 An inventory may be partial (a seed written by hand): what it leaves out is not compared. A kind of object
 that is left out has no key in `Inventory.objects`; a table that is left out has none in `Inventory.tables`;
-rows that are left out are None. Wrong shapes are refused: a baseline that is misread is a check that does not run.
+rows that are left out are None. Wrong shapes are refused: a baseline that is misread is a check that does
+not run.
 """
 
 from __future__ import annotations
