@@ -93,6 +93,7 @@ _HOSTILE = _any(
     r"(?:superuser|permission denied|must have|only roles).*\bCOPY (?:to|from) a file",
     r"pg_execute_server_program|pg_read_server_files|pg_write_server_files",
     rf"permission denied for function (?:{_FILE_FUNCTIONS})\b",
+    r"\bCOPY (?:TO |FROM )?is not allowed in a non-volatile function",  # there it only reaches out
     r"ALTER SYSTEM",
     r"absolute path not allowed",
     r"access to library",

@@ -251,7 +251,7 @@ class ScriptRunner:
         text = statement.decode("utf-8", "replace")
         entry = self._current(statement)
         if entry.desc != "EXTENSION":
-            entry = replace(entry, desc="EXTENSION")
+            entry = replace(entry, desc="EXTENSION", tag=describe(statement)[2])  # below another's comment
         self._open()
         if not self._untouched():
             self._run(statement)

@@ -275,3 +275,14 @@ def test_an_archive_of_a_newer_pg_dump_is_restored_on_the_older_server(
     newer.run("pg_dump", "--no-owner", "-f", str(script), "-d", older.dsn("shop"))
     outcome = restore_dump(16, script)
     assert outcome.findings == ()
+
+
+def test_an_extension_below_another_entrys_comment_is_named_by_its_statement(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    dump = shop(17).dump("shop", tmp_path / "shop.sql", "--no-owner")
+    with dump.open("ab") as script:
+        script.write(b"CREATE EXTENSION file_fdw;\n")
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == {"extension-not-allowed"}
+    assert "file_fdw" in outcome.message("extension-not-allowed")

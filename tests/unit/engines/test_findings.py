@@ -42,6 +42,7 @@ TOC = Toc((TABLE, ROWS, INDEX, VIEW, GRANT, KEY, OTHER, FUNCTION, LATER))
             Meaning.HOSTILE,
         ),
         ("MATERIALIZED VIEW DATA", "permission denied for function pg_read_file", Meaning.HOSTILE),
+        ("INDEX", "COPY is not allowed in a non-volatile function", Meaning.HOSTILE),
         ("ACL", "permission denied for function pg_read_file", Meaning.POLICY),
         ("ACL", 'role "ghost" does not exist', Meaning.ROLE),
         ("POLICY", 'role "ghost" does not exist', Meaning.ROLE),
