@@ -98,7 +98,7 @@ def test_a_whole_directory_is_taken_as_it_is(compression: str, tmp_path: Path) -
 @pytest.mark.parametrize("prefix", ["", "./", "orders/"])
 def test_a_tar_of_a_directory_dump_becomes_a_folder(prefix: str, tmp_path: Path) -> None:
     members = [(prefix + name, data) for name, data in archives.directory_members().items()]
-    path = stored(tmp_path, "x.tar.gz", gzip.compress(write_tar(members, owner=PLAIN_OWNER)))
+    path = stored(tmp_path, "x.tar.gz", gzip.compress(write_tar(members, owner=PLAIN_OWNER), mtime=0))
     backup = opened(path)
     assert (backup.head.format, backup.head.wrappers, backup.findings) == (
         Format.DIRECTORY,
@@ -120,7 +120,9 @@ def test_members_that_lead_out_of_the_folder_are_not_followed(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["x.dump", "x.sql"])
 def test_the_one_file_in_a_tar_is_the_backup(name: str, tmp_path: Path) -> None:
-    path = stored(tmp_path, "x.tar.gz", gzip.compress(write_tar([(name, HEALTHY[name])], owner=PLAIN_OWNER)))
+    path = stored(
+        tmp_path, "x.tar.gz", gzip.compress(write_tar([(name, HEALTHY[name])], owner=PLAIN_OWNER), mtime=0)
+    )
     backup = opened(path)
     assert backup.findings == ()
     assert backup.path.read_bytes() == HEALTHY[name]
@@ -135,7 +137,9 @@ def test_which_of_two_files_in_a_tar_is_the_backup_is_not_guessed(tmp_path: Path
 
 def test_physical_backups_are_recognised_and_refused(tmp_path: Path) -> None:
     data = write_tar([("backup_label", b"x"), ("PG_VERSION", b"17")], owner=PLAIN_OWNER)
-    assert failure_of(stored(tmp_path, "base.tar.gz", gzip.compress(data))).rule == "format-unsupported"
+    assert (
+        failure_of(stored(tmp_path, "base.tar.gz", gzip.compress(data, mtime=0))).rule == "format-unsupported"
+    )
     folder = tmp_path / "base"
     (folder / "global").mkdir(parents=True)
     (folder / "global" / "pg_control").write_bytes(b"x")
@@ -146,19 +150,19 @@ def test_physical_backups_are_recognised_and_refused(tmp_path: Path) -> None:
     ("name", "data", "rule"),
     [
         ("x.dump", HEALTHY["x.dump"][:-50], "archive-truncated"),
-        ("x.dump.gz", gzip.compress(HEALTHY["x.dump"][:-50]), "archive-truncated"),
-        ("x.dump.gz", gzip.compress(HEALTHY["x.dump"])[:-50], "archive-truncated"),
-        ("x.dump.gz", flip_bit(gzip.compress(HEALTHY["x.dump"]), -6), "archive-corrupt"),
+        ("x.dump.gz", gzip.compress(HEALTHY["x.dump"][:-50], mtime=0), "archive-truncated"),
+        ("x.dump.gz", gzip.compress(HEALTHY["x.dump"], mtime=0)[:-50], "archive-truncated"),
+        ("x.dump.gz", flip_bit(gzip.compress(HEALTHY["x.dump"], mtime=0), -6), "archive-corrupt"),
         ("x.tar", HEALTHY["x.tar"][:-600], "archive-truncated"),
-        ("x.tar.gz", gzip.compress(HEALTHY["x.tar"][:3000]), "archive-truncated"),
+        ("x.tar.gz", gzip.compress(HEALTHY["x.tar"][:3000], mtime=0), "archive-truncated"),
         ("x.sql", HEALTHY["x.sql"][:700], "end-marker-missing"),
-        ("x.sql.gz", gzip.compress(HEALTHY["x.sql"][:700]), "end-marker-missing"),
-        ("x.sql.gz", gzip.compress(HEALTHY["x.sql"])[:-20], "archive-truncated"),
-        ("x.sql.gz", flip_bit(gzip.compress(HEALTHY["x.sql"]), -6), "archive-corrupt"),
-        ("x.sql.gz", gzip.compress(b""), "archive-tiny"),
+        ("x.sql.gz", gzip.compress(HEALTHY["x.sql"][:700], mtime=0), "end-marker-missing"),
+        ("x.sql.gz", gzip.compress(HEALTHY["x.sql"], mtime=0)[:-20], "archive-truncated"),
+        ("x.sql.gz", flip_bit(gzip.compress(HEALTHY["x.sql"], mtime=0), -6), "archive-corrupt"),
+        ("x.sql.gz", gzip.compress(b"", mtime=0), "archive-tiny"),
         ("x.sql", b"", "archive-empty"),
         ("x.sql", b"<html>", "not-a-backup"),
-        ("x.sql.gz", gzip.compress(b"pg_dump: error: no route to host\n"), "not-a-backup"),
+        ("x.sql.gz", gzip.compress(b"pg_dump: error: no route to host\n", mtime=0), "not-a-backup"),
     ],
 )
 def test_a_broken_backup_raises_its_own_rule(name: str, data: bytes, rule: str, tmp_path: Path) -> None:
@@ -207,12 +211,12 @@ def test_integrity_that_the_format_proves_is_not(name: str, tmp_path: Path) -> N
     [
         ("x.sql.gz", HEALTHY["x.dump"]),
         ("x.sql", HEALTHY["x.dump"]),
-        ("x.sql", gzip.compress(HEALTHY["x.sql"])),
+        ("x.sql", gzip.compress(HEALTHY["x.sql"], mtime=0)),
         ("x.sql.gz", HEALTHY["x.sql"]),
-        ("x.sql.zst", gzip.compress(HEALTHY["x.sql"])),
+        ("x.sql.zst", gzip.compress(HEALTHY["x.sql"], mtime=0)),
         ("x.tar", HEALTHY["x.dump"]),
         ("x.dump.gpg", HEALTHY["x.dump"]),
-        ("x.sql.gz", gzip.compress(HEALTHY["x.dump"])),
+        ("x.sql.gz", gzip.compress(HEALTHY["x.dump"], mtime=0)),
     ],
 )
 def test_a_name_that_claims_another_format_is_a_warning(name: str, data: bytes, tmp_path: Path) -> None:
@@ -222,12 +226,12 @@ def test_a_name_that_claims_another_format_is_a_warning(name: str, data: bytes, 
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("x.dump", gzip.compress(HEALTHY["x.sql"])),
+        ("x.dump", gzip.compress(HEALTHY["x.sql"], mtime=0)),
         ("x.backup", HEALTHY["x.tar"]),
         ("x.bak", HEALTHY["x.dump"]),
         ("orders-2026.05.04", HEALTHY["x.dump"]),
-        ("x.tgz", gzip.compress(HEALTHY["x.tar"])),
-        ("X.SQL.GZ", gzip.compress(HEALTHY["x.sql"])),
+        ("x.tgz", gzip.compress(HEALTHY["x.tar"], mtime=0)),
+        ("X.SQL.GZ", gzip.compress(HEALTHY["x.sql"], mtime=0)),
     ],
 )
 def test_a_name_that_claims_nothing_is_not(name: str, data: bytes, tmp_path: Path) -> None:
@@ -237,7 +241,7 @@ def test_a_name_that_claims_nothing_is_not(name: str, data: bytes, tmp_path: Pat
 def test_a_disk_that_runs_full_is_the_drills_trouble_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = stored(tmp_path, "x.dump.gz", gzip.compress(HEALTHY["x.dump"]))
+    path = stored(tmp_path, "x.dump.gz", gzip.compress(HEALTHY["x.dump"], mtime=0))
     monkeypatch.setattr(disk_module, "_LOOK_EVERY_BYTES", 0)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1))

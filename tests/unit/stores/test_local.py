@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import random
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from tasks.stores import local as local_module
 from tasks.stores.fetch import Fetched, local_name
 from tests.unit.stores.fake import NOW, target
 
-BODY = os.urandom(300_000)
+BODY = random.Random(7).randbytes(300_000)  # the same in every worker of a parallel run
 SHA = hashlib.sha256(BODY).hexdigest()
 
 
