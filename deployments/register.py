@@ -15,6 +15,7 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCre
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
+from prefect.runner.storage import LocalStorage
 
 from deployments.prefect_api import configured_url
 from deployments.running import OUR_LOGGERS
@@ -25,6 +26,9 @@ from tasks.plan import read_fleet, suite_file
 
 SWEEP_CRON = "17 * * * *"
 _TAG = "restore-drill"
+_RUN_IN = "/"
+"""Where runs start. Without it a worker copies its whole working directory anew for every run; the flows are
+installed and the fleet file has an absolute path."""
 
 
 def register_fleets(fleets: Sequence[Path]) -> list[str]:
@@ -108,8 +112,7 @@ def _deployment(
     description: str,
     schedules: Iterable[DeploymentScheduleCreate] = (),
 ) -> RunnerDeployment:
-
-    return RunnerDeployment.from_entrypoint(
+    deployment = RunnerDeployment.from_entrypoint(
         entrypoint,
         name=name,
         parameters=parameters,
@@ -118,6 +121,8 @@ def _deployment(
         tags=[_TAG],
         job_variables={"env": {"PREFECT_LOGGING_EXTRA_LOGGERS": OUR_LOGGERS}},
     )
+    deployment.storage = LocalStorage(_RUN_IN)
+    return deployment
 
 
 def _schedule(cron: str, timezone: str, slug: str, select: Selection | None) -> DeploymentScheduleCreate:
