@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import time
 from pathlib import Path
 
@@ -27,11 +28,13 @@ from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import Role, create_roles, roles_referred
 from tasks.engines.ticker import ticking
+from tasks.engines.toolerrors import raise_if_dead
 from tasks.engines.transcript import Reader, Transcript
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
-from tasks.model.errors import StageFailed
+from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.rules import finding
+from tasks.model.sandbox import Sandbox
 from tasks.sandbox import ToolResult, dsn, run_tool
 
 OURS = frozenset({"EXTENSION", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "ACL", "DEFAULT ACL"})
@@ -39,6 +42,8 @@ OURS = frozenset({"EXTENSION", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "ACL", "
 NEVER = frozenset({"SUBSCRIPTION", "SUBSCRIPTION TABLE", "USER MAPPING", "DATABASE PROPERTIES"})
 """Never done: they hold passwords, reach other servers or change more than the content."""
 SILENT = frozenset({"DATABASE", "ENCODING", "STDSTRINGS", "SEARCHPATH"})
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_WORKER_DIED = "worker process died unexpectedly"
 _PARALLEL = frozenset({Format.CUSTOM, Format.DIRECTORY})
 _ABOUT_OURS = (
     "EXTENSION ",
@@ -161,7 +166,7 @@ def _run(job: Job, backup: LocalBackup, entries: list[TocEntry]) -> Transcript:
     with ticking(job):
         result = run_tool(job.sandbox, argv, env={}, deadline_s=job.remaining_s, on_stderr=reader.feed)
     _note_command(job, backup, started)
-    return _ended(reader.transcript(), result)
+    return _ended(job.sandbox, reader.transcript(), result)
 
 
 def tool_arguments(job: Job, form: Format, listing: Path, path: Path) -> list[str]:
@@ -178,11 +183,27 @@ def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
     job.command(f"pg_restore {jobs}-d {shlex.quote(job.database)} {name}", started)
 
 
-def _ended(said: Transcript, result: ToolResult) -> Transcript:
-    """Add to what was said how the tool ended."""
+def _ended(sandbox: Sandbox, said: Transcript, result: ToolResult) -> Transcript:
+    """Add to what was said how the tool ended.
+
+    Raises:
+        PermanentError: it, or one of its workers, was killed from outside.
+    """
     if result.timed_out:
         return Transcript(said.failures, said.tool, said.server, said.reported, timed_out=True)
+    if _was_killed(said, result):
+        raise_if_dead(sandbox)
+        raise PermanentError(
+            "pg_restore was killed during the restore, most likely for want of memory. "
+            "Nothing is said about the backup.",
+            rule="tool-killed",
+        )
     if result.exit_code not in (0, 1):
         tool = (*said.tool, f"pg_restore ended with {result.exit_code}")
         return Transcript(said.failures, tool, said.server, said.reported)
     return said
+
+
+def _was_killed(said: Transcript, result: ToolResult) -> bool:
+    """Say whether somebody else ended the tool; one that crashes on what it reads ends by another signal."""
+    return -result.exit_code in _FROM_OUTSIDE or any(_WORKER_DIED in line for line in said.tool)

@@ -95,6 +95,14 @@ RULES = (
         "Give the worker more memory or set sandbox.jobs lower.",
     ),
     Rule(
+        "tool-killed",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.RESTORE,
+        "The restoring tool was killed, most likely for want of memory.",
+        "Give the worker more memory or set sandbox.jobs lower.",
+    ),
+    Rule(
         "stage-deadline",
         FindingClass.DRILL,
         Severity.FAILURE,
