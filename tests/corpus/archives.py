@@ -7,6 +7,7 @@ import gzip
 import lzma
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import lz4.frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from tests.fix_proxy import FaultProxy
 from tests.fix_s3 import Bucket
 
 PART = 1 << 20
-BODY = os.urandom(5 * PART + 12345)
+BODY = random.Random(7).randbytes(5 * PART + 12345)
 Proxied = Callable[[str], FaultProxy]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from tasks.stores.fetch import Fetched
 from tests.fix_s3 import LISTER, OWNER, READER, Bucket, Moto, iam_user, use_account
 
 LINE = "prod/orders/%Y/%m/%d/orders_%Y%m%dT%H%M%SZ.dump"
-BODY = os.urandom(200_000)
+BODY = random.Random(7).randbytes(200_000)
 
 
 def target(bucket: Bucket, line: str = LINE, **backup: Any) -> Target:
