@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from tasks.model.errors import ConfigInvalid, DrillError
-from tasks.model.redact import redact
+from tasks.model.redact import mask_values, redact
 
 _USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, which typer does not export
 EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -286,11 +287,24 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("interrupted: the drills were torn down", err=True)
         code = EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  Python's own exit code for it is 1, which says that a backup failed
+        _say_unknown(error)
+        code = EXIT_INCONCLUSIVE
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(error: DrillError) -> None:
     typer.echo(f"error: {redact(str(error))}", err=True)
+
+
+def _say_unknown(error: Exception) -> None:
+    """Say where an error that nothing foresaw came from; its text may quote a row or a secret."""
+    typer.echo("".join(traceback.format_tb(error.__traceback__)), err=True)
+    said = mask_values(str(error)).splitlines()[:1]
+    typer.echo(
+        f"error: restore-drill met an error that it does not know: {type(error).__name__}: {''.join(said)}",
+        err=True,
+    )
 
 
 def print_document(document: object) -> None:

@@ -164,6 +164,20 @@ def test_a_database_whose_drill_crashes_does_not_stop_the_others(
     assert "secret-value-4711" not in ran.out + ran.err
 
 
+def test_an_error_of_the_program_itself_never_reads_as_a_failed_backup(
+    here: Here, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError('value "canary-in-an-error"')
+
+    fleet.add("orders")
+    monkeypatch.setattr("deployments.running.read_fleet", broken)
+    ran = here("run", fleet.path)
+    assert (ran.exit_code, ran.out) == (2, "")
+    assert "RuntimeError" in ran.err
+    assert "canary-in-an-error" not in ran.err
+
+
 def test_without_a_configured_server_a_run_brings_its_own_and_leaves_nothing_of_it(
     own_server_shell: Shell, fleet: Fleet, orders_dump: Path
 ) -> None:
