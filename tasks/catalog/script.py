@@ -31,6 +31,7 @@ _CONNECT = re.compile(rb"\n\\connect ([^\n]+)\n")
 _DBNAME = re.compile(r"dbname='((?:[^'\\]|\\.)*)'")
 _DUMP_HEADER = re.compile(r"^-- PostgreSQL database dump\s*$", re.MULTILINE)
 _CLUSTER_HEADER = re.compile(r"^-- PostgreSQL database cluster dump\s*$", re.MULTILINE)
+_TOOL_SAYS = re.compile(r"^pg_dump(?:all)?: ", re.MULTILINE)
 _DUMP_END = "-- PostgreSQL database dump complete"
 _CLUSTER_END = "-- PostgreSQL database cluster dump complete"
 _CLUSTER_END_BLOCK = re.compile(rb"\n--\r?\n-- PostgreSQL database cluster dump complete\r?\n--\r?\n")
@@ -83,13 +84,14 @@ def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
         where: the backup, for messages.
 
     Raises:
-        PermanentError: `archive-tiny`, `not-a-backup`.
+        PermanentError: `archive-tiny`, `not-a-backup`, `archive-corrupt`.
     """
     text = text.removeprefix("\ufeff")
     cluster, dump = _CLUSTER_HEADER.search(text), _DUMP_HEADER.search(text)
     if cluster is None and dump is None:
         _must_be_sql(text, whole=whole, where=where)
         return ArchiveHead(Format.PLAIN, toc=_toc(text) if _SERVER.search(text) else None)
+    _must_begin_clean(text[: min(found.start() for found in (cluster, dump) if found)], where)
     is_cluster = cluster is not None and (dump is None or cluster.start() < dump.start())
     return ArchiveHead(
         Format.CLUSTER if is_cluster else Format.PLAIN,
@@ -187,6 +189,18 @@ def _end_marker(tail: str) -> str | None:
         if not line.startswith(("--", "\\unrestrict ", "\\q", "COMMIT;")):
             return None
     return None
+
+
+def _must_begin_clean(before: str, where: str) -> None:
+    """Refuse a script that holds what pg_dump said besides what it wrote: psql takes it for SQL."""
+    if _TOOL_SAYS.search(before) is None:
+        return
+    raise PermanentError(
+        "The script begins with messages of pg_dump itself. psql fails at them: it restores only by luck.",
+        where,
+        "Keep 2>&1 out of the backup job's redirection: messages belong into its log.",
+        rule="archive-corrupt",
+    )
 
 
 def _must_be_sql(text: str, *, whole: bool, where: str) -> None:

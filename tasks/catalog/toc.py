@@ -234,7 +234,7 @@ def _supported(version: tuple[int, int], cursor: _Cursor) -> tuple[int, int]:
     if OLDEST <= version <= NEWEST:
         return version
     major, minor = version
-    if major != 1 or minor > 2 * NEWEST[1]:
+    if major not in (1, 2):
         raise cursor.corrupt(f"its version reads {major}.{minor}, which PostgreSQL never wrote")
     known = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
     raise PermanentError(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.catalog.script import HEAD_BYTES, connected_databases, end_findings, read_script_head, scan_script
+from tasks.model.errors import PermanentError
 from tests.corpus import archives
 
 
@@ -105,3 +106,14 @@ def test_a_verbose_dump_says_when_it_was_made() -> None:
     assert head.toc is not None
     assert head.toc.made_at is not None
     assert head.toc.made_at.isoformat() == "2026-05-04T03:02:01"
+
+
+def test_messages_of_the_tool_before_the_script_are_named() -> None:
+    text = "pg_dump: warning: there are circular foreign-key constraints on this table:\n" + archives.script()
+    with pytest.raises(PermanentError, match="messages of pg_dump itself") as raised:
+        findings(text)
+    assert raised.value.rule == "archive-corrupt"
+
+
+def test_a_comment_before_the_script_is_no_message() -> None:
+    assert findings("-- made by cron: pg_dump: nightly\n" + archives.script()) == []
