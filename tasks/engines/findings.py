@@ -31,6 +31,9 @@ LISTED = 6
 _NAMELESS = frozenset({"ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL"})
 _SAME_ROWS = frozenset({"FK CONSTRAINT", "MATERIALIZED VIEW DATA"})
 
+_SUPERUSERS_OWN = frozenset({"OPERATOR CLASS", "OPERATOR FAMILY"})
+"""Entries that only a superuser makes and that hold nothing: an index that needs one speaks for itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Omission:
@@ -88,7 +91,7 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
     }
     return Judged(
         tuple(findings),
-        tuple(dict.fromkeys(label(cause.entry) for cause in refused if cause.entry is not None)),
+        tuple(dict.fromkeys(name for cause in refused for name in _left_out(cause))),
         frozenset(broken),
         tuple(causes),
     )
@@ -203,7 +206,7 @@ def _policy(causes: list[Cause]) -> list[Finding]:
         )
         for cause in needed[:NAMED]
     ]
-    listed = [label(cause.entry) for cause in causes if cause not in needed and cause.entry is not None]
+    listed = [name for cause in causes if cause not in needed for name in _left_out(cause)]
     if listed:
         count = "1 entry was" if len(listed) == 1 else f"{len(listed)} entries were"
         findings.append(
@@ -214,9 +217,15 @@ def _policy(causes: list[Cause]) -> list[Finding]:
     return findings
 
 
+def _left_out(cause: Cause) -> list[str]:
+    """Return the names of what was left out with *cause*: itself, and what a superuser would add to it."""
+    own = [] if cause.entry is None else [cause.entry]
+    return [label(one) for one in (*own, *(e for e in cause.followers if e.desc in _SUPERUSERS_OWN))]
+
+
 def _matters(cause: Cause) -> bool:
     own = cause.failure is not None and cause.entry is not None and cause.entry.desc in VITAL_DESCS
-    return own or any(entry.desc not in MINOR_DESCS for entry in cause.followers)
+    return own or any(entry.desc not in MINOR_DESCS | _SUPERUSERS_OWN for entry in cause.followers)
 
 
 def _needed_message(cause: Cause) -> str:

@@ -204,3 +204,22 @@ def test_hostile_content_is_named_even_where_it_follows_from_something() -> None
 )
 def test_entries_are_named_as_a_person_would(of: TocEntry, text: str) -> None:
     assert label(of) == text
+
+
+def test_an_operator_family_with_its_class_is_left_out_unless_an_index_needs_it() -> None:
+    family, operators, index = (
+        entry(1, "OPERATOR FAMILY", "ops"),
+        entry(2, "OPERATOR CLASS", "ops", 1),
+        entry(3, "INDEX", "by_ops", 2),
+    )
+    failures = [
+        Failure(family, "must be superuser to create an operator family"),
+        Failure(operators, "must be superuser to create an operator class"),
+    ]
+    judged = judge(failures, (), Toc((family, operators, index)))
+    assert [found.rule for found in judged.findings] == ["not-restored-by-policy"]
+    assert judged.not_restored == ("OPERATOR FAMILY public.ops", "OPERATOR CLASS public.ops")
+    failures.append(Failure(index, 'operator class "public.ops" does not exist for access method "btree"'))
+    assert "superuser-entry" in {
+        found.rule for found in judge(failures, (), Toc((family, operators, index))).findings
+    }
