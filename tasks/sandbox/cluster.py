@@ -36,6 +36,7 @@ from tasks.sandbox.settings import server_settings
 from tasks.sandbox.template import TEMPLATE_SUPERUSER, copy_template, keep_template
 
 _POLL_S = 0.01
+READER_WORK_MEM = "64MB"
 _LOG_TAIL_BYTES = 64 << 10
 _LOCALES = ("C.UTF-8", "C")
 _EVENT_TRIGGERS_OFF = 17  # the first major where a session can switch them off
@@ -301,6 +302,8 @@ def _make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) 
         sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS {}").format(owner, power),
         sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS NOSUPERUSER IN ROLE pg_read_all_data").format(reader),
         sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(reader),
+        # Suites sort and hash whole tables: with 4 MB they do it on disk.
+        sql.SQL("ALTER ROLE {} SET work_mem = {}").format(reader, sql.Literal(READER_WORK_MEM)),
     ):
         session.execute(statement)
 
