@@ -205,5 +205,10 @@ def _ended(sandbox: Sandbox, said: Transcript, result: ToolResult) -> Transcript
 
 
 def _was_killed(said: Transcript, result: ToolResult) -> bool:
-    """Say whether somebody else ended the tool; one that crashes on what it reads ends by another signal."""
-    return -result.exit_code in _FROM_OUTSIDE or any(_WORKER_DIED in line for line in said.tool)
+    """Say whether somebody else ended the tool or one of its workers.
+
+    A tool that crashes on what it reads ends by another signal; a worker that meets a damaged block says so
+    before it ends, and is then reported dead just as one that was killed.
+    """
+    worker_killed = bool(said.tool) and all(_WORKER_DIED in line for line in said.tool)
+    return -result.exit_code in _FROM_OUTSIDE or worker_killed

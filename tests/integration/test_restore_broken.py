@@ -9,6 +9,7 @@ import pytest
 
 from tasks.model.findings import Severity
 from tasks.model.target import Extensions, SandboxConfig
+from tests.corpus.damage import flip_in_file
 from tests.fix_postgres import Source
 from tests.fix_restore import Restore
 
@@ -286,3 +287,13 @@ def test_an_extension_below_another_entrys_comment_is_named_by_its_statement(
     outcome = restore_dump(17, dump)
     assert outcome.failures == {"extension-not-allowed"}
     assert "file_fdw" in outcome.message("extension-not-allowed")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_flipped_bit_in_a_compressed_block_is_the_archives_fault_also_with_workers(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, jobs: int
+) -> None:
+    more = "INSERT INTO customers SELECT g, md5(g::text) FROM generate_series(1000, 9000) g;\n"
+    dump = shop(17, more).dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
+    flip_in_file(dump, dump.stat().st_size // 2)
+    assert "archive-corrupt" in restore_dump(17, dump, config=SandboxConfig(jobs=jobs)).failures
