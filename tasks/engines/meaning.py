@@ -135,6 +135,7 @@ _POLICY = _any(
     r"[Oo]nly superuser",
     r"only roles with",
     r'language "[^"]*" does not exist',
+    r"aggregate transition data type cannot be internal",  # of anybody but a superuser
 )
 _NOT_FOUND = _any(r"does not exist", r"is not unique", r"could not determine", r"has no field", r"undefined")
 _ENCODING = _any(r"invalid byte sequence for encoding", r"has no equivalent in encoding", r"invalid UTF-?8")

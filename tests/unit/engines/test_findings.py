@@ -57,6 +57,7 @@ TOC = Toc((TABLE, ROWS, INDEX, VIEW, GRANT, KEY, OTHER, FUNCTION, LATER))
         ),
         ("MATERIALIZED VIEW DATA", 'user mapping not found for "drill_owner"', Meaning.FOREIGN),
         ("MATERIALIZED VIEW DATA", 'could not connect to server "far"', Meaning.FOREIGN),
+        ("AGGREGATE", "aggregate transition data type cannot be internal", Meaning.POLICY),
         ("OPERATOR CLASS", "must be superuser to create an operator class", Meaning.POLICY),
         ("CAST", "must be owner of type character varying or type integer", Meaning.POLICY),
         ("FUNCTION", 'language "plpython3u" does not exist', Meaning.POLICY),
