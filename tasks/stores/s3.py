@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -12,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tasks.model.backup import StoredObject
 from tasks.model.clock import utc_now
-from tasks.model.errors import DrillError, PermanentError
+from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
 from tasks.model.target import StoreConfig
@@ -20,7 +21,7 @@ from tasks.stores import aws
 from tasks.stores.base import Deadline, Progress
 from tasks.stores.checksums import Digests, comparable
 from tasks.stores.reading import BlockSource
-from tasks.stores.transfer import download
+from tasks.stores.transfer import download, require_pace
 from tasks.stores.translate import Action, error_code, is_missing, translated
 from tasks.stores.uris import S3Location, s3_location
 
@@ -200,12 +201,22 @@ class S3Store:
         return translated(exc, Action.READ, at.uri)
 
     def _bytes(self, obj: StoredObject, offset: int, length: int) -> bytes:
+        begun, got = time.monotonic(), bytearray()
         try:
-            return b"".join(self._range(obj, offset, length))
+            for chunk in self._range(obj, offset, length):
+                got += chunk
+                require_pace(len(got), begun, obj.uri)
         except DrillError:
             raise
         except Exception as exc:
             raise translated(exc, Action.READ, obj.uri) from exc
+        if len(got) < length:  # a connection that ends politely: else the archive would seem to end there
+            raise TransientError(
+                f"The answer ended after {len(got)} of {length} bytes: nothing is said about the backup.",
+                obj.uri,
+                rule="transfer-incomplete",
+            )
+        return bytes(got)
 
     def _range(self, obj: StoredObject, offset: int, length: int) -> Iterator[bytes]:
         """Yield a range of exactly the version that was looked at: it cannot change under us."""

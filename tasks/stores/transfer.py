@@ -59,6 +59,27 @@ def download(
                 work.run()
 
 
+def require_pace(got: int, begun: float, where: str) -> None:
+    """Raise where a transfer hardly moves any more: each byte resets the connection's own time limit.
+
+    Args:
+        got: bytes so far.
+        begun: monotonic seconds.
+        where: for the message.
+
+    Raises:
+        TransientError: rule `transfer-incomplete`.
+    """
+    elapsed = time.monotonic() - begun
+    if elapsed > STALL_S and got / elapsed < STALL_BYTES_PER_S:
+        raise TransientError(
+            f"The download stalls ({format_bytes(got)} in {elapsed:.0f} s): "
+            "nothing is said about the backup.",
+            where,
+            rule="transfer-incomplete",
+        )
+
+
 class _Download:
     """One object's parts: which are asked for, which are there."""
 
@@ -138,14 +159,7 @@ class _Download:
         self.deadline.check(self.where)
         if self.stopped:
             raise PermanentError("Another part failed.", self.where, rule="transfer-incomplete")
-        elapsed = time.monotonic() - begun
-        if elapsed > STALL_S and got / elapsed < STALL_BYTES_PER_S:
-            raise TransientError(
-                f"The download stalls ({format_bytes(got)} in {elapsed:.0f} s): "
-                "nothing is said about the backup.",
-                self.where,
-                rule="transfer-incomplete",
-            )
+        require_pace(got, begun, self.where)
 
     def _pause(self, attempt: int) -> None:
         self.deadline.check(self.where)
