@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tasks.model.errors import ConfigInvalid, DrillError
-from tasks.model.redact import mask_values, redact
+from tasks.model.redact import redact
 
 _USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, which typer does not export
 EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -300,11 +300,7 @@ def _say(error: DrillError) -> None:
 def _say_unknown(error: Exception) -> None:
     """Say where an error that nothing foresaw came from; its text may quote a row or a secret."""
     typer.echo("".join(traceback.format_tb(error.__traceback__)), err=True)
-    said = mask_values(str(error)).splitlines()[:1]
-    typer.echo(
-        f"error: restore-drill met an error that it does not know: {type(error).__name__}: {''.join(said)}",
-        err=True,
-    )
+    typer.echo(f"error: restore-drill met an error that it does not know: {type(error).__name__}", err=True)
 
 
 def print_document(document: object) -> None:
