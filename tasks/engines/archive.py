@@ -6,7 +6,6 @@ of it and done by `trusted`; owners and grants follow in `settle`.
 
 from __future__ import annotations
 
-import re
 import shlex
 import signal
 import time
@@ -31,6 +30,7 @@ from tasks.engines.ticker import ticking
 from tasks.engines.toolerrors import raise_if_dead
 from tasks.engines.transcript import Reader, Transcript
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
+from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.rules import finding
@@ -52,11 +52,6 @@ _ABOUT_OURS = (
     "FOREIGN DATA WRAPPER ",
     "SUBSCRIPTION ",
     "LANGUAGE ",
-)
-_HOSTILE = re.compile(
-    r"\bCOPY\b[^;]*\b(?:FROM|TO)\s+PROGRAM\b|\bpg_(?:read|write)_(?:binary_)?file\b|\blo_(?:im|ex)port\b"
-    r"|\bpg_ls_dir\b|\bpg_file_write\b|\bLANGUAGE\s+'?(?:c|plpython3?u|plperlu|pltclu|plsh)\b|\bALTER\s+SYSTEM\b",
-    re.IGNORECASE,
 )
 
 
@@ -138,9 +133,7 @@ def _goes_to_tool(entry: TocEntry) -> bool:
 
 def _vet(toc: Toc) -> None:
     """Refuse, before anything runs as superuser, a dump that speaks of files or programs."""
-    hostile = [
-        entry for entry in toc.entries if _HOSTILE.search(entry.defn) or _HOSTILE.search(entry.copy_stmt)
-    ]
+    hostile = [entry for entry in toc.entries if reaches_out(entry.defn) or reaches_out(entry.copy_stmt)]
     if hostile:
         names = ", ".join(f"{entry.desc} {entry.tag}" for entry in hostile[:5])
         raise StageFailed(

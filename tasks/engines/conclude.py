@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from tasks.engines.catalogue import list_objects
 from tasks.engines.compare import missing
@@ -22,6 +23,7 @@ from tasks.model.restored import Restored
 from tasks.model.rules import finding
 from tasks.model.units import format_duration
 
+_WITH_PASSWORDS = frozenset({"USER MAPPING", "SUBSCRIPTION", "SERVER"})
 _TABLES = (
     "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN "
     "('r', 'p')"
@@ -65,7 +67,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_environment(job, Transcript())
     return Restored(
         database=job.database,
-        toc=_without_unreached(job.toc, judged),
+        toc=_to_keep(job.toc, judged),
         findings=tuple(findings),
         checks=_checks(job, judged, lacking, changed),
         commands=tuple(job.commands),
@@ -200,8 +202,11 @@ def _explained(entry: TocEntry, judged: Judged, toc: Toc) -> bool:
     return False
 
 
-def _without_unreached(toc: Toc, judged: Judged) -> Toc:
-    """Return *toc* without the refreshes that would have left the sandbox, which nobody is to expect."""
+def _to_keep(toc: Toc, judged: Judged) -> Toc:
+    """Return *toc* without passwords, and without refreshes that would have left the sandbox.
+
+    Nobody is to expect the latter of the restored database.
+    """
     left = {
         entry.dump_id
         for cause in judged.causes
@@ -209,10 +214,12 @@ def _without_unreached(toc: Toc, judged: Judged) -> Toc:
         for entry in (cause.entry, *cause.followers)
         if entry is not None and entry.desc == "MATERIALIZED VIEW DATA"
     }
-    if not left:
-        return toc
     return Toc(
-        tuple(entry for entry in toc.entries if entry.dump_id not in left),
+        tuple(
+            replace(entry, defn="") if entry.desc in _WITH_PASSWORDS else entry
+            for entry in toc.entries
+            if entry.dump_id not in left
+        ),
         archive_version=toc.archive_version,
         server_version=toc.server_version,
         dump_version=toc.dump_version,

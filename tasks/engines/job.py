@@ -11,7 +11,7 @@ import psycopg
 
 from tasks.engines.failure import Failure
 from tasks.engines.findings import Omission
-from tasks.model.backup import Toc
+from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Finding
 from tasks.model.restored import RecoveryCommand
 from tasks.model.sandbox import Sandbox
@@ -33,6 +33,7 @@ class Job:
         referred: roles that it only speaks of.
         other_databases: of the same dump, not restored.
         analyze_s: wall seconds of ANALYZE.
+        owned: what ALTER ... OWNER TO of a script by hand names, its namespace "" where it names none.
         search_path: that a script left behind; grants of scripts written by hand rely on it.
     """
 
@@ -51,6 +52,7 @@ class Job:
     other_databases: tuple[str, ...] = ()
     analyze_s: float = 0.0
     search_path: str = ""
+    owned: list[TocEntry] = field(default_factory=list)
 
     @property
     def remaining_s(self) -> float:

@@ -30,12 +30,14 @@ from tasks.engines.statements import (
     database_named,
     decide,
     describe,
+    owned_by_hand,
     read_entries,
     read_meta,
     roles_created,
     tables_named,
 )
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare
+from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.encodings import reread_entry
 from tasks.model.errors import StageFailed
@@ -126,6 +128,8 @@ class ScriptRunner:
 
     def _statement(self, statement: bytes) -> None:
         action = decide(statement)
+        if not self.job.is_owner and statement[:6].upper() != b"INSERT":
+            self._vet(statement)
         if action is Action.ROLE:
             self._role(statement)
         elif action is Action.DATABASE:
@@ -138,6 +142,11 @@ class ScriptRunner:
             self._hostile(f"the statement {' '.join(statement[:200].decode('utf-8', 'replace').split()[:2])}")
         elif self.active and action is not Action.SKIP:
             self._act(action, statement)
+
+    def _vet(self, statement: bytes) -> None:
+        """Refuse, before it runs as superuser, what speaks of programs or files."""
+        if reaches_out(statement.decode("utf-8", "replace")):
+            self._hostile("a statement that speaks of programs or files, for a superuser to run,")
 
     def _act(self, action: Action, statement: bytes) -> None:
         if action is Action.SETTING and self.feeder is None:
@@ -229,7 +238,11 @@ class ScriptRunner:
             self.job.referred |= real_roles([entry.owner])
             return
         self.job.referred |= roles_in_grants(text)
-        self._keep("ACL", statement)
+        owned = owned_by_hand(statement)
+        if owned is None:
+            self._keep("ACL", statement)
+        else:
+            self.job.owned.append(owned)
 
     def _keep(self, desc: str, statement: bytes) -> None:
         """Put a statement by for the steps after the data."""
@@ -337,6 +350,7 @@ class ScriptRunner:
         self.close()
         self.entries, self.definitions, self.pending, self.by_hand = [], {}, [], {}
         self.job.omissions.clear()
+        self.job.owned.clear()
         self.has_content = False
 
     def _hostile(self, what: str) -> None:

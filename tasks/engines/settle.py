@@ -20,7 +20,7 @@ from tasks.engines.catalogue import DatabaseObject, key, list_objects
 from tasks.engines.failure import Failure
 from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
-from tasks.engines.sqltext import split_statements
+from tasks.engines.sqltext import names_listed, split_statements, tokens
 from tasks.engines.trusted import (
     create_event_trigger,
     create_publication,
@@ -42,6 +42,7 @@ WHERE c.relkind IN ('r', 'm') AND pg_get_userbyid(c.relowner) = %s AND n.nspname
 ORDER BY pg_relation_size(c.oid) DESC
 """
 _BATCH = 100
+_RELATIONS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
 OWNED_WITH_TABLE = frozenset({"PUBLICATION"})
 
 
@@ -113,8 +114,10 @@ def set_owners(job: Job, session: Connection) -> int:
         for entry in job.toc.entries
         if entry.owner in roles and entry.owner != job.sandbox.superuser
     }
+    objects = list_objects(session)
+    wanted |= _owned_by_hand(job, objects, roles)
     statements: dict[str, TocEntry] = {}
-    for thing in list_objects(session):
+    for thing in objects:
         entry = wanted.get(key(thing.desc, thing.namespace, thing.tag))
         if entry is not None and _changes(thing, entry):
             statements[_alter(session, thing.target or "", entry.owner)] = entry
@@ -123,6 +126,24 @@ def set_owners(job: Job, session: Connection) -> int:
         if statements[statement].desc not in OWNED_WITH_TABLE:
             job.failures.append(Failure(_owner_entry(statements[statement]), message))
     return len(statements)
+
+
+def _owned_by_hand(
+    job: Job, objects: list[DatabaseObject], roles: set[str]
+) -> dict[tuple[str, str, str], TocEntry]:
+    """Find what a script by hand gives to its owners, through the search_path where it names no schema."""
+    there = {(thing.desc, thing.namespace, thing.tag) for thing in objects}
+    path = names_listed(list(tokens(job.search_path)), 0)[0]
+    found: dict[tuple[str, str, str], TocEntry] = {}
+    for entry in job.owned:
+        places = [entry.namespace] if entry.namespace or entry.desc == "SCHEMA" else path
+        kinds = _RELATIONS if entry.desc == "TABLE" else (entry.desc,)
+        for place in (*places, ""):
+            kind = next((kind for kind in kinds if (kind, place, entry.tag) in there), None)
+            if kind is not None and entry.owner in roles:
+                found[key(kind, place, entry.tag)] = entry
+                break
+    return found
 
 
 def _changes(thing: DatabaseObject, entry: TocEntry) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from tasks.engines.scanner import is_server_file
-from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens, words
+from tasks.engines.sqltext import is_name, name_of, qualified_names, string_of, tokens, words
 from tasks.model.backup import TocEntry
 
 
@@ -107,6 +107,9 @@ _MODIFIERS = frozenset(
     {"OR", "REPLACE", "UNIQUE", "UNLOGGED", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "RECURSIVE", "CONSTRAINT",
      "TRUSTED", "PROCEDURAL", "CONCURRENTLY", "IF", "NOT", "EXISTS", "ONLY", "DEFAULT"}
 )  # fmt: skip
+_OWNED = frozenset(
+    {"TABLE", "VIEW", "SEQUENCE", "MATERIALIZED VIEW", "FOREIGN TABLE", "SCHEMA", "TYPE", "DOMAIN"}
+)
 _TWO_WORDS = frozenset({"MATERIALIZED", "FOREIGN", "TEXT", "OPERATOR", "EVENT", "ACCESS"})
 _SCRIPT_BYTES = 1 << 16
 
@@ -319,7 +322,13 @@ def _known(text: bytes) -> str:
     return "" if text == b"-" else text.decode("utf-8", "surrogateescape")
 
 
-def owner_given(statement: str) -> str:
-    """Return the role of an `ALTER ... OWNER TO`."""
-    listed = [part for part in tokens(statement) if part != ";"]
-    return names_listed(listed, len(listed) - 1)[0][0]
+def owned_by_hand(statement: bytes) -> TocEntry | None:
+    """Return what an `ALTER ... OWNER TO` names, with its owner; None for kinds whose names hold types."""
+    listed = [part for part in tokens(statement.decode("utf-8", "replace")) if part != ";"]
+    rest = [part for part in listed[1:-3] if part.upper() not in _MODIFIERS]
+    for size in (2, 1):
+        desc = " ".join(rest[:size]).upper()
+        namespace, name = _place(rest[size:])
+        if desc in _OWNED and name and len(rest) == size + (3 if namespace else 1):
+            return TocEntry(-1, desc, name, namespace, name_of(listed[-1]), "none")
+    return None
