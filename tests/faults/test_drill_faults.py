@@ -184,7 +184,7 @@ def test_a_store_that_comes_back_is_drilled(here: Here, fleet: Fleet, behind_pro
 def test_an_answer_that_is_cut_short_is_not_taken_for_a_short_archive(
     here: Here, fleet: Fleet, behind_proxy: FaultProxy
 ) -> None:
-    behind_proxy.add("truncate", match=".dump", after_bytes=500)
+    behind_proxy.add("truncate", match=".dump HTTP", after_bytes=500)
     ran = here("run", fleet.path, "--json")
     assert (ran.exit_code, rules_of(ran.document)) == (2, {"transfer-incomplete"}), ran
 
@@ -193,7 +193,7 @@ def test_a_store_that_drips_is_given_up_on_and_is_the_drills_trouble(
     here: Here, fleet: Fleet, behind_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks.stores.transfer, "STALL_S", 1.0)
-    behind_proxy.add("drip", match=".dump", after_bytes=100)
+    behind_proxy.add("drip", match=".dump HTTP", after_bytes=100)
     ran = here("run", fleet.path, "--json")
     assert (ran.exit_code, rules_of(ran.document)) == (2, {"transfer-incomplete"}), ran
 
@@ -207,9 +207,9 @@ def test_a_download_that_does_not_end_in_time_is_the_drills_trouble(
     asked: list[str] = []
 
     def slow_after_the_head(text: str) -> None:
-        asked.extend([text] if ".dump" in text.partition("\r\n")[0] and text.startswith("GET") else [])
+        asked.extend([text] if ".dump HTTP" in text.partition("\r\n")[0] and text.startswith("GET") else [])
         if len(asked) == 1:
-            behind_proxy.add("drip", match=".dump", after_bytes=100)
+            behind_proxy.add("drip", match=".dump HTTP", after_bytes=100)
 
     behind_proxy.on_request = slow_after_the_head
     ran = here("run", fleet.path, "--json")
