@@ -38,7 +38,8 @@ _VALUE_LINES = re.compile(
 )
 _COPY_CONTEXT = re.compile(r"COPY ([^\s,]+), line (\d+)(?:, column ([^\s:]+))?")
 _FUNCTION_CONTEXT = re.compile(
-    r"(?:PL/\w+|SQL) function (?:\"[^\"]*\"|[^\s(\"]|\\.)+(?:\([^)\"']*\))?(?: line \d+| statement \d+| during \w+)?"
+    r"(?:PL/\w+|SQL) function (?:\"[^\"]*\"|[^\s(\"]|\\.)+(?:\([^)\"']*\))?"
+    r"(?: line \d+| statement \d+| during \w+)?"
 )
 _QUOTED_VALUE = re.compile(
     r"(?P<lead>(?:value|syntax for type [^:]+|syntax for [^:]+|data|input|date/time field|number|range|near"
