@@ -77,7 +77,14 @@ def record(major: int) -> None:
             session.execute("CREATE DATABASE bare OWNER drill_owner")
             session.execute("DROP OWNED BY app")
         lines: list[str] = []
-        restore = ["pg_restore", "--no-owner", "--no-tablespaces", "-d", dsn(box, "bare", box.owner), str(dump)]
+        restore = [
+            "pg_restore",
+            "--no-owner",
+            "--no-tablespaces",
+            "-d",
+            dsn(box, "bare", box.owner),
+            str(dump),
+        ]
         run_tool(box, restore, env={}, deadline_s=60, on_stderr=lines.append)
         toc = parse_toc(dump.read_bytes(), "shop.dump").toc
         _write(major, lines, toc, box.superuser)

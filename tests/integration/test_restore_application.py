@@ -121,7 +121,8 @@ def test_a_globals_file_brings_roles_and_memberships_and_no_password(
         verifiers = session.execute("SELECT count(*) FROM pg_authid WHERE rolpassword IS NOT NULL").fetchone()
         member = session.execute(f"SELECT pg_has_role('Odd Role', '{READER}', 'MEMBER')").fetchone()
         power = session.execute(
-            "SELECT count(*) FROM pg_roles WHERE rolname IN ('shop_owner', 'Odd Role') AND (rolsuper OR rolcanlogin"
+            "SELECT count(*) FROM pg_roles WHERE rolname IN ('shop_owner', 'Odd Role')"
+            " AND (rolsuper OR rolcanlogin"
             " OR rolcreatedb OR rolcreaterole)"
         ).fetchone()
     assert (verifiers, member, power) == ((0,), (True,), (0,))

@@ -27,7 +27,8 @@ BREAKAGES = {
         UPDATE pg_index SET indisready = true WHERE indexrelid = 'customers_pkey'::regclass;
     """,
     "foreign-key-violated": """
-        SET session_replication_role = replica; DELETE FROM customers WHERE id = 7; RESET session_replication_role;
+        SET session_replication_role = replica; DELETE FROM customers WHERE id = 7;
+        RESET session_replication_role;
     """,
     "function-breaks-restore": """
         CREATE FUNCTION known(integer) RETURNS boolean LANGUAGE plpgsql AS
@@ -91,7 +92,8 @@ def test_a_matview_whose_function_needs_a_search_path_is_named(
 ) -> None:
     source = shop(
         17,
-        "CREATE FUNCTION many() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM orders); END';\n"
+        "CREATE FUNCTION many() RETURNS bigint LANGUAGE plpgsql AS"
+        " 'BEGIN RETURN (SELECT count(*) FROM orders); END';\n"
         "SET check_function_bodies = off; CREATE MATERIALIZED VIEW counts AS SELECT 1::bigint AS n;\n"
         "DROP MATERIALIZED VIEW counts;\n"
         "CREATE MATERIALIZED VIEW counts AS SELECT public.many() AS n WITH NO DATA;\n"

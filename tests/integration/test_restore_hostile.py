@@ -127,8 +127,8 @@ def test_roles_of_a_script_get_no_power_and_no_way_in(restore_dump: Restore, tmp
     script = tmp_path / "roles.sql"
     script.write_text(
         "CREATE ROLE evil SUPERUSER LOGIN PASSWORD 'planted-Pa55word';\n"
-        "GRANT pg_execute_server_program TO evil;\nGRANT pg_monitor TO evil;\nALTER ROLE drill_owner SUPERUSER;\n"
-        + HEALTHY
+        "GRANT pg_execute_server_program TO evil;\nGRANT pg_monitor TO evil;\n"
+        "ALTER ROLE drill_owner SUPERUSER;\n" + HEALTHY
     )
     outcome = restore_dump(18, script)
     assert outcome.failures == set()
@@ -170,9 +170,8 @@ def test_a_superusers_restore_refuses_programs_before_anything_runs(
         source.execute(statement, "shop")
     dump = source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
     try:
-        outcome = restore_dump(17, dump, config=SandboxConfig(restore_as="superuser"))
+        rules = restore_dump(17, dump, config=SandboxConfig(restore_as="superuser")).failures
     except PermanentError as refused:
-        assert refused.rule == "isolation-unavailable"
-    else:
-        assert outcome.failures == {"hostile-content"}
+        rules = {refused.rule}
+    assert rules in ({"hostile-content"}, {"isolation-unavailable"})
     assert not mark.exists()

@@ -17,7 +17,9 @@ SECRET = "planted-Pa55word"
 BY_HAND = f"""
 \ufeff-- made by somebody
 CREATE USER app PASSWORD '{SECRET}' IN ROLE readers;
-DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'writer') THEN CREATE ROLE writer; END IF; END $$;
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'writer') THEN CREATE ROLE writer; END IF;
+END $$;
 BEGIN;
 CREATE SCHEMA shop;
 SET search_path = shop, public;
@@ -167,7 +169,8 @@ def test_a_superusers_restore_brings_what_policy_keeps_out(
     source = cluster(17)
     source.create_database("shop")
     source.execute(
-        "CREATE TABLE a (id integer); CREATE FUNCTION backend() RETURNS integer LANGUAGE internal AS 'pg_backend_pid';"
+        "CREATE TABLE a (id integer);"
+        "CREATE FUNCTION backend() RETURNS integer LANGUAGE internal AS 'pg_backend_pid';"
         "CREATE VIEW needing AS SELECT backend()",
         "shop",
     )

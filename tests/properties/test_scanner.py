@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,9 +11,10 @@ from tasks.engines.scanner import Kind, scan
 
 PARTS = st.sampled_from(
     [
-        "SELECT 1", ";", "'", "''", '"', "$$", "$a$", "--", "\n", "/*", "*/", "\\", "E'", "e'\\'", "(", ")", " ",
-        "COPY t FROM stdin;\n", "\\.\n", "1\t2\n", "\r\n", "CREATE FUNCTION f() ", "BEGIN ATOMIC ", "END", "CASE ",
-        "SET standard_conforming_strings = off;", "é", "-- Name: x; Type: TABLE; Schema: s; Owner: o\n", "-", "/", "x",
+        "SELECT 1", ";", "'", "''", '"', "$$", "$a$", "--", "\n", "/*", "*/", "\\", "E'", "e'\\'", "(", ")",
+        " ", "COPY t FROM stdin;\n", "\\.\n", "1\t2\n", "\r\n", "CREATE FUNCTION f() ", "BEGIN ATOMIC ", "END",
+        "CASE ", "SET standard_conforming_strings = off;", "é", "-", "/", "x",
+        "-- Name: x; Type: TABLE; Schema: s; Owner: o\n",
     ]
 )  # fmt: skip
 SCRIPTS = st.lists(PARTS, max_size=40).map("".join)
@@ -19,7 +22,7 @@ SCRIPTS = st.lists(PARTS, max_size=40).map("".join)
 
 def chunked(data: bytes, cuts: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def joined_rows(chunks: list[bytes]) -> list[tuple[Kind, bytes]]:

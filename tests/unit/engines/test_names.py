@@ -19,7 +19,7 @@ from tasks.engines.sqltext import roles_in_grants, roles_in_policy, split_statem
         ("REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT ALL ON SCHEMA public TO PUBLIC;", set()),
         ("REVOKE ALL ON FUNCTION f(integer) FROM app;", {"app"}),
         (
-            "SET SESSION AUTHORIZATION lender;\nGRANT SELECT ON TABLE t TO app;\nRESET SESSION AUTHORIZATION;",
+            "SET SESSION AUTHORIZATION lender;GRANT SELECT ON t TO app;RESET SESSION AUTHORIZATION;",
             {"lender", "app"},
         ),
         ("ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA s GRANT SELECT ON TABLES TO b, c;", {"a", "b", "c"}),

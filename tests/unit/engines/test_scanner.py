@@ -133,7 +133,8 @@ def test_a_copy_of_the_servers_files_and_programs_is_known(statement: bytes, rea
 @pytest.mark.parametrize(
     "unit",
     [b"SELECT '" + b"a\\x" * 400_000 + b"';\n", b"SELECT E'" + b"a\\'x" * 300_000 + b"';\n",
-     b"INSERT INTO t VALUES " + b"(1,'abc''x',-4),\n" * 80_000 + b"(1,'',2);\n", b"/*" + b"* /" * 400_000 + b"*/;",
+     b"INSERT INTO t VALUES " + b"(1,'abc''x',-4),\n" * 80_000 + b"(1,'',2);\n",
+     b"/*" + b"* /" * 400_000 + b"*/;",
      b"CREATE FUNCTION f() AS $a$" + b"$$;x" * 300_000 + b"$a$;"],
 )  # fmt: skip
 def test_the_time_for_a_long_statement_grows_with_its_length_only(unit: bytes) -> None:

@@ -142,7 +142,10 @@ def test_comments_of_pg_dump_announce_entries() -> None:
 
 
 def test_roles_that_a_block_guards_are_found() -> None:
-    block = b"DO $$ BEGIN IF NOT EXISTS (SELECT) THEN CREATE ROLE app; CREATE USER \"Odd One\" PASSWORD 'x'; END IF; END $$"
+    block = (
+        b"DO $$ BEGIN IF NOT EXISTS (SELECT) THEN CREATE ROLE app; END IF;"
+        b" CREATE USER \"Odd One\" PASSWORD 'x'; END $$"
+    )
     assert roles_created(block) == ("app", "Odd One")
 
 
