@@ -113,7 +113,7 @@ class _Cursor:
     def gap(self) -> Piece | None:
         """Take the white space and comments that come next."""
         whole = True
-        while whole and self._ahead(2) and (found := _SPACE.match(self.buffer, self.position)) is not None:
+        while whole and self._ahead(1) and (found := _SPACE.match(self.buffer, self.position)) is not None:
             moved = found.end() > self.position
             self.position = found.end()
             self._ahead(2)

@@ -12,8 +12,8 @@ from tasks.engines.scanner import Kind, scan
 PARTS = st.sampled_from(
     [
         "SELECT 1", ";", "'", "''", '"', "$$", "$a$", "--", "\n", "/*", "*/", "\\", "E'", "e'\\'", "(", ")",
-        " ", "COPY t FROM stdin;\n", "\\.\n", "1\t2\n", "\r\n", "CREATE FUNCTION f() ", "BEGIN ATOMIC ", "END",
-        "CASE ", "SET standard_conforming_strings = off;", "é", "-", "/", "x",
+        "COPY t FROM stdin;\n", "\\.\n", "1\t2\n", "\r\n", "CREATE FUNCTION f() ", "BEGIN ATOMIC ",
+        " ", "END", "CASE ", "SET standard_conforming_strings = off;", "é", "-", "/", "x",
         "-- Name: x; Type: TABLE; Schema: s; Owner: o\n",
     ]
 )  # fmt: skip
