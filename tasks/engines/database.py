@@ -10,7 +10,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
@@ -24,6 +24,8 @@ from tasks.model.rules import finding
 
 MAINTENANCE = frozenset({"postgres", "template0", "template1", ""})
 FALLBACK_NAME = "restored"
+_CLIENTS_ONLY = frozenset({"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB18030", "UHC", "JOHAB"})
+"""Encodings that dumps can be in and databases cannot."""
 _C = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
 _COLLATE = re.compile(r'COLLATE\s+pg_catalog\.("(?:[^"]|"")+"|\w+)')
 _ICU = re.compile(r"provider\s*=\s*'?icu", re.IGNORECASE)
@@ -86,6 +88,8 @@ def create_database(job: Job, name: str, options: DatabaseOptions) -> None:
     """
     started = time.monotonic()
     job.database = name
+    if options.encoding.upper() in _CLIENTS_ONLY:
+        options = replace(options, encoding="UTF8")
     with job.superuser("postgres") as session:
         session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         words, exact = _create(session, job, name, options)

@@ -76,10 +76,11 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("major", MAJORS)
-@pytest.mark.parametrize("form", OPTIONS)
+@pytest.mark.parametrize(
+    ("form", "major"), [*((form, major) for form in OPTIONS for major in (14, 18)), ("custom", 17)]
+)
 def test_an_application_made_by_a_superuser_comes_back_whole(
-    application: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, major: int, form: str
+    application: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, form: str, major: int
 ) -> None:
     source = application(major)
     dump = source.dump("shop", tmp_path / "shop.dump", *OPTIONS[form])

@@ -196,6 +196,24 @@ def test_a_matview_over_a_foreign_table_is_a_named_warning(
 
 
 @pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_a_subscription_is_never_made_and_its_password_goes_nowhere(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(
+        17,
+        "CREATE SUBSCRIPTION follows CONNECTION 'host=192.0.2.1 password=planted-Pa55word' PUBLICATION p"
+        " WITH (connect = false, slot_name = NONE);\n",
+    )
+    dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    source.execute("DROP SUBSCRIPTION follows", "shop")
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == set()
+    assert outcome.restored is not None
+    assert outcome.restored.not_restored == ("SUBSCRIPTION follows",)
+    assert "planted-Pa55word" not in repr((outcome.findings, outcome.restored.toc.entries))
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
 def test_an_untrusted_function_is_listed_and_fails_only_what_needs_it(
     shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
 ) -> None:

@@ -182,3 +182,15 @@ def test_a_superusers_restore_brings_what_policy_keeps_out(
     assert outcome.failures == set()
     assert outcome.restored is not None
     assert outcome.restored.not_restored == ()
+
+
+def test_a_script_in_an_encoding_for_clients_only_is_restored_as_utf8(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source = cluster(17)
+    source.create_database("shop")
+    source.execute("CREATE TABLE a (t text); INSERT INTO a VALUES ('表示\\n'), (E'\\\\.')", "shop")
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "shop.sql", "--no-owner", "-E", "SJIS"))
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT t FROM public.a ORDER BY 1").fetchall() == [("\\.",), ("表示\\n",)]

@@ -49,6 +49,7 @@ TOC = Toc((TABLE, ROWS, INDEX, VIEW, GRANT, KEY, OTHER, FUNCTION, LATER))
         ("FUNCTION", 'role "ghost" does not exist', Meaning.ERROR),
         ("COMMENT", "something new", Meaning.MINOR),
         ("EXTENSION", 'extension "hll" is not available', Meaning.EXTENSION),
+        ("TABLE ATTACH", 'empty range bound specified for partition "p"', Meaning.HOST),
         ("COLLATION", "ICU is not supported in this build", Meaning.HOST),
         (
             "TEXT SEARCH DICTIONARY",
