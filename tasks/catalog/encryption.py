@@ -26,7 +26,7 @@ from tasks.catalog.sources import PIECE_BYTES, Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.target import AgeKey, Decrypt, GpgKey
 
-_LONGEST_SOCKET = 80  # gpg-agent's sockets lie in the home, and a socket's path has 107 bytes
+_LONGEST_SOCKET = 60  # gpg-agent's sockets lie in the home: 107 bytes, less the home's name and the socket's
 _LARGEST_IN_MEMORY = 256 << 20
 _AGE_IDENTITY = "AGE-SECRET-KEY-"
 
