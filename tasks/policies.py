@@ -13,7 +13,6 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from tasks.model.errors import DrillError, PermanentError, TransientError
-from tasks.model.redact import mask_values
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,8 +82,7 @@ def _guarded(body: Callable[P, R]) -> Callable[P, R]:
         except DrillError:
             raise
         except Exception as exc:  # noqa: BLE001  see above
-            text = mask_values(str(exc)).splitlines()[:1]
-            what = f"The drill met an unknown error, {type(exc).__name__}: {''.join(text)[:300]}"
+            what = f"The drill met an unknown error: {type(exc).__name__}."
             _log.error("%s\n%s", what, "".join(traceback.format_tb(exc.__traceback__)))
             raise PermanentError(what, rule="drill-crashed") from None
 
