@@ -17,14 +17,16 @@ _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
     range(128, 256)
 )
 _FIRST_WORD = re.compile(rb"[A-Za-z]+")
-_SPACE = re.compile(rb"(?:[ \t\r\n\f\v]++|--[^\n]*+\n)*+")
+# Groups repeat without a possessive `+`: Python 3.11.0 to 3.11.4 match those wrongly (gh-106052) and come back
+# with nothing. What follows them cannot fail, so there is nothing to go back to.
+_SPACE = re.compile(rb"(?:[ \t\r\n\f\v]++|--[^\n]*+\n)*")
 # What hides nothing: runs of ordinary bytes, and quotes that are closed and hold no backslash.
-_SIMPLE = rb"(?<![eE])'[^'\\]*+(?:''[^'\\]*+)*+'(?=[^'])|\"[^\"]*+\"|-(?=[^-])|/(?=[^*])"
-_QUICK_RUN = re.compile(rb"(?:[^'\"$/\\;\-]++|" + _SIMPLE + rb")*+")
-_CAREFUL_RUN = re.compile(rb"(?:[^'\"$/\\;\-()A-Za-z_\x80-\xff]++|" + _SIMPLE + rb")*+")
+_SIMPLE = rb"(?<![eE])'[^'\\]*+(?:''[^'\\]*+)*'(?=[^'])|\"[^\"]*+\"|-(?=[^-])|/(?=[^*])"
+_QUICK_RUN = re.compile(rb"(?:[^'\"$/\\;\-]++|" + _SIMPLE + rb")*")
+_CAREFUL_RUN = re.compile(rb"(?:[^'\"$/\\;\-()A-Za-z_\x80-\xff]++|" + _SIMPLE + rb")*")
 _WORD = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*+")
 _DOLLAR = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+)?\$")
-_ESCAPED = re.compile(rb"(?:[^'\\]++|\\.)*+", re.DOTALL)
+_ESCAPED = re.compile(rb"(?:[^'\\]++|\\.)*", re.DOTALL)
 _CONTINUED = re.compile(rb"[ \t\f\v]*[\r\n]\s*'")
 _BLOCK_EDGE = re.compile(rb"/\*|\*/")
 _ROWS_END = re.compile(rb"\\\.[ \t]*\r?(?:\n|\Z)")
