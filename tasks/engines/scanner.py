@@ -17,8 +17,8 @@ _WORD_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
     range(128, 256)
 )
 _FIRST_WORD = re.compile(rb"[A-Za-z]+")
-# Groups repeat without a possessive `+`: Python 3.11.0 to 3.11.4 match those wrongly (gh-106052) and come back
-# with nothing. What follows them cannot fail, so there is nothing to go back to.
+# Groups repeat without a possessive `+`: Python 3.11.0 to 3.11.4 match those wrongly (gh-106052) and bring
+# nothing. What follows them cannot fail, so there is nothing to go back to.
 _SPACE = re.compile(rb"(?:[ \t\r\n\f\v]++|--[^\n]*+\n)*")
 # What hides nothing: runs of ordinary bytes, and quotes that are closed and hold no backslash.
 _SIMPLE = rb"(?<![eE])'[^'\\]*+(?:''[^'\\]*+)*'(?=[^'])|\"[^\"]*+\"|-(?=[^-])|/(?=[^*])"
