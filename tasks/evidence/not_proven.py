@@ -5,7 +5,7 @@ Every way in which a green drill could still be wrong is said here, in the evide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tasks.evidence.facts import DrillFacts
 from tasks.evidence.measure import restore_completed
@@ -70,9 +70,12 @@ def _never_reached(facts: DrillFacts) -> Iterator[str]:
 
 
 def _not_run(facts: DrillFacts) -> Iterator[str]:
+    names: dict[str | None, list[str]] = {}
     for check in facts.checks:
         if check.outcome is Outcome.NOT_RUN:
-            yield f"{check.name}: did not run{_because(check.why)}."
+            names.setdefault(check.why, []).append(check.name.removesuffix("-completed"))
+    for why, skipped in names.items():  # one cause skips many: it is told once
+        yield f"{_some(skipped)}: did not run{_because(why)}."
 
 
 def _not_restored(facts: DrillFacts) -> Iterator[str]:
@@ -147,6 +150,6 @@ def _because(why: str | None) -> str:
     return f" ({why.rstrip('.')})" if why else ""
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _some(names: Sequence[str]) -> str:
     shown, rest = names[:_NAMES_SHOWN], len(names) - _NAMES_SHOWN
     return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

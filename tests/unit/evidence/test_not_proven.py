@@ -7,6 +7,7 @@ import pytest
 
 from tasks.evidence.facts import DrillFacts
 from tasks.evidence.not_proven import _FINDINGS, _SWITCHED_OFF, not_proven
+from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import RULES, finding
 from tasks.model.target import Checks, Expect, Rto, Selection
 from tests.unit.evidence import samples
@@ -106,3 +107,15 @@ def test_exceptions_are_shown_with_date_and_reason() -> None:
     assert "Accepted until 2026-12-31: rows-dropped at public.orders (purge)." in not_proven(
         replace(full(), accepted=(entry,))
     )
+
+
+def test_one_cause_that_skipped_many_stages_is_told_once() -> None:
+    cause = "The gzip stream ends before its own end."
+    skipped = tuple(
+        Check(f"{stage}-completed", stage, Outcome.NOT_RUN, why=cause)
+        for stage in (Stage.RESTORE, Stage.VERIFY)
+    )
+    lines = not_proven(replace(full(), checks=skipped))
+    assert [line for line in lines if cause.rstrip(".") in line] == [
+        f"restore, verify: did not run ({cause.rstrip('.')})."
+    ]
