@@ -5,7 +5,6 @@ Exit codes: 0 verified, 1 failed, 2 inconclusive, 3 usage or configuration, 130 
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from pathlib import Path
@@ -17,7 +16,7 @@ from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.redact import redact
 
 _USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, which typer does not export
-EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_INCONCLUSIVE, EXIT_USAGE, EXIT_INTERRUPTED = 2, 3, 130
 
 app = typer.Typer(
     name="restore-drill",
@@ -301,11 +300,6 @@ def _say_unknown(error: Exception) -> None:
     """Say where an error that nothing foresaw came from; its text may quote a row or a secret."""
     typer.echo("".join(traceback.format_tb(error.__traceback__)), err=True)
     typer.echo(f"error: restore-drill met an error that it does not know: {type(error).__name__}", err=True)
-
-
-def print_document(document: object) -> None:
-    """Print one document on one line of stdout."""
-    typer.echo(json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
 if __name__ == "__main__":

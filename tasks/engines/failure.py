@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from tasks.model.backup import TocEntry
 
-DATA_DESCS = frozenset({"TABLE DATA", "BLOBS", "BLOB", "BLOB DATA", "BLOB METADATA", "SEQUENCE SET"})
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:

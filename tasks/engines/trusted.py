@@ -13,7 +13,6 @@ from collections.abc import Iterable
 import psycopg
 from psycopg import sql
 
-from tasks.engines.failure import Failure
 from tasks.engines.job import Connection, Job
 from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens
 from tasks.model.backup import TocEntry
@@ -198,8 +197,3 @@ def _one_by_one(session: Connection, statements: Iterable[str]) -> list[tuple[st
 def said(error: psycopg.Error) -> str:
     """Return PostgreSQL's primary message, masked."""
     return mask_values(error.diag.message_primary or str(error).split("\n", 1)[0])
-
-
-def failure_of(entry: TocEntry, message: str) -> Failure:
-    """Return the failure of an entry that a step of ours met."""
-    return Failure(entry, message)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.model.rules import RULES
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("deployments", "flows", "tasks", "expectations")
 
@@ -52,6 +54,16 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
     for file in tracked("tasks/*.py", "expectations/*.py", "deployments/*.py", "flows/*.py"):
         found = possessive.search(file.read_text(encoding="utf-8"))
         assert found is None, f"{file.relative_to(ROOT)}: {found}"
+
+
+def test_every_rule_that_the_code_names_is_documented_and_every_documented_one_is_used() -> None:
+    sources = [
+        file for file in tracked("tasks/*.py", "deployments/*.py", "flows/*.py") if "rules" not in file.parts
+    ]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sources)
+    named = set(re.findall(r"""(?:\brule=|\bfinding\(\s*)"([a-z-]+)\"""", text))
+    assert named <= set(RULES)
+    assert {rule for rule in RULES if f'"{rule}"' not in text} == set()
 
 
 def test_every_relative_link_in_the_docs_leads_to_a_file() -> None:

@@ -191,6 +191,14 @@ RULES = (
         "Upload with a checksum (aws s3 cp --checksum-algorithm SHA256) or write a .sha256 sidecar.",
     ),
     Rule(
+        "manifest-unreadable",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "An inventory lies beside the backup and cannot be understood, so nothing can be compared with it.",
+        "Write it with `restore-drill manifest`, or set `backup.manifest: none`.",
+    ),
+    Rule(
         "checksum-unreadable",
         FindingClass.DRILL,
         Severity.FAILURE,

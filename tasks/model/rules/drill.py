@@ -15,14 +15,6 @@ RULES = (
         "Correct it as the message says; nothing was drilled.",
     ),
     Rule(
-        "feature-unavailable",
-        FindingClass.DRILL,
-        Severity.FAILURE,
-        Stage.PREFLIGHT,
-        "The configuration asks for something that is not built yet.",
-        "Remove the key; it is refused so that it is never ignored.",
-    ),
-    Rule(
         "postgres-unavailable",
         FindingClass.DRILL,
         Severity.FAILURE,
