@@ -28,6 +28,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployments import with_starter
 from tasks.model.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _FIRST_PORT, _LAST_PORT = 10240, 22000
 _GRPC = 10_000
 _PROBE_BUCKET = "ready-probe"
 _TRIES = 3
+_LONGEST_FOLDER = 60
 _ADMIN_ACTIONS = ("Admin", "Read", "List", "Tagging", "Write")
 
 
@@ -90,7 +92,7 @@ def find_weed() -> Path | None:
 
 def client_of(endpoint: str, access_key: str, secret_key: str) -> S3Client:
     """Return a client of a local server."""
-    return boto3.client(
+    return boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
         aws_access_key_id=access_key,
@@ -147,7 +149,7 @@ def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], str]
     ports = free_ports(4)
     with (directory / "server.log").open("ab") as log:
         server = subprocess.Popen(
-            _command(weed, directory, config, ports),
+            with_starter.command(_command(weed, directory, config, ports)),
             cwd=directory,
             env={"HOME": str(directory), "PATH": os.environ.get("PATH", ""), "TMPDIR": tempfile.gettempdir()},
             stdin=subprocess.DEVNULL,
@@ -194,7 +196,8 @@ def _sockets(endpoint: str) -> list[Path]:
 
 def _sockets_of(port: int) -> list[Path]:
     """Where the server puts the sockets that nobody uses; a path below the data may be too long for one."""
-    folder = Path(tempfile.gettempdir())
+    named = Path(tempfile.gettempdir())
+    folder = named if len(str(named)) <= _LONGEST_FOLDER else Path("/tmp")  # noqa: S108  a socket's path has 107 bytes
     return [folder / f"restore-drill-s3-{os.getuid()}-{port}-{kind}.sock" for kind in ("filer", "s3")]
 
 

@@ -1,14 +1,13 @@
 """The Prefect server of an ad-hoc run: the configured one, else one of our own that ends with this process.
 
 Prefect's own temporary server gives up after 20 s and outlives a killed client. Ours waits longer, dies
-with its starter (PR_SET_PDEATHSIG), and has a database of its own: two servers on one SQLite file lock each
+with its starter (`with_starter`), and has a database of its own: two servers on one SQLite file lock each
 other out. The tables are made once and copied, which takes five seconds off every start.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import os
 import random
@@ -29,6 +28,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deployments import with_starter
 from tasks.model.errors import TransientError
 from tasks.sandbox.paths import postgres_dir
 
@@ -39,7 +39,6 @@ START_DEADLINE_S = 120.0
 _POLL_S = 0.1
 _DRAIN_S = 5.0
 _PORTS = (21000, 31000)
-_PR_SET_PDEATHSIG = 1
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -80,7 +79,7 @@ def _own_server() -> Iterator[str]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     server = subprocess.Popen(
-        [sys.executable, "-m", "deployments.prefect_api", str(port)],
+        with_starter.command([sys.executable, "-m", "deployments.prefect_api", str(port)]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -169,10 +168,6 @@ def _free_port() -> int:
 
 def _serve(port: int) -> None:
     """Run the server in this process until its starter ends; its database goes with it."""
-    starter = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != starter:
-        return
     # uvicorn raises the signal that stopped it once more; by default that ends us before the folder goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="restore-drill-prefect-") as folder:

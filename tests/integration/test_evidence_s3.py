@@ -32,7 +32,7 @@ def endpoint() -> Iterator[str]:
 def store(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> StoreConfig:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1")
     client.create_bucket(Bucket="drills")
     client.close()
     return StoreConfig(endpoint_url=endpoint, region="us-east-1")

@@ -167,7 +167,7 @@ class TestRealServer:
         from botocore.config import Config  # noqa: PLC0415
 
         old = Config(request_checksum_calculation="when_required", s3={"addressing_style": "path"})
-        client = boto3.client("s3", endpoint_url=bucket.endpoint, config=old)
+        client = boto3.session.Session().client("s3", endpoint_url=bucket.endpoint, config=old)
         client.put_object(Bucket=bucket.name, Key=name, Body=body)
 
 

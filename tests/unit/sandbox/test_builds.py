@@ -116,8 +116,9 @@ def test_a_machine_without_a_build_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_package_that_reaches_outside_is_refused(tmp_path: Path) -> None:
     package = wheel(tmp_path / "evil.whl", {"../outside": b"planted"})
-    with pytest.raises(tarfile.OutsideDestinationError):
+    with pytest.raises(PermanentError) as caught:
         unpack_build(package, tmp_path / "into")
+    assert caught.value.rule == "postgres-unavailable"
     assert not (tmp_path / "outside").exists()
 
 
