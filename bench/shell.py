@@ -17,7 +17,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     """Print the seconds of `restore-drill run` as a whole process."""
     dumps = folder / "shell"
     make_backup(dumps, 1)
-    fleet = write_fleet(folder, dumps)
+    fleet = write_fleet(dumps)
     with prefect_api() as url:
         running = [timed(lambda: _run(fleet, {"PREFECT_API_URL": url})) for _ in range(options.rounds)]
     seconds("tiny drill from the shell, server running", running, 12)

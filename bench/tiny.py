@@ -16,7 +16,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     """Print the seconds of a cold and of warm tiny drills."""
     dumps = folder / "tiny"
     make_backup(dumps, 1)
-    fleet = write_fleet(folder, dumps)
+    fleet = write_fleet(dumps)
     set_prefect_defaults()
     with prefect_api():
         cold = timed(lambda: _drill(fleet))

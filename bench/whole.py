@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from bench.source import HOUR_S, make_backup, make_database, open_sandbox, write_fleet
@@ -19,7 +20,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     """Print the ratio of a drill to a bare restore, rounds in turn."""
     dumps = folder / "whole"
     dump = make_backup(dumps, options.mib)
-    fleet = write_fleet(folder, dumps)
+    fleet = write_fleet(dumps)
     print(f"dump: {dump.stat().st_size >> 20} MiB", flush=True)
     set_prefect_defaults()
     bare: list[float] = []
@@ -44,7 +45,7 @@ def _bare_restore(dump: Path) -> float:
     sandbox = open_sandbox("bare")
     try:
         inside = sandbox.workspace.backup_dir / dump.name
-        inside.write_bytes(dump.read_bytes())
+        shutil.copyfile(dump, inside)
         share_backup(sandbox.workspace)
         make_database(sandbox)
 
