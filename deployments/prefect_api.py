@@ -59,9 +59,16 @@ def prefect_api() -> Iterator[str]:
         _require(configured)
         yield configured
         return
-    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415  two seconds: not for --help
+    from prefect.settings import (  # noqa: PLC0415  two seconds: not for --help
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
 
-    with _own_server() as url, temporary_settings(updates={PREFECT_API_URL: url}):
+    # Heartbeats tell a server of dead runs, and this one dies with its run; each flow would wait up to a
+    # second for its last one.
+    alone = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with _own_server() as url, temporary_settings(updates=alone | {PREFECT_API_URL: url}):
         yield url
 
 

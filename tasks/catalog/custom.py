@@ -19,6 +19,7 @@ from tasks.model.rules import finding
 
 _DATA, _LARGE_OBJECTS = 1, 3
 _LARGE = 64 << 20
+_KEPT_BYTES = 16 << 20
 
 
 class _EndError(Exception):
@@ -55,6 +56,12 @@ class _Blocks:
         if self.data[at] not in {_DATA, _LARGE_OBJECTS}:
             raise self.corrupt(at, "a data block was expected there")
         return self.data[at], self.integer(at + 1)
+
+    def forget(self, at: int) -> int:
+        """Give back the pages read so far, which count as our memory; return where to do so next."""
+        if isinstance(self.data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.data.madvise(mmap.MADV_DONTNEED)
+        return at + _KEPT_BYTES
 
     def corrupt(self, at: int, what: str) -> PermanentError:
         return PermanentError(
@@ -159,8 +166,10 @@ def _skip_chunks(blocks: _Blocks, at: int) -> int:
     The one loop that sees every chunk (one a row in uncompressed archives): written for speed.
     """
     data, size, width = blocks.data, blocks.size, blocks.width
-    step = 1 + width
+    step, tide = 1 + width, at + _KEPT_BYTES
     while at + step <= size:
+        if at > tide:
+            tide = blocks.forget(at)
         if data[at]:
             raise blocks.corrupt(at, "a chunk's length is negative")
         length = int.from_bytes(data[at + 1 : at + step], "little")
