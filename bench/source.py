@@ -13,37 +13,40 @@ from tasks.model.target import SandboxConfig
 from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, run_tool, start_sandbox
 
 MAJOR = 17
-ORDERS_PER_MIB = 3300
-"""Rows of `orders`, with lines and events, that make one MiB of database (by pg_database_size)."""
+ORDERS_PER_MIB = 1000
+"""Rows of `orders`, with lines and events, that make about one MiB of database (by pg_database_size)."""
 HOUR_S = 3600.0
 
 _SCHEMA = """
-CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text
-NOT NULL UNIQUE,
-    created_at timestamptz NOT NULL);
-CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL
-REFERENCES customers,
-    status text NOT NULL, amount numeric(10,2) NOT NULL CHECK (amount >= 0), note text, placed_at
-    timestamptz NOT NULL);
+CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
+    email text NOT NULL UNIQUE, created_at timestamptz NOT NULL);
+CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    customer_id bigint NOT NULL REFERENCES customers, status text NOT NULL,
+    amount numeric(10,2) NOT NULL CHECK (amount >= 0), tax numeric(10,2) NOT NULL, currency text NOT NULL,
+    note text, address text NOT NULL, paid_at timestamptz, placed_at timestamptz NOT NULL);
 CREATE TABLE order_lines (order_id bigint NOT NULL REFERENCES orders, line int NOT NULL, sku text NOT NULL,
-quantity int NOT NULL,
-    PRIMARY KEY (order_id, line));
-CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL, body jsonb
-NOT NULL);
+    quantity int NOT NULL, PRIMARY KEY (order_id, line));
+CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL,
+    body jsonb NOT NULL);
 """
 _ROWS = """
 INSERT INTO customers (name, email, created_at)
-    SELECT 'Customer ' || i, 'c' || i || '@example.org', now() - i * interval '1 minute' FROM
-    generate_series(1, {customers}) i;
-INSERT INTO orders (customer_id, status, amount, note, placed_at)
-    SELECT 1 + i % {customers}, (ARRAY['new','paid','sent'])[1 + i % 3], (i % 9000) / 10.0, md5(i::text),
-           now() - i * interval '1 second' FROM generate_series(1, {orders}) i;
-INSERT INTO order_lines SELECT i, 1, 'sku-' || i % 5000, 1 + i % 4 FROM generate_series(1, {orders}) i;
-INSERT INTO events (at, body) SELECT now() - i * interval '1 second',
-    jsonb_build_object('order', i, 'kind', 'placed', 'ip', md5(i::text)) FROM generate_series(1, {events}) i;
+    SELECT 'Customer ' || i, 'c' || i || '@example.org', now() - i * interval '1 minute'
+    FROM generate_series(1, {customers}) i;
+INSERT INTO orders (customer_id, status, amount, tax, currency, note, address, paid_at, placed_at)
+    SELECT 1 + i % {customers}, (ARRAY['new','paid','sent'])[1 + i % 3], (i % 9000) / 10.0, (i % 900) / 10.0,
+        (ARRAY['EUR','USD'])[1 + i % 2], md5(i::text), 'Street ' || i || ', ' || repeat(md5(i::text), 3),
+        now() - i * interval '1 second', now() - i * interval '1 second' FROM generate_series(1, {orders}) i;
+INSERT INTO order_lines SELECT i, line, 'sku-' || i % 5000, 1 + i % 4
+    FROM generate_series(1, {orders}) i, generate_series(1, 2) line;
+INSERT INTO events (at, body) SELECT now() - i * interval '1 second', jsonb_build_object(
+        'order', i, 'kind', (ARRAY['placed','paid','sent'])[1 + i % 3], 'agent', repeat(md5((i % 97)::text), 8),
+        'trace', md5(i::text) || md5((i + 1)::text), 'tags', jsonb_build_array(i % 50, i % 70))
+    FROM generate_series(1, {events}) i;
 CREATE INDEX ON orders (customer_id);
 CREATE INDEX ON orders (placed_at);
 CREATE INDEX ON events (at);
+CREATE INDEX ON events USING gin (body jsonb_path_ops);
 """
 SUITE = """
 suite: bench
@@ -98,7 +101,7 @@ def make_backup(folder: Path, mib: int) -> Path:
         with connect(sandbox, "shop", sandbox.owner) as shop:
             orders = mib * ORDERS_PER_MIB
             shop.execute(_SCHEMA)
-            shop.execute(_ROWS.format(customers=max(10, orders // 20), orders=orders, events=orders // 2))
+            shop.execute(_ROWS.format(customers=max(10, orders // 20), orders=orders, events=orders))
             shop.execute("ANALYZE")
             print(f"database: {_bytes(shop) >> 20} MiB", flush=True)
         return _dump(sandbox, folder, datetime.now(UTC))

@@ -84,15 +84,28 @@ class Source:
         """Run one of this major's programs as this OS user; pass `-d` yourself, with `dsn()`."""
         argv = [str(self.install.bindir / program), *arguments]
         env = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}
-        return subprocess.run(argv, check=check, capture_output=True, env=env, timeout=120, **extra)
+        done = subprocess.run(argv, check=False, capture_output=True, env=env, timeout=120, **extra)
+        if check and done.returncode:
+            raise AssertionError(f"{program} ended with {done.returncode}: {done.stderr.decode()}")
+        return done
 
     def dump(self, database: str, path: Path, *options: str, program: str = "pg_dump") -> Path:
         """Run pg_dump of this major into *path* (`-Fc`, `-Fd`, `-Ft`, `-Fp` and more in *options*)."""
         self.run(program, *options, "-f", str(path), "-d", self.dsn(database))
         return path
 
-    def dump_all(self, path: Path, *options: str) -> Path:
-        """Run pg_dumpall of this major into *path*."""
+    def dump_all(self, path: Path, *databases: str) -> Path:
+        """Run pg_dumpall of this major into *path*, of all roles and *databases*: other tests leave theirs."""
+        with self.connect() as session:
+            rows = session.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
+        others = {str(name) for (name,) in rows} - {*databases, "postgres", "template1"}
+        return self._dump_all(path, *(f'--exclude-database="{name}"' for name in others))
+
+    def dump_globals(self, path: Path) -> Path:
+        """Run pg_dumpall of this major into *path*, of the roles and tablespaces alone."""
+        return self._dump_all(path, "--globals-only")
+
+    def _dump_all(self, path: Path, *options: str) -> Path:
         self.run("pg_dumpall", *options, "-f", str(path), "-d", self.dsn("postgres"), "-l", "postgres")
         return path
 

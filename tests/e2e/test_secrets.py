@@ -65,7 +65,7 @@ def drilled(
     at = hours_ago(1)
     made = tmp_path / "made"
     made.mkdir()
-    globals_text = source.dump_all(made / "globals.sql", "--globals-only").read_text()
+    globals_text = source.dump_globals(made / "globals.sql").read_text()
     fleet.backups.mkdir(parents=True)
     (fleet.backups / f"globals_{at:%Y%m%dT%H%M%SZ}.sql").write_text(globals_text)
     assert "SCRAM-SHA-256$" in globals_text

@@ -99,7 +99,7 @@ def test_a_cluster_dump_brings_its_roles_and_the_database_of_the_target(
     application: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, major: int
 ) -> None:
     source = application(major)
-    outcome = restore_dump(major, source.dump_all(tmp_path / "all.sql"))
+    outcome = restore_dump(major, source.dump_all(tmp_path / "all.sql", "shop"))
     assert outcome.failures == set()
     assert outcome.restored is not None
     assert {OWNER, READER, "Odd Role"} <= set(outcome.restored.roles)
@@ -112,7 +112,7 @@ def test_a_globals_file_brings_roles_and_memberships_and_no_password(
     application: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, major: int
 ) -> None:
     source = application(major)
-    roles = source.dump_all(tmp_path / "globals.sql", "--globals-only")
+    roles = source.dump_globals(tmp_path / "globals.sql")
     dump = source.dump("shop", tmp_path / "shop.dump", "-Fc")
     outcome = restore_dump(major, dump, globals_path=roles)
     assert outcome.restored is not None

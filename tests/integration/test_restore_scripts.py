@@ -117,7 +117,7 @@ def two_databases(cluster: Callable[[int], Source], tmp_path: Path) -> Path:
     for name in ("shop", "crm"):
         source.create_database(name)
         source.execute(f"CREATE TABLE of_{name} (id integer); INSERT INTO of_{name} VALUES (1)", name)
-    dump = source.dump_all(tmp_path / "all.sql")
+    dump = source.dump_all(tmp_path / "all.sql", "shop", "crm")
     for name in ("shop", "crm"):
         source.execute(f"DROP DATABASE {name}")
     return dump
