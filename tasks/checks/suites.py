@@ -11,7 +11,7 @@ Decided here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,8 +69,9 @@ def check_suite(
     *,
     as_of: datetime,
     deadline_s: float,
+    run: Callable[..., SuiteResult] = run_suite,
 ) -> SuiteOutcome:
-    """Run the target's suite in *database* and judge it.
+    """Run the target's suite in *database* and judge it; *run* is how, with the arguments of `run_suite`.
 
     Raises:
         ConfigInvalid: the suite cannot be used.
@@ -85,7 +86,7 @@ def check_suite(
         raise ConfigInvalid(str(exc), str(path), "Correct the suite: nothing was validated.") from exc
     known = known_tables(target, history, as_of)
     try:
-        ran = run_suite(
+        ran = run(
             suite,
             url(sandbox, database, sandbox.reader),
             as_of=as_of,

@@ -1,0 +1,1 @@
+"""Damage, seeded and reproducible: to a copy of a restored database, and to copies of the backup itself."""

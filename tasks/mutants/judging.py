@@ -1,0 +1,75 @@
+"""From what a drill says of a mutant, and of a healthy copy, to the mutant's fate.
+
+Decided here: only what the healthy one does not say counts. A mutant whose drill ended for the worker's
+reasons (no time, no disk, no memory, a server that died, a fault of ours) was not judged: that is no catch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tasks.model.findings import Check, Finding, Outcome, Severity, Verdict
+from tasks.model.selftest import Fate
+
+THE_WORKERS = frozenset(
+    {
+        "already-running",
+        "check-over-budget",
+        "clock-skew",
+        "config-invalid",
+        "deadline-exceeded",
+        "disk-full",
+        "disk-too-small",
+        "drill-crashed",
+        "drill-interrupted",
+        "evidence-unwritable",
+        "history-unreadable",
+        "isolation-unavailable",
+        "out-of-memory",
+        "postgres-failed",
+        "postgres-unavailable",
+        "stage-deadline",
+        "teardown-incomplete",
+        "tool-killed",
+        "workspace-unusable",
+    }
+)
+"""Rules that say something of the worker or of the drill, and nothing of the mutant."""
+MOST_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a drill came to: verdict, findings as settled, and its checks."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+
+
+def fate_of(mutant: Said, healthy: Said) -> tuple[Fate, tuple[str, ...], str | None]:
+    """Return the fate, what decided it as `rule where`, and for an errored one the reason."""
+    new = [one for one in mutant.findings if _key(one) not in {_key(other) for other in healthy.findings}]
+    trouble = [one for one in new if one.rule in THE_WORKERS and one.severity is Severity.FAILURE]
+    if trouble:
+        return Fate.ERRORED, (), f"{trouble[0].rule}: {trouble[0].message}"
+    failures = [one for one in new if one.severity is Severity.FAILURE]
+    missed = _not_run(mutant.checks) - _not_run(healthy.checks)
+    if mutant.verdict is not Verdict.VERIFIED and (failures or missed):
+        return Fate.CAUGHT, _named(failures) or tuple(sorted(missed))[:MOST_NAMED], None
+    warnings = [one for one in new if one.severity is Severity.WARNING]
+    return (Fate.NOTICED if warnings else Fate.SURVIVED), _named(warnings), None
+
+
+def _key(one: Finding) -> tuple[str, str | None, Severity]:
+    return one.rule, one.where, one.severity
+
+
+def _not_run(checks: Iterable[Check]) -> set[str]:
+    return {check.name for check in checks if check.outcome is Outcome.NOT_RUN}
+
+
+def _named(findings: Iterable[Finding]) -> tuple[str, ...]:
+    names = dict.fromkeys(f"{one.rule} {one.where}" if one.where else one.rule for one in findings)
+    return tuple(names)[:MOST_NAMED]

@@ -1,0 +1,310 @@
+"""What of a restored database can be damaged, read from the catalogue alone.
+
+Decided here: views, foreign tables and members of extensions are left alone; a partitioned table is damaged
+as a whole, through its root; generated columns, and identities that only the server may set, are never
+written; columns of a key are changed only where that is the damage.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_USERS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+_NO_MEMBER = (
+    "NOT EXISTS (SELECT FROM pg_depend e"
+    " WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"
+)
+_TABLES = f"""
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind = 'p', c.relispartition,
+       (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1),
+       coalesce((SELECT array_agg(a.attname::text) FROM pg_partitioned_table p
+                   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.partattrs)
+                  WHERE p.partrelid = c.oid), '{{}}')
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND {_USERS} AND {_NO_MEMBER}
+ ORDER BY 2, 3
+"""  # noqa: S608  our own fragments
+_COLUMNS = """
+SELECT a.attrelid::bigint, a.attname::text, b.typname::text, b.typtype = 'e',
+       a.attnotnull OR t.typnotnull, a.attgenerated <> '', a.attidentity::text,
+       coalesce(pg_get_expr(d.adbin, d.adrelid) ~ '^nextval\\(', false) OR a.attidentity <> ''
+  FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid
+  JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum
+"""
+_KEYS = """
+SELECT k.conrelid::bigint, k.conname::text, k.contype::text, k.confrelid::bigint,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(num, i)
+               JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY i),
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(num, i)
+               JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY i)
+  FROM pg_constraint k
+ WHERE k.conrelid = ANY (%s) AND k.contype IN ('p', 'u', 'f', 'c', 'x') AND k.conparentid = 0 AND k.conislocal
+ ORDER BY 1, 2
+"""
+_INDEXES = """
+SELECT x.indrelid::bigint, n.nspname::text, c.relname::text, x.indisunique,
+       EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey))
+  FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE x.indrelid = ANY (%s) AND NOT c.relispartition
+ ORDER BY 1, 3
+"""
+_TRIGGERS = """
+SELECT t.tgrelid::bigint, t.tgname::text FROM pg_trigger t
+ WHERE t.tgrelid = ANY (%s) AND NOT t.tgisinternal ORDER BY 1, 2
+"""
+_SEQUENCES = """
+SELECT d.refobjid::bigint, n.nspname::text, c.relname::text, q.seqmin, q.seqmax, q.seqincrement > 0
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence q ON q.seqrelid = c.oid
+  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
+       AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+ WHERE d.refobjid = ANY (%s) ORDER BY 1, 3
+"""
+_NUMBERS = ("int2", "int4", "int8", "numeric", "float4", "float8", "money")
+_TIMES = ("date", "timestamp", "timestamptz")
+_TEXTS = ("text", "varchar", "bpchar", "citext")
+
+
+class Kind(StrEnum):
+    """What can be done to a column."""
+
+    NUMBER = "number"
+    TIME = "time"
+    TEXT = "text"
+    ENUM = "enum"
+    PLAIN = "plain"  # may be compared: bool, uuid
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column.
+
+    Attributes:
+        type: of a domain, its base type.
+        written: it may be written at all.
+        counted: its default comes from a sequence.
+    """
+
+    name: str
+    type: str
+    kind: Kind
+    not_null: bool
+    written: bool
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A constraint. *kind* is PostgreSQL's: p, u, f, c or x; *parent* is the table that an f refers to."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    parent: str | None = None
+    parent_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index; *of_key* is behind a constraint."""
+
+    schema: str
+    name: str
+    unique: bool
+    of_key: bool
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence that a column owns."""
+
+    schema: str
+    name: str
+    low: int
+    high: int
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that is no partition, with everything below it.
+
+    Attributes:
+        rows: as the inventory counted them, None where it did not.
+        family: itself, its partitions and the tables that inherit from it, all levels.
+        leaves: its range partitions that hold rows, the oldest first.
+        partitioned_by: columns whose change would move a row.
+    """
+
+    schema: str
+    name: str
+    rows: int | None
+    columns: Mapping[str, Column]
+    partitioned: bool = False
+    keys: tuple[Key, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    triggers: tuple[str, ...] = ()
+    sequences: tuple[Sequence, ...] = ()
+    family: frozenset[str] = frozenset()
+    leaves: tuple[str, ...] = ()
+    partitioned_by: frozenset[str] = frozenset()
+
+    @property
+    def full_name(self) -> str:
+        """`schema.name`."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """Columns of the primary key."""
+        return next((key.columns for key in self.keys if key.kind == "p"), ())
+
+    @property
+    def key_columns(self) -> frozenset[str]:
+        """Columns of primary and foreign keys: their values are names of rows."""
+        return frozenset(column for key in self.keys if key.kind in "pf" for column in key.columns)
+
+    @property
+    def source(self) -> sql.Composed:
+        """The table as a statement names it: all of a partitioned one, ONLY it otherwise."""
+        only = sql.SQL("" if self.partitioned else "ONLY ")
+        return sql.SQL("{}{}").format(only, sql.Identifier(self.schema, self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables that can be damaged, by name, and whether the database's text is UTF-8."""
+
+    tables: Mapping[str, Table]
+    utf8: bool = True
+
+
+@dataclass(slots=True)
+class _Row:
+    oid: int
+    schema: str
+    name: str
+    partitioned: bool
+    partition: bool
+    parent: int | None
+    key: tuple[str, ...] = ()
+    children: list[int] = field(default_factory=list)
+
+
+def read_schema(
+    connection: Connection, rows: Mapping[str, int | None], ranks: Mapping[str, int | None]
+) -> Schema:
+    """Return what the database behind *connection* (search_path pg_catalog) holds that can be damaged.
+
+    Args:
+        connection: any role; only the catalogue is read.
+        rows: by table, as the inventory counted them.
+        ranks: of range partitions, their place among their siblings.
+    """
+    listed: dict[int, _Row] = {}
+    for *facts, key in connection.execute(_TABLES.encode()):
+        one = _Row(*facts)
+        one.key = tuple(key)
+        listed[one.oid] = one
+    for one in listed.values():
+        if one.parent in listed:
+            listed[one.parent].children.append(one.oid)
+    roots = [oid for oid, one in listed.items() if not one.partition]
+    read = _Parts(connection, roots, {oid: f"{one.schema}.{one.name}" for oid, one in listed.items()})
+    tables = [_table(listed, oid, read, rows, ranks) for oid in roots]
+    encoding = connection.execute("SELECT pg_catalog.current_setting('server_encoding')").fetchone()
+    return Schema({table.full_name: table for table in tables}, utf8=encoding == ("UTF8",))
+
+
+class _Parts:
+    """What the tables are made of, by oid."""
+
+    def __init__(self, connection: Connection, oids: list[int], names: Mapping[int, str]) -> None:
+        self.columns: defaultdict[int, dict[str, Column]] = defaultdict(dict)
+        self.keys: defaultdict[int, list[Key]] = defaultdict(list)
+        self.indexes: defaultdict[int, list[Index]] = defaultdict(list)
+        self.triggers: defaultdict[int, list[str]] = defaultdict(list)
+        self.sequences: defaultdict[int, list[Sequence]] = defaultdict(list)
+        for oid, *column in connection.execute(_COLUMNS, (oids,)):
+            self.columns[oid][column[0]] = _column(*column)
+        for oid, name, kind, parent, columns, theirs in connection.execute(_KEYS, (oids,)):
+            self.keys[oid].append(Key(name, kind, tuple(columns), names.get(parent), tuple(theirs)))
+        for oid, schema, name, unique, of_key, columns in connection.execute(_INDEXES, (oids,)):
+            self.indexes[oid].append(Index(schema, name, unique, of_key, tuple(columns)))
+        for oid, name in connection.execute(_TRIGGERS, (oids,)):
+            self.triggers[oid].append(name)
+        for oid, *sequence in connection.execute(_SEQUENCES, (oids,)):
+            self.sequences[oid].append(Sequence(*sequence))
+
+
+def _column(
+    name: str, kind: str, enum: bool, not_null: bool, generated: bool, identity: str, counted: bool
+) -> Column:
+    return Column(name, kind, _kind(kind, enum), not_null, not generated and identity != "a", counted)
+
+
+def _kind(name: str, enum: bool) -> Kind:
+    if enum:
+        return Kind.ENUM
+    for kind, names in ((Kind.NUMBER, _NUMBERS), (Kind.TIME, _TIMES), (Kind.TEXT, _TEXTS)):
+        if name in names:
+            return kind
+    return Kind.PLAIN if name in {"bool", "uuid"} else Kind.OTHER
+
+
+def _table(
+    listed: Mapping[int, _Row],
+    oid: int,
+    read: _Parts,
+    rows: Mapping[str, int | None],
+    ranks: Mapping[str, int | None],
+) -> Table:
+    one = listed[oid]
+    below = _below(listed, oid)
+    names = {f"{listed[child].schema}.{listed[child].name}" for child in below}
+    leaves = [name for name in names if ranks.get(name) is not None and rows.get(name) != 0]
+    name = f"{one.schema}.{one.name}"
+    return Table(
+        schema=one.schema,
+        name=one.name,
+        rows=rows.get(name),
+        columns=read.columns[oid],
+        partitioned=one.partitioned,
+        keys=tuple(read.keys[oid]),
+        indexes=tuple(read.indexes[oid]),
+        triggers=tuple(read.triggers[oid]),
+        sequences=tuple(read.sequences[oid]),
+        family=frozenset({name, *names, *_above(listed, oid)}),
+        leaves=tuple(sorted(leaves, key=lambda leaf: (ranks[leaf] or 0, leaf))),
+        partitioned_by=frozenset(column for part in (oid, *below) for column in listed[part].key),
+    )
+
+
+def _below(listed: Mapping[int, _Row], oid: int) -> list[int]:
+    found = list(listed[oid].children)
+    for child in listed[oid].children:
+        found += _below(listed, child)
+    return found
+
+
+def _above(listed: Mapping[int, _Row], oid: int) -> list[str]:
+    parent = listed[oid].parent
+    if parent is None or parent not in listed:
+        return []
+    return [f"{listed[parent].schema}.{listed[parent].name}", *_above(listed, parent)]
