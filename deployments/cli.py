@@ -240,6 +240,30 @@ def draft(
     raise typer.Exit(draft_suite_file(fleet, database, out, points))
 
 
+@app.command()
+def selftest(
+    fleet: FleetFile,
+    database: OneDatabase,
+    seed: Annotated[
+        int, typer.Option(help="The same seed on the same backup damages it in the same way.")
+    ] = 1,
+    mutants: Annotated[int, typer.Option(min=2, max=2000, help="How many damages are tried.")] = 100,
+    evidence: EvidenceDir = "",
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the ten that matter most.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Break copies of the newest backup and of what it restores to; show which breakages the drill catches.
+
+    Exit codes: 0 the drill can fail, 1 it cannot, 2 that could not be told.
+    """
+    from deployments.selftesting import run_selftest  # noqa: PLC0415
+
+    raise typer.Exit(
+        run_selftest(fleet, database, evidence, seed=seed, mutants=mutants, quick=quick, as_json=as_json)
+    )
+
+
 @suite_app.command("check")
 def suite_check(
     files: Annotated[list[Path], typer.Argument(metavar="SUITE...", help="Suites, YAML or GX's own JSON.")],

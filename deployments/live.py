@@ -71,7 +71,7 @@ def show_live(databases: Sequence[str], *, as_json: bool) -> Iterator[None]:
     out = sys.stderr if as_json else sys.stdout
 
     def line(progress: Progress) -> None:
-        if progress.state == "verdict" or (
+        if progress.state in {"verdict", "news"} or (
             progress.state == "started" and progress.stage is not Stage.RECORD
         ):
             print(f"{progress.database}: {describe(progress)}", file=out, flush=True)

@@ -96,6 +96,12 @@ def deployments_of(plan: Fleet) -> Iterator[RunnerDeployment]:
             {"fleet": fleet, "database": target.name, "out": str(suite_file(target, plan.path))},
             f"Drafts the suite of {target.name} from its newest backups, for review.",
         )
+        yield _deployment(
+            "flows.selftest.selftest",
+            f"{plan.name}-{target.name}",
+            {"fleet": fleet, "database": target.name},
+            f"Damages copies of the newest backup of {target.name} and shows what its drill catches.",
+        )
     yield _deployment(
         "flows.sweep.sweep",
         "sweep",

@@ -30,7 +30,7 @@ from tasks.restore import restore_backup
 from tasks.stores import Store
 from tasks.teardown import dispose_of_sandbox, sweep_leftovers
 from tasks.validate import validate_database, warm_up_validation
-from tasks.verify import check_freshness, read_history, take_stock, verify_database
+from tasks.verify import check_freshness, recall, take_stock, verify_database
 
 
 @flow(name="restore_drill", flow_run_name="drill {database}", persist_result=False)
@@ -120,7 +120,7 @@ def rebuild(ledger: Ledger, store: Store) -> None:
     """From the store to a restored database."""
     target, point = ledger.target, ledger.chosen_point
     with ledger.entering(Stage.PREFLIGHT):
-        ledger.remember(*read_history(target, ledger.started_at))
+        ledger.remember(*recall(ledger))
         ledger.get_ready(preflight_backup(point, store, target, ledger.last_restored_bytes))
         ledger.begin_work(make_workspace(target, ledger.drill_id, ledger.started_at))
     with ledger.entering(Stage.FETCH) as deadline:

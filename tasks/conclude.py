@@ -13,9 +13,15 @@ from prefect.states import Completed, Crashed, Failed
 from tasks.evidence import state_message
 from tasks.model.backup import RecoveryPoint
 from tasks.model.findings import Verdict
+from tasks.model.selftest import Ability
 
 _log = logging.getLogger(__name__)
 _NAMES = {Verdict.VERIFIED: "Verified", Verdict.FAILED: "Failed", Verdict.INCONCLUSIVE: "Inconclusive"}
+_ABILITIES = {
+    Ability.CAN_FAIL: "CanFail",
+    Ability.CANNOT_FAIL: "CannotFail",
+    Ability.INCONCLUSIVE: "Inconclusive",
+}
 
 Documents = list[dict[str, Any]]
 
@@ -79,6 +85,14 @@ def conclude_search(
         f"{database}: the first bad backup is {_named(points[bad])}; {last_good}; {restores}",
         documents,
     )
+
+
+def conclude_selftest(document: dict[str, Any]) -> State[dict[str, Any]]:
+    """Return the final state of a self test: a drill that cannot fail is as loud as a failed one."""
+    ability = Ability(document["ability"])
+    make = Completed if ability is Ability.CAN_FAIL else Failed
+    message = f"{document['database']}: {document['why']}"
+    return make(name=_ABILITIES[ability], message=message, data=document)
 
 
 def crashed(database: str, error: Exception) -> State[Documents]:

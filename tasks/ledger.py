@@ -72,7 +72,11 @@ class Deadline:
 
 @dataclass
 class Ledger:
-    """See the module. Times are aware UTC, `phases_s` wall seconds by stage."""
+    """See the module. Times are aware UTC, `phases_s` wall seconds by stage.
+
+    Attributes:
+        given: a history to be judged by in place of the evidence's.
+    """
 
     target: Target
     selection: Selection
@@ -94,6 +98,7 @@ class Ledger:
     sandbox: Sandbox | None = None
     restored: Restored | None = None
     history: History = field(default_factory=History)
+    given: History | None = None
     inventory: Inventory | None = None
     content_age_s: float | None = None
     suite: SuiteOutcome | None = None

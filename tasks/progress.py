@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tasks.model.findings import Stage
@@ -22,7 +23,7 @@ class Progress:
     """One moment of one drill.
 
     Attributes:
-        state: `started`, `running`, `ended` (of the stage) or `verdict`.
+        state: `started`, `running`, `ended` (of the stage), `verdict`, or `news` worth a line of its own.
         done, total: bytes or entries of the running stage, where known.
     """
 
@@ -37,6 +38,17 @@ class Progress:
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
 _lock = threading.Lock()
+_muted: ContextVar[bool] = ContextVar("muted", default=False)
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Tell nothing of what this thread does in the block: a drill within another is not news."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
 
 
 @contextmanager
@@ -53,6 +65,8 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def tell(progress: Progress) -> None:
     """Tell all listeners."""
+    if _muted.get():
+        return
     with _lock:
         listeners = tuple(_listeners)
     for listener in listeners:

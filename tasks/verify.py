@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.checks import measure_freshness, take_inventory, verify
 from tasks.evidence import load_history
-from tasks.ledger import Deadline
+from tasks.ledger import Deadline, Ledger
 from tasks.model.errors import DrillError, TransientError
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.history import History
@@ -33,6 +33,13 @@ def read_history(target: Target, before: datetime) -> tuple[History, Checked]:
     except DrillError as error:
         unread = Check("history", Stage.PREFLIGHT, Outcome.NOT_RUN, why=error.what)
         return History(), Checked((unread,), (error.finding(Stage.PREFLIGHT),))
+
+
+def recall(ledger: Ledger) -> tuple[History, Checked]:
+    """Return the history that *ledger* is judged by: the one it was given, else what earlier drills left."""
+    if ledger.given is not None:
+        return ledger.given, Checked()
+    return read_history(ledger.target, ledger.started_at)
 
 
 @step("take stock")

@@ -11,17 +11,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.mutants.damage import Damage
+from tasks.mutants.kinds import QUICK
 
 MOST_STAND_INS = 6
 Slot = tuple[Damage, ...]
 """A mutant to be made, and those that stand in for it, in order."""
 
 
-def choose(found: Mapping[str, Sequence[Damage]], wanted: int, seed: int) -> list[Slot]:
-    """Return at most *wanted* slots out of the candidates *found* by kind.
+def choose(
+    found: Mapping[str, Sequence[Damage]], wanted: int, seed: int, *, quick: bool = False
+) -> list[Slot]:
+    """Return at most *wanted* slots out of the candidates *found* by kind; *quick* takes one of the first.
 
     Kinds take turns in their order; each takes the candidate whose table, then column, was taken least.
     """
+    if quick:
+        found = {kind: found[kind] for kind in QUICK}
+        wanted = min(wanted, sum(1 for damages in found.values() if damages))
     left = {kind: _shuffled(damages, seed, kind) for kind, damages in found.items() if damages}
     taken: Counter[str] = Counter()
     chosen: list[Damage] = []

@@ -47,12 +47,21 @@ def copied(sandbox: Sandbox, source: str, name: str) -> Iterator[str]:
     Raises:
         psycopg.Error: it could not be made, as on a full disk.
     """
-    with connect(sandbox) as ours:
-        _create(ours, sandbox, source, name)
+    make_copy(sandbox, source, name)
     try:
         yield name
     finally:
         _drop(sandbox, name)
+
+
+def make_copy(sandbox: Sandbox, source: str, name: str) -> None:
+    """Copy the database *source*, to which nobody may be connected, to one called *name*.
+
+    Raises:
+        psycopg.Error: it could not be made, as on a full disk.
+    """
+    with connect(sandbox) as ours:
+        _create(ours, sandbox, source, name)
 
 
 def refresh_views(sandbox: Sandbox, database: str, touched: frozenset[str], timeout_s: float) -> str | None:
@@ -93,3 +102,17 @@ def _drop(sandbox: Sandbox, name: str) -> None:
             ours.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
     except psycopg.OperationalError:
         return
+
+
+def drop_key(sandbox: Sandbox, database: str, schema: str, table: str, name: str) -> None:
+    """Drop a foreign key that a restore could not have created.
+
+    Raises:
+        psycopg.Error: it could not be dropped.
+    """
+    with connect(sandbox, database, sandbox.owner) as session:
+        session.execute(
+            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                sql.Identifier(schema, table), sql.Identifier(name)
+            )
+        )

@@ -429,3 +429,7 @@ KINDS: dict[str, Candidates] = {
 """Kind to where it finds its candidates; those that matter most come first."""
 QUICK = tuple(KINDS)[:8]
 """The kinds of a quick self test, one mutant each."""
+STRUCTURE = frozenset(
+    {"sequence-set-back", "constraint-dropped", "table-dropped", "index-dropped", "trigger-dropped"}
+)
+"""Kinds that leave the rows that are there as they are."""

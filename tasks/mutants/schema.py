@@ -194,6 +194,11 @@ class Schema:
     tables: Mapping[str, Table]
     utf8: bool = True
 
+    @property
+    def plain(self) -> frozenset[str]:
+        """Every table, partitions too: what a suite may name and is no view."""
+        return frozenset(name for table in self.tables.values() for name in table.family)
+
 
 @dataclass(slots=True)
 class _Row:

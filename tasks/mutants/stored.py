@@ -1,0 +1,161 @@
+"""Damage to the backup itself: copies of the stored bytes, each spoilt in one respect.
+
+Decided here: what a byte is worth depends on where it lies, so that head, table of contents, data and end are
+each cut and each turned; a folder's files are spoilt one at a time. Formats without a checksum of their own
+cannot show a turned byte inside of a value: such a mutant may survive, and is not one that has to be caught.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tasks.model.backup import Format, LocalBackup
+from tasks.model.selftest import Family, Mutant
+
+_HEAD_BYTES = 100
+_END_BYTES = 8
+_CUTS = (0.5, 0.9, 0.25)
+_FLIPS = (0.5, 0.2, 0.85)
+_TOC = "toc.dat"
+
+Spoil = Callable[[Path, Path], None]
+"""Writes the spoilt copy of the first path to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A damaged backup that can be made from the stored bytes.
+
+    Attributes:
+        make: see `Spoil`; None where the backup offers nothing to damage in this way, with the reason.
+    """
+
+    mutant: Mutant
+    make: Spoil | None
+    reason: str = ""
+
+
+def spoils(original: Path, backup: LocalBackup, seed: int) -> Iterator[Spoilt]:
+    """Yield every damage to the stored bytes at *original*, those that matter most first.
+
+    Args:
+        original: the file or folder as it was stored.
+        backup: what is known of it.
+        seed: shifts the places in the data a little.
+    """
+    chance = random.Random(f"{seed} bytes")  # noqa: S311  a choice that can be repeated, no secret
+    if original.is_dir():
+        yield from _of_folder(original, chance)
+        return
+    size, start = original.stat().st_size, _data_start(backup)
+    for share in _CUTS:
+        at = start + round((size - start) * _near(share, chance))
+        yield _cut("truncated-data", at, size)
+    yield _spoilt("empty-object", "the object is empty", lambda _, to: to.touch())
+    for share in _FLIPS:
+        at = start + round((size - start) * _near(share, chance))
+        yield _flip("flipped-byte-data", at)
+    yield _cut("truncated-head", min(_HEAD_BYTES, size // 2), size)
+    yield _cut("truncated-end", max(0, size - _END_BYTES), size)
+    if start:
+        yield _cut("truncated-contents", start // 2, size)
+        yield _flip("flipped-byte-contents", start // 2)
+    else:
+        for kind in ("truncated-contents", "flipped-byte-contents"):
+            yield _not(kind, "the backup has no table of contents of its own that could be cut")
+    for kind in ("file-missing", "file-empty", "file-truncated"):
+        yield _not(kind, "the backup is one file, no folder")
+
+
+def _of_folder(folder: Path, chance: random.Random) -> Iterator[Spoilt]:
+    data = sorted(
+        (path for path in folder.iterdir() if path.is_file() and path.name != _TOC and ".dat" in path.name),
+        key=lambda path: (-path.stat().st_size, path.name),
+    )
+    if data:
+        largest = data[0].name
+        yield _in_folder("file-truncated", largest, f"the file {largest} cut in half", _halve)
+        yield _in_folder("file-missing", largest, f"the file {largest} missing", Path.unlink)
+        yield _in_folder("file-empty", largest, f"the file {largest} empty", _empty)
+        at = round(data[0].stat().st_size * _near(0.5, chance))
+        yield _in_folder("flipped-byte-data", largest, f"a byte of {largest} turned", partial(_turn, at=at))
+    yield _in_folder("truncated-contents", _TOC, f"{_TOC} cut in half", _halve)
+    yield _in_folder("truncated-head", _TOC, f"{_TOC} cut after a few bytes", partial(_keep, at=8))
+    yield _in_folder("empty-object", _TOC, f"{_TOC} empty", _empty)
+    at = (folder / _TOC).stat().st_size // 2
+    yield _in_folder("flipped-byte-contents", _TOC, f"a byte of {_TOC} turned", partial(_turn, at=at))
+    for kind in ("truncated-data", "truncated-end"):
+        yield _not(kind, "the backup is a folder: see what was done to its files")
+
+
+def _cut(kind: str, at: int, size: int) -> Spoilt:
+    what = f"cut after {at:,} of {size:,} bytes"
+
+    def make(source: Path, to: Path) -> None:
+        shutil.copyfile(source, to)
+        _keep(to, at=at)
+
+    return _spoilt(kind, what, make)
+
+
+def _flip(kind: str, at: int) -> Spoilt:
+    def make(source: Path, to: Path) -> None:
+        shutil.copyfile(source, to)
+        _turn(to, at=at)
+
+    return _spoilt(kind, f"one byte turned, at {at:,}", make, must=False)
+
+
+def _in_folder(kind: str, name: str, what: str, spoil: Callable[[Path], None]) -> Spoilt:
+    def make(source: Path, to: Path) -> None:
+        shutil.copytree(source, to)
+        spoil(to / name)
+
+    return _spoilt(kind, what, make, must=not kind.startswith("flipped"))
+
+
+def _spoilt(kind: str, what: str, make: Spoil, *, must: bool = True) -> Spoilt:
+    return Spoilt(Mutant(Family.BACKUP, kind, what, must=must), make)
+
+
+def _not(kind: str, reason: str) -> Spoilt:
+    return Spoilt(Mutant(Family.BACKUP, kind, kind.replace("-", " ")), None, reason)
+
+
+def _keep(path: Path, *, at: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(at)
+
+
+def _halve(path: Path) -> None:
+    _keep(path, at=path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    _keep(path, at=0)
+
+
+def _turn(path: Path, *, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 0xFF]))
+
+
+def _near(share: float, chance: random.Random) -> float:
+    return share + chance.uniform(-0.05, 0.05)
+
+
+def _data_start(backup: LocalBackup) -> int:
+    """Return where the data of a custom archive begins; 0 where the stored bytes do not tell."""
+    head = backup.head
+    if head.format is not Format.CUSTOM or head.wrappers or head.toc is None:
+        return 0
+    offsets = [entry.data_offset for entry in head.toc.entries if entry.data_offset]
+    return min(offsets, default=0)

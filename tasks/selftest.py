@@ -1,0 +1,331 @@
+"""Self test, first family: mutants of the restored data, each a copy that a drill's own checks judge.
+
+Decided here: a mutant is judged by what a drill runs after a restore (inventory, structure, drift, deep
+checks, freshness, suite, objectives) against the history that the next drill would have, in which the healthy
+backup is the newest. What the restore itself would have said of the damage is asked too: keys that its rows
+break are reported and gone, views above it are filled again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+
+import psycopg
+
+from expectations.loader import load_suite
+from expectations.remedies import Remedies
+from expectations.results import SuiteResult
+from expectations.runner import run_suite
+from tasks.checks import check_suite, measure_freshness, take_inventory, verify
+from tasks.checks.breaches import broken_keys, violated
+from tasks.checks.partial import Rerun
+from tasks.checks.suites import parameters_of
+from tasks.evidence import measure, settle
+from tasks.interrupt import stopping_drills
+from tasks.ledger import Deadline, Ledger
+from tasks.model.clock import utc_now
+from tasks.model.errors import DrillError, PermanentError
+from tasks.model.findings import Stage, Verdict
+from tasks.model.history import History, PastDrill
+from tasks.model.restored import Checked
+from tasks.model.rules import finding
+from tasks.model.sandbox import Sandbox
+from tasks.model.selftest import Family, Fate, Judged, Mutant
+from tasks.model.target import Target
+from tasks.mutants.choose import Slot
+from tasks.mutants.copies import copied, drop_key, make_copy, refresh_views
+from tasks.mutants.damage import Damage, Void, inflict
+from tasks.mutants.judging import Said, fate_of
+from tasks.mutants.kinds import STRUCTURE
+from tasks.mutants.schema import Schema, read_schema
+from tasks.policies import step
+from tasks.progress import Progress, tell
+from tasks.sandbox import connect, url
+
+SIDE_BY_SIDE = 2
+"""Mutants judged at once; each runs its suite on all cores besides."""
+LEAST_LIMIT_S = 120.0
+_TIMES_HEALTHY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What mutants are made of and held against.
+
+    Attributes:
+        fresh: the ledger of the healthy backup as the restore left it, before anything was proven.
+        history: with the healthy backup as its newest entry.
+        twin: the database of an undamaged copy, which stays.
+        healthy: what a drill says of that copy.
+        suite: how the suite came out there; None without one.
+        limit_s: for each mutant.
+    """
+
+    fresh: Ledger
+    history: History
+    schema: Schema
+    twin: str
+    healthy: Said
+    suite: SuiteResult | None
+    remedies: Remedies
+    limit_s: float
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where the copies live."""
+        return self.fresh.running_sandbox
+
+    @property
+    def source(self) -> str:
+        """The restored database; nobody may be connected to it while it is copied."""
+        return self.fresh.completed_restore.database
+
+
+def for_selftest(target: Target) -> Target:
+    """Return *target* without what would judge the worker's speed today or keep a sandbox for a look."""
+    sandbox = target.sandbox.model_copy(update={"keep_on_failure": None})
+    return target.model_copy(update={"sandbox": sandbox, "rto": None})
+
+
+def without_candidates(found: Mapping[str, Sequence[Damage]]) -> list[Judged]:
+    """Return a row for each kind of damage that the database offers no place for."""
+    return [
+        Judged(
+            Mutant(Family.DATA, kind, kind.replace("-", " ")),
+            Fate.NOT_APPLICABLE,
+            why="there is nothing of the kind",
+        )
+        for kind, damages in found.items()
+        if not damages
+    ]
+
+
+def clone(ledger: Ledger) -> Ledger:
+    """Return a ledger that goes its own way from here."""
+    return replace(
+        ledger,
+        findings=list(ledger.findings),
+        checks=list(ledger.checks),
+        phases_s=dict(ledger.phases_s),
+        reached=list(ledger.reached),
+    )
+
+
+def history_with(proven: Ledger) -> History:
+    """Return the history that the next drill will find: the earlier ones, and this healthy backup."""
+    if proven.inventory is None:
+        raise PermanentError("the healthy backup has no inventory", rule="drill-crashed")
+    drill = PastDrill(
+        drill_id=proven.drill_id,
+        finished_at=utc_now(),
+        as_of=proven.as_of,
+        recovery_point_at=proven.chosen_point.at,
+        verdict=Verdict.VERIFIED,
+        inventory=proven.inventory,
+        bytes=proven.chosen_point.object.bytes,
+    )
+    return History((*proven.history.records, drill), proven.history.seed)
+
+
+@step("prepare the self test")
+def prepare(fresh: Ledger, proven: Ledger) -> Ground:
+    """Copy the healthy database once, judge the copy as every mutant will be, and read what can be damaged.
+
+    Args:
+        fresh: as `Ground.fresh`.
+        proven: the same drill after its checks, verified.
+    """
+    history = history_with(proven)
+    sandbox, source = fresh.running_sandbox, fresh.completed_restore.database
+    twin = f"selftest_{fresh.drill_id}_twin"
+    _copy_for_good(sandbox, source, twin)
+    inventory = history.records[-1].inventory
+    with connect(sandbox, twin) as ours:
+        schema = read_schema(
+            ours,
+            {name: figures.rows for name, figures in inventory.tables.items()},
+            {name: figures.partition_rank for name, figures in inventory.tables.items()},
+        )
+    heard: list[SuiteResult] = []
+
+    def listen(*args: object, **kwargs: object) -> SuiteResult:
+        heard.append(run_suite(*args, **kwargs))  # type: ignore[arg-type] # as `check_suite` calls it
+        return heard[-1]
+
+    started = time.monotonic()
+    healthy = judge_copy(fresh, history, twin, listen, Checked(), fresh.target.deadline)
+    took = time.monotonic() - started
+    suite = fresh.target.expect.suite
+    remedies = Remedies(
+        healthy=url(sandbox, twin, sandbox.reader),
+        as_of=fresh.as_of,
+        parameters=parameters_of(history, fresh.as_of),
+        sensitive=() if suite is None else load_suite(suite).sensitive,
+    )
+    limit_s = min(fresh.target.deadline, max(LEAST_LIMIT_S, _TIMES_HEALTHY * took))
+    return Ground(fresh, history, schema, twin, healthy, heard[0] if heard else None, remedies, limit_s)
+
+
+@step("damage restored data")
+def judge_mutants(ground: Ground, slots: Sequence[Slot]) -> list[Judged]:
+    """Make and judge a mutant for each of *slots*, two at a time; the result is in their order."""
+    name, done = ground.fresh.target.name, 0
+
+    def one(number: int, slot: Slot) -> Judged:
+        nonlocal done
+        judged = make_mutant(ground, number, slot)
+        done += 1
+        text = f"mutant {done} of {len(slots)} of the restored data: {judged.mutant.kind} {judged.fate.value}"
+        tell(Progress(name, Stage.VALIDATE, "news", text))
+        return judged
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="mutant") as pool, stopping_drills(pool):
+        runs = [pool.submit(copy_context().run, one, at, slot) for at, slot in enumerate(slots)]
+        return [run.result() for run in runs]
+
+
+def make_mutant(ground: Ground, number: int, slot: Slot) -> Judged:
+    """Do the first damage of *slot* that changes anything, and judge it; never raises for what it meets."""
+    started = time.monotonic()
+    said = ""
+    for damage in slot:
+        try:
+            judged = _attempt(ground, f"selftest_{ground.fresh.drill_id}_{number}", damage)
+        except Void as void:
+            said = str(void)
+            continue
+        except Exception as error:  # noqa: BLE001  whatever it was, this mutant alone was not judged
+            judged = Judged(
+                _mutant(damage), Fate.ERRORED, why=f"it could not be made: {type(error).__name__}"
+            )
+        return replace(judged, seconds=time.monotonic() - started)
+    return Judged(_mutant(slot[0]), Fate.NOT_APPLICABLE, why=said, seconds=time.monotonic() - started)
+
+
+def judge_copy(
+    fresh: Ledger,
+    history: History,
+    database: str,
+    run: Callable[..., SuiteResult],
+    restored: Checked,
+    limit_s: float,
+) -> Said:
+    """Return what a drill says of *database*, a copy of what *fresh* restored.
+
+    Args:
+        fresh: the drill up to its restore.
+        history: that the drill is judged by.
+        database: the copy.
+        run: how the suite is run.
+        restored: what the restore of such data would have said besides.
+        limit_s: for all of it.
+    """
+    ledger = clone(fresh)
+    ledger.history = history
+    ledger.take(restored)
+    ledger.reached += [Stage.VERIFY, Stage.VALIDATE]
+    try:
+        _prove(ledger, database, run, Deadline(limit_s))
+    except DrillError as error:
+        ledger.note(error)
+    facts = ledger.facts()
+    findings = settle(facts.findings, facts.checks, facts.inventory)
+    return Said(ledger.verdict, findings, facts.checks)
+
+
+def _prove(ledger: Ledger, database: str, run: Callable[..., SuiteResult], deadline: Deadline) -> None:
+    """Do what `flows.drill.prove` does and then measure, without a task run for every part."""
+    sandbox, target, as_of = ledger.running_sandbox, ledger.target, ledger.as_of
+    restored = replace(ledger.completed_restore, database=database)
+    ledger.restored = restored
+    ledger.inventory = take_inventory(
+        sandbox, database, counts=target.checks.counts, deadline_s=deadline.remaining_s()
+    )
+    ledger.take(
+        verify(
+            sandbox,
+            restored,
+            ledger.inventory,
+            target,
+            ledger.history,
+            ledger.manifest,
+            as_of=as_of,
+            deadline_s=deadline.remaining_s(),
+        )
+    )
+    ledger.content_age_s, fresh = measure_freshness(
+        sandbox, database, target, as_of, history=ledger.history, deadline_s=deadline.remaining_s()
+    )
+    ledger.take(fresh)
+    ledger.keep_suite(
+        check_suite(
+            sandbox,
+            database,
+            ledger.inventory,
+            target,
+            ledger.history,
+            as_of=as_of,
+            deadline_s=deadline.remaining_s(),
+            run=run,
+        )
+    )
+    ledger.take(measure(ledger.facts()))
+
+
+def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
+    sandbox, limit = ground.sandbox, Deadline(ground.limit_s)
+    with copied(sandbox, ground.source, name) as copy:
+        rows = inflict(sandbox, copy, damage, limit.remaining_s())
+        restored = _as_restored(sandbox, copy, damage, limit)
+        run: Callable[..., SuiteResult] = run_suite
+        if ground.suite is not None:
+            run = Rerun(ground.suite, ground.schema.plain, damage.touched)
+        said = judge_copy(ground.fresh, ground.history, copy, run, restored, limit.remaining_s())
+        fate, by, why = fate_of(said, ground.healthy)
+        judged = Judged(_mutant(damage), fate, rows, by, why)
+        return _remedied(ground, judged, copy) if fate is Fate.SURVIVED else judged
+
+
+def _as_restored(sandbox: Sandbox, copy: str, damage: Damage, limit: Deadline) -> Checked:
+    """Return what a restore would have said of the damaged data, and leave the copy as it would have."""
+    findings = []
+    if damage.kind not in STRUCTURE:
+        for key in broken_keys(sandbox, copy, damage.touched, limit.remaining_s()):
+            drop_key(sandbox, copy, key.schema, key.table, key.name)
+            findings.append(violated(key))
+        view = refresh_views(sandbox, copy, damage.touched, limit.remaining_s())
+        if view is not None:
+            findings.append(finding("restore-error", f"The view {view} cannot be filled.", where=view))
+    return Checked((), tuple(findings))
+
+
+def _remedied(ground: Ground, judged: Judged, copy: str) -> Judged:
+    """Look for the expectation that would have caught a survivor; that there is none is no error."""
+    mutant = judged.mutant
+    damaged = url(ground.sandbox, copy, ground.sandbox.reader)
+    try:
+        found = ground.remedies.find(mutant.kind, mutant.table or "", mutant.column, damaged)
+    except Exception as error:  # noqa: BLE001  the mutant has been judged; a remedy is a courtesy
+        return replace(judged, why=f"no expectation was looked for: {type(error).__name__}")
+    if found is None:
+        return replace(judged, why="no expectation was found that holds on the healthy data and fails here")
+    return replace(judged, expectation=found)
+
+
+def _mutant(damage: Damage) -> Mutant:
+    content = damage.kind not in STRUCTURE
+    return Mutant(Family.DATA, damage.kind, damage.what, damage.table, damage.column, content)
+
+
+def _copy_for_good(sandbox: Sandbox, source: str, twin: str) -> None:
+    try:
+        make_copy(sandbox, source, twin)
+    except psycopg.Error as error:
+        raise PermanentError(
+            "The restored database could not be copied. Nothing is said about the backup or the drill.",
+            rule="postgres-failed",
+        ) from error

@@ -1,0 +1,333 @@
+"""Self test, second family: damaged copies of the backup, each taken through a whole drill of its own.
+
+Decided here: the copies are served from a folder of the self test, one after the other under the same name
+and time, to a target that differs from the user's in where its backups lie and in nothing that judges them.
+A stored checksum is left out: the damage is taken to have come before it was made. An undamaged copy goes
+first, and one that pg_dump made anew; what they already fail of is not held against the mutants.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+
+from tasks.discover import find_recovery_points
+from tasks.evidence import settle, to_json
+from tasks.ledger import Ledger
+from tasks.model.clock import stamp, utc_now
+from tasks.model.errors import DrillError
+from tasks.model.findings import Stage, Verdict
+from tasks.model.sandbox import Sandbox
+from tasks.model.selftest import Family, Fate, Judged, Mutant
+from tasks.model.target import Selection, StoreConfig, Target
+from tasks.mutants.damage import Void
+from tasks.mutants.judging import Said, fate_of
+from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
+from tasks.mutants.stored import Spoilt, spoils
+from tasks.policies import step
+from tasks.progress import Progress, muted, tell
+from tasks.selftest import Ground
+from tasks.stores import Store, fetch_backup
+from tasks.stores.aws import as_stranger
+from tasks.stores.fetch import local_name
+from tasks.stores.uris import is_s3
+
+MANIFEST_SUFFIX = ".inventory.json"
+_ENDINGS = re.compile(r"(\.[A-Za-z0-9]{1,8}){0,3}$")
+_HOUR_S = 3600.0
+_BACKUP_SHARE = 0.25
+QUICK_BACKUPS = 2
+
+Drill = Callable[[Ledger], None]
+"""Takes a ledger through a whole drill; what it shows, also why it ended, is in the ledger."""
+Make = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A damage to the backup that can be done.
+
+    Attributes:
+        make: writes the damaged backup to a path; None for a denied key, which damages no byte.
+        anew: pg_dump made it, so that it is held against a healthy one that pg_dump made.
+    """
+
+    mutant: Mutant
+    make: Make | None
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where damaged backups are made and drilled.
+
+    Attributes:
+        folder: of ours, removed with the sandbox.
+        store: that the user's backups lie in.
+        drill: the whole drill.
+    """
+
+    ground: Ground
+    folder: Path
+    store: Store
+    drill: Drill
+
+    @property
+    def base(self) -> Ledger:
+        """The drill of the healthy backup."""
+        return self.ground.fresh
+
+    @property
+    def original(self) -> Path:
+        """The backup as it was stored."""
+        return self.base.own_workspace.backup_dir / local_name(self.base.chosen_point.label)
+
+
+def plan_backups(bench: Bench, seed: int) -> tuple[list[Planned], list[Judged]]:
+    """Return what can be done to the backup, what matters most first, and what cannot, with the reason."""
+    planned: list[Planned] = []
+    left: list[Judged] = []
+    spoilt = list(spoils(bench.original, bench.base.proven_backup, seed))
+    anew = list(redumps(bench.ground.schema))
+    for one in _in_turn(anew, spoilt):
+        if one.reason:
+            left.append(Judged(one.mutant, Fate.NOT_APPLICABLE, why=one.reason))
+        elif isinstance(one, Redump):
+            planned.append(Planned(one.mutant, _redumped(bench, one), anew=True))
+        elif one.make is not None:
+            planned.append(Planned(one.mutant, _copied(bench, one)))
+    for found in (_older(bench), _denied(bench)):
+        if isinstance(found, Judged):
+            left.append(found)
+        else:
+            planned.insert(min(len(planned), 6), found)
+    return planned, left
+
+
+def share_of(mutants: int, *, quick: bool) -> int:
+    """Return how many of all mutants damage the backup: each costs a whole drill."""
+    return QUICK_BACKUPS if quick else max(1, round(mutants * _BACKUP_SHARE))
+
+
+@step("damage the backup")
+def judge_backups(bench: Bench, planned: Sequence[Planned]) -> list[Judged]:
+    """Take each of *planned* through a drill; the result is in their order."""
+    healthy: dict[bool, Said] = {}
+    judged = []
+    for number, one in enumerate(planned, 1):
+        found = _judge(bench, one, healthy)
+        text = f"mutant {number} of {len(planned)} of the backup: {one.mutant.kind} {found.fate.value}"
+        tell(Progress(bench.base.target.name, Stage.VALIDATE, "news", text))
+        judged.append(found)
+    return judged
+
+
+def _judge(bench: Bench, one: Planned, healthy: dict[bool, Said]) -> Judged:
+    started = time.monotonic()
+    try:
+        if one.make is None:
+            found = _fate(one, _drilled_as_stranger(bench), Said(Verdict.VERIFIED, (), ()))
+        else:
+            if one.anew not in healthy:
+                healthy[one.anew] = _drilled(bench, _healthy(bench, anew=one.anew), anew=one.anew)
+                started = time.monotonic()
+            found = _held_against(bench, one, healthy[one.anew])
+    except Void as void:
+        found = Judged(one.mutant, Fate.NOT_APPLICABLE, why=str(void))
+    except (DrillError, OSError, psycopg.Error) as error:
+        what = error.what if isinstance(error, DrillError) else type(error).__name__
+        found = Judged(one.mutant, Fate.ERRORED, why=f"it could not be made: {what}")
+    return replace(found, seconds=time.monotonic() - started)
+
+
+def _held_against(bench: Bench, one: Planned, healthy: Said) -> Judged:
+    if healthy.verdict is not Verdict.VERIFIED:
+        named = next((found.rule for found in healthy.findings), "no finding")
+        copy = "backup made anew by pg_dump" if one.anew else "copy of the backup"
+        why = f"not even an undamaged {copy} is verified ({named}), so that nothing could be held against it"
+        return Judged(one.mutant, Fate.NOT_APPLICABLE, why=why)
+    make = one.make
+    if make is None:
+        raise ValueError("a mutant without a backup has nothing to be drilled")
+    return _fate(one, _drilled(bench, make, anew=one.anew), healthy)
+
+
+def _fate(one: Planned, said: Said, healthy: Said) -> Judged:
+    fate, by, why = fate_of(said, healthy)
+    return Judged(one.mutant, fate, None, by, why or _advice(one.mutant, fate))
+
+
+def _advice(mutant: Mutant, fate: Fate) -> str | None:
+    """Return what a survivor's owner can do about it."""
+    if fate in (Fate.CAUGHT, Fate.ERRORED):
+        return None
+    return next((text for kind, text in _ADVICE.items() if mutant.kind.startswith(kind)), None)
+
+
+_ADVICE = {
+    "flipped-byte": "This format has no checksum of its own: store one beside the backup and set"
+    " backup.checksum: required.",
+    "older-backup": "Name a table that is written to all day under expect.freshness.",
+    "table-data-missing": "Name the table under expect.required_tables, or give it an expectation"
+    " expect_table_row_count_to_be_between with min_value: 1.",
+    "schema-only": "Name the tables that matter under expect.required_tables.",
+    "wrong-database": "Name the tables that matter under expect.required_tables.",
+}
+
+
+# --- drilling
+
+
+def _drilled(bench: Bench, make: Make, *, anew: bool) -> Said:
+    """Serve what *make* writes as the newest backup, and drill it."""
+    shelf = bench.folder / "shelf"
+    shutil.rmtree(shelf, ignore_errors=True)
+    shelf.mkdir(parents=True)
+    target = _target(bench, shelf, anew=anew)
+    at = bench.base.chosen_point.at
+    place = shelf / Path(at.strftime(target.backup.at)).name
+    make(place)
+    manifest = bench.base.manifest
+    if manifest is not None:
+        place.with_name(place.name + MANIFEST_SUFFIX).write_text(to_json(manifest))
+    if target.backup.globals is not None:
+        (given,) = _globals(bench)
+        shutil.copyfile(given, shelf / Path(at.strftime(target.backup.globals)).name)
+    try:
+        return _said(bench, target)
+    finally:
+        shutil.rmtree(shelf, ignore_errors=True)
+
+
+def _drilled_as_stranger(bench: Bench) -> Said:
+    with as_stranger():
+        return _said(bench, bench.base.target.model_copy(update=_apart(bench)))
+
+
+def _said(bench: Bench, target: Target) -> Said:
+    ledger = Ledger(
+        target=target,
+        selection=Selection(kind="newest"),
+        started_at=utc_now(),
+        as_of=bench.base.as_of,
+        given=bench.ground.history,
+    )
+    with muted():
+        bench.drill(ledger)
+    facts = ledger.facts()
+    return Said(ledger.verdict, settle(facts.findings, facts.checks, facts.inventory), facts.checks)
+
+
+def _target(bench: Bench, shelf: Path, *, anew: bool) -> Target:
+    """Return the user's target with its backups on *shelf*."""
+    own, base = bench.base.target, bench.base
+    folder = str(shelf).replace("%", "%%")
+    ending = SUFFIX if anew else _ENDINGS.search(base.chosen_point.label).group()  # type: ignore[union-attr] # it matches ""
+    slash = "/" if bench.original.is_dir() and not anew else ""
+    age_s = (utc_now() - base.chosen_point.at).total_seconds()
+    backup = own.backup.model_copy(
+        update={
+            "at": f"{folder}/backup_%Y%m%dT%H%M%SZ{ending}{slash}",
+            "timezone": "UTC",
+            "window": max(own.backup.window, age_s + _HOUR_S),
+            "select": Selection(),
+            "checksum": "none",
+            "manifest": "none" if base.manifest is None else "auto",
+            "globals": f"{folder}/globals_%Y%m%dT%H%M%SZ.sql" if _globals(bench) else None,
+            "decrypt": None if anew else own.backup.decrypt,
+        }
+    )
+    return own.model_copy(update={"backup": backup, "store": StoreConfig(), **_apart(bench)})
+
+
+def _apart(bench: Bench) -> dict[str, object]:
+    """Return what keeps a mutant's drill apart from the healthy one's: its lock, and its own time limit."""
+    own = bench.base.target
+    return {"fleet": f"{own.fleet}.selftest", "deadline": min(own.deadline, bench.ground.limit_s)}
+
+
+def _globals(bench: Bench) -> tuple[Path, ...]:
+    with suppress(FileNotFoundError):
+        return tuple((bench.base.own_workspace.backup_dir / "globals").iterdir())[:1]
+    return ()
+
+
+# --- making
+
+
+def _in_turn(first: Sequence[Redump], second: Sequence[Spoilt]) -> Iterator[Redump | Spoilt]:
+    """Yield of both in turn, so that the first few are of both."""
+    for at in range(max(len(first), len(second))):
+        yield from second[at : at + 1]
+        yield from first[at : at + 1]
+
+
+def _copied(bench: Bench, one: Spoilt) -> Make:
+    def make(to: Path) -> None:
+        if one.make is not None:
+            one.make(bench.original, to)
+
+    return make
+
+
+def _redumped(bench: Bench, one: Redump) -> Make:
+    def make(to: Path) -> None:
+        sandbox, limit_s = bench.ground.sandbox, bench.ground.limit_s
+        name = _other(sandbox, bench) if one.other else bench.ground.twin
+        dump_again(sandbox, name, one.options, to, limit_s)
+
+    return make
+
+
+def _other(sandbox: Sandbox, bench: Bench) -> str:
+    name = f"selftest_{bench.base.drill_id}_other"
+    make_other(sandbox, name)
+    return name
+
+
+def _healthy(bench: Bench, *, anew: bool) -> Make:
+    def make(to: Path) -> None:
+        if anew:
+            dump_again(bench.ground.sandbox, bench.ground.twin, (), to, bench.ground.limit_s)
+        elif bench.original.is_dir():
+            shutil.copytree(bench.original, to)
+        else:
+            shutil.copyfile(bench.original, to)
+
+    return make
+
+
+def _older(bench: Bench) -> Planned | Judged:
+    """Return the oldest backup of the window, under the newest one's name."""
+    base, target = bench.base, bench.base.target
+    mutant = Mutant(Family.BACKUP, "older-backup", "the oldest backup of the window under today's name")
+    found = find_recovery_points(target, bench.store, Selection(kind="all"), utc_now())
+    oldest = min(found.points, key=lambda point: point.at)
+    if oldest.object.uri == base.chosen_point.object.uri:
+        return Judged(mutant, Fate.NOT_APPLICABLE, why="the window holds one backup only")
+    mutant = replace(mutant, what=f"the backup of {stamp(oldest.at)} under the newest one's name")
+
+    def make(to: Path) -> None:
+        dest = bench.folder / "older"
+        fetched = fetch_backup(
+            oldest, bench.store, target, dest, lambda _done, _all: None, bench.ground.limit_s
+        )
+        if fetched.sha256 == base.proven_backup.sha256:
+            raise Void("the oldest backup of the window holds the very same bytes")
+        fetched.path.rename(to)
+
+    return Planned(mutant, make)
+
+
+def _denied(bench: Bench) -> Planned | Judged:
+    mutant = Mutant(Family.BACKUP, "denied-key", "the store reached with a key that is not valid", must=True)
+    if not is_s3(bench.base.target.backup.at):
+        return Judged(mutant, Fate.NOT_APPLICABLE, why="the backups lie in a folder, which has no keys")
+    return Planned(mutant, None)

@@ -1,0 +1,77 @@
+"""Self test, last step: the document, written beside the evidence, and what the run shows of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
+
+from expectations.loader import load_suite
+from expectations.suite import SuiteInvalid
+from tasks.evidence.selftest import build_selftest, write_selftest
+from tasks.evidence.selftest_text import as_markdown
+from tasks.ledger import Ledger
+from tasks.model.clock import utc_now
+from tasks.model.findings import Stage
+from tasks.model.selftest import Judged
+from tasks.policies import step, surely
+from tasks.progress import Progress, tell
+from tasks.record import EVENT
+from tasks.rights import own_rights
+
+_log = logging.getLogger(__name__)
+
+
+def record_selftest(
+    base: Ledger, rows: Sequence[Judged], *, seed: int, wanted: int, quick: bool
+) -> dict[str, Any]:
+    """Leave the document of a self test and tell it where people look; return it."""
+    document = build_selftest(
+        base.facts(),
+        rows,
+        seed=seed,
+        wanted=wanted,
+        quick=quick,
+        finished_at=utc_now(),
+        gate=_gate(base),
+    )
+    surely(leave_selftest, document, base)
+    try:
+        _show(document)
+    except Exception as error:  # noqa: BLE001  the document is written; what Prefect shows of it is not the record
+        _log.warning("Prefect could not show the self test: %s", type(error).__name__)
+    tell(Progress(base.target.name, Stage.RECORD, "verdict", document["why"]))
+    return document
+
+
+@step("record self test")
+def leave_selftest(document: dict[str, Any], base: Ledger) -> str:
+    """Write the document, whole or not at all."""
+    return write_selftest(document, base.target.evidence, own_rights(base.target.store))
+
+
+def _show(document: dict[str, Any]) -> None:
+    if FlowRunContext.get() is None:
+        return
+    key = f"{document['fleet']}-{document['database']}"
+    create_markdown_artifact(as_markdown(document), key=f"selftest-{key}", description=document["why"])
+    emit_event(
+        f"{EVENT}.selftest.{document['ability']}",
+        resource={
+            "prefect.resource.id": f"{EVENT}.{document['fleet']}.{document['database']}",
+            "prefect.resource.name": f"{document['fleet']}/{document['database']}",
+        },
+        payload={"selftest_id": document["selftest_id"], "message": document["why"]},
+    )
+
+
+def _gate(base: Ledger) -> str | None:
+    path = base.target.expect.suite
+    try:
+        return None if path is None else load_suite(path).gate.value
+    except SuiteInvalid:
+        return None
