@@ -17,12 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from expectations.catalogue import Table, read_tables
 from expectations.connections import Database
 from expectations.documents import clean_document, judged, table_document, unjudged
-from expectations.engine import Bound, Source, build, gx_version, validate, warm_up
+from expectations.engine import Bound, Source, build, gx_version, open_engine, validate, warm_up
 from expectations.faults import exception_texts
 from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
 from expectations.suite import Expectation, Problem, Suite
@@ -80,15 +81,17 @@ def run_suite(
     """
     warm_up()
     started = time.monotonic()
-    run = _Run(Database.at(url), as_of, parameters or {}, started + deadline_s)
-    with run.database.connect(deadline_s) as connection:
+    database = Database.at(url)
+    run = _Run(as_of, parameters or {}, started + deadline_s)
+    with database.connect(deadline_s) as connection:
         tables = read_tables(connection, suite.tables)
     ready: dict[int, ExpectationResult | Bound] = {
         at: run.prepare(at, one, tables.get(one.table)) for at, one in enumerate(suite.expectations)
     }
     units = _units([one for one in ready.values() if isinstance(one, Bound)], tables)
-    with ThreadPoolExecutor(max_workers=parallel or os.cpu_count() or 1) as pool:
-        done = list(pool.map(run.judge, units))
+    workers = parallel or os.cpu_count() or 1
+    with open_engine(database, run.deadline) as engine, ThreadPoolExecutor(max_workers=workers) as pool:
+        done = list(pool.map(partial(run.judge, engine), units))
     results = {at: one for at, one in ready.items() if isinstance(one, ExpectationResult)}
     documents: dict[str, list[tuple[int, dict[str, object]]]] = defaultdict(list)
     seconds: dict[str, float] = dict.fromkeys(suite.tables, 0.0)
@@ -152,7 +155,6 @@ class _Done:
 class _Run:
     """What the expectations of one run share."""
 
-    database: Database
     as_of: datetime
     parameters: Mapping[str, Mapping[str, object]]
     deadline: float
@@ -177,11 +179,11 @@ class _Run:
         as_text = _read_as_text(one, table)
         return replace(self._conditioned(at, one, _whole_bounds(one, kwargs)), as_text=as_text)
 
-    def judge(self, unit: _Unit) -> _Done:
+    def judge(self, engine: Any, unit: _Unit) -> _Done:  # noqa: ANN401  SQLAlchemy's, imported late
         """Judge a unit; never raises for what an expectation does."""
         started = time.monotonic()
         source = Source(
-            database=self.database,
+            engine=engine,
             table=unit.table.name,
             deadline=self.deadline,
             condition=unit.condition,

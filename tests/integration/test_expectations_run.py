@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy
 
 from expectations.loader import load_suite, parse_suite
 from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
@@ -347,3 +348,45 @@ tables:
 """
     warm_up()
     assert deep_problems(parse_suite(text, Path("shop.yaml"))) == ()
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """What is asked of a server while the test runs."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    yield seen
+    sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+
+
+MANY = (
+    ("expect_table_row_count_to_equal", {"value": 100}),
+    ("expect_column_values_to_not_be_null", {"column": "status"}),
+    ("expect_column_values_to_be_in_set", {"column": "status", "value_set": ["new", "paid", CANARY]}),
+    ("expect_column_value_lengths_to_be_between", {"column": "email", "max_value": 99}),
+    ("expect_column_mean_to_be_between", {"column": "amount", "min_value": 0, "max_value": 9}),
+    ("expect_column_max_to_be_between", {"column": "placed_at", "min_value": {"as_of": "-3h"}}),
+    ("expect_column_min_to_be_between", {"column": "id", "min_value": 1}),
+)
+
+
+def test_all_aggregates_of_a_table_share_one_scan(shop: str, statements: list[str]) -> None:
+    outcomes = [one.outcome for one in run(shop, *MANY).results]
+    assert outcomes == ["passed", "passed", "passed", "passed", "failed", "passed", "failed"]
+    scans = [one for one in statements if "orders" in one and "count(*)" not in one]
+    assert len(scans) == 1, scans
+
+
+def test_more_aggregates_than_a_statement_holds_are_asked_in_several(
+    shop: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm_up()
+    whole = [(one.outcome, one.observed) for one in run(shop, *MANY).results]
+    statements.clear()
+    monkeypatch.setattr("expectations.one_scan.MOST_COLUMNS", 2)
+    assert [(one.outcome, one.observed) for one in run(shop, *MANY).results] == whole
+    assert len([one for one in statements if "orders" in one and "count(*)" not in one]) > 1
