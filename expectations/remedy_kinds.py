@@ -69,16 +69,18 @@ def _rows(table: TableProfile) -> Iterator[Draft]:
 
 
 def _newest(name: str, column: ColumnProfile | None, as_of: datetime) -> Iterator[Draft]:
-    """Yield bounds on the newest value, from both sides, ever closer to the moment that is judged."""
+    """Yield bounds on the newest value, with room for a drill that comes later in the day than this one."""
     if column is None or column.facts.kind is not Kind.TIME or column.facts.sensitive or column.high is None:
         return
-    age_s = as_of.timestamp() - column.high
-    for unit_s, unit in ((86400.0, "d"), (_HOUR_S, "h"), (60.0, "m")):
-        oldest, newest = math.ceil(age_s / unit_s + 1e-9), math.floor(age_s / unit_s - 1e-9)
-        bounds = {"min_value": {"as_of": f"{-oldest}{unit}"}, "max_value": {"as_of": f"{-newest}{unit}"}}
-        why = "the newest row is about as old as it always is when the backup is drilled"
-        kwargs = {"column": column.facts.name, **bounds}
-        yield Draft(name, "expect_column_max_to_be_between", kwargs, why, "the age of the newest row")
+    age_h = (as_of.timestamp() - column.high) / _HOUR_S
+    if age_h >= -1:
+        why = "nothing is dated in the future"
+        yield _of(name, column, "expect_column_max_to_be_between", {"max_value": {"as_of": "1h"}}, why)
+    for factor, room_h in ((2, 12), (1.5, 2)):
+        oldest = math.ceil(max(0.0, age_h) * factor) + room_h
+        kwargs: dict[str, object] = {"min_value": {"as_of": f"-{oldest}h"}}
+        why = "newer rows should have arrived by then"
+        yield _of(name, column, "expect_column_max_to_be_between", kwargs, why)
 
 
 def _once(table: TableProfile) -> Iterator[Draft]:

@@ -55,10 +55,9 @@ def place(row: Mapping[str, Any]) -> str:
 
 def survivors(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the rows that no check caught, those without even a warning first."""
-    missed = (Fate.SURVIVED.value, Fate.NOTICED.value)
-    return sorted(
-        (row for row in rows if row["outcome"] in missed), key=lambda row: missed.index(row["outcome"])
-    )
+    order = (Fate.SURVIVED.value, Fate.NOTICED.value)
+    missed = [row for row in rows if row["outcome"] in order]
+    return sorted(missed, key=lambda row: (order.index(row["outcome"]), place(row), row["kind"]))
 
 
 def rows_in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

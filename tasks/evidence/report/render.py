@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
@@ -23,9 +23,11 @@ from tasks.evidence.facts import tool_versions
 from tasks.evidence.history import read_acceptance
 from tasks.evidence.report.drill_page import drill_context
 from tasks.evidence.report.plots import bar, meter
+from tasks.evidence.report.selftest_page import Mark, mark_of, selftest_context
 from tasks.evidence.report.site import Site
 from tasks.evidence.report.summary import Summary, database_row, summarise, worst_first
 from tasks.evidence.report.words import FILTERS
+from tasks.evidence.selftest import newest_selftests, read_selftest
 from tasks.evidence.store import EvidenceName, list_evidence, parse_name, read_evidence
 from tasks.model.errors import DrillError
 from tasks.model.target import StoreConfig
@@ -37,6 +39,9 @@ HISTORY_SHOWN = 14
 _TEMPLATES = "tasks.evidence.report"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, UndefinedError)
 """What a document of another make may raise while it is taken apart."""
+
+SelfTest: TypeAlias = tuple[Mark, dict[str, Any]]
+"""What the fleet's page says of a self test, and the variables of its section."""
 
 _log = logging.getLogger(__name__)
 
@@ -100,23 +105,53 @@ def _render(site: Site, locations: Sequence[str], store: StoreConfig, only_fleet
         for uri, summary in site.summaries.items()
         if _fleet_of(uri) not in {f for f, _ in drills}
     }
-    for found in drills.values():
-        kept |= _render_database(site, sorted(found, key=lambda name: name.stem), accepted, store)
+    tests = _selftests(locations, store, only_fleet)
+    for key, found in drills.items():
+        names_of = sorted(found, key=lambda name: name.stem)
+        kept |= _render_database(site, names_of, accepted, store, tests.get(key))
     site.summaries = kept
-    site.write("index.html", _fleet_page(kept))
+    marks = {f"{fleet}/{name}": mark for (fleet, name), (mark, _) in tests.items()}
+    looked = {fleet for fleet, _ in drills}
+    site.selftests = {k: mark for k, mark in site.selftests.items() if k.split("/")[0] not in looked} | marks
+    site.write("index.html", _fleet_page(kept, site.selftests))
     site.save({f"{_page(uri)}" for uri in kept})
 
 
+def _selftests(
+    locations: Sequence[str], store: StoreConfig, only_fleet: str | None
+) -> dict[tuple[str, str], SelfTest]:
+    """Return the newest self test of each database; what cannot be read is left out."""
+    found = [newest_selftests(at, store, only_fleet) for at in locations]
+    newest = {key: uri for one in found for key, uri in one.items()}
+    shown = {}
+    for key, uri in newest.items():
+        try:
+            test = read_selftest(uri, store)
+            if test is not None:
+                shown[key] = (mark_of(test, uri), selftest_context(test))
+        except _UNREADABLE as exc:
+            _log.warning("%s is not shown: %s", uri, exc.__class__.__name__)
+    return shown
+
+
 def _render_database(
-    site: Site, names: Sequence[EvidenceName], accepted: Mapping[str, list[EvidenceName]], store: StoreConfig
+    site: Site,
+    names: Sequence[EvidenceName],
+    accepted: Mapping[str, list[EvidenceName]],
+    store: StoreConfig,
+    test: SelfTest | None,
 ) -> dict[str, Summary]:
-    """Render the newest pages of one database; return its summaries by URI, oldest first."""
+    """Render the newest pages of one database; return its summaries by URI, oldest first.
+
+    The newest page shows the self test: what the drill is worth now, not what it was.
+    """
     read: dict[str, Evidence] = {}
     known = _summaries(site, names, store, read)
     shown = [name for name in names if name.uri in known][-DRILLS_SHOWN:]
     for at, name in enumerate(shown):
         earlier = shown[max(0, at - HISTORY_SHOWN + 1) : at + 1]
         page = _DrillPage(name, [known[one.uri] for one in earlier], accepted.get(name.stem, []), store)
+        page.selftest = test if name is shown[-1] else None
         page.render(site, read)
     return known
 
@@ -163,6 +198,7 @@ class _DrillPage:
         self._history = history
         self._accepted = accepted
         self._store = store
+        self.selftest: SelfTest | None = None
 
     def render(self, site: Site, read: Mapping[str, Evidence]) -> None:
         """Write the page and copies of what it links, unless they are there."""
@@ -186,6 +222,7 @@ class _DrillPage:
     def _digest(self) -> str:
         seen = [_templates_digest(), self._name.uri]
         seen += [drill.stem for drill in self._history] + [name.uri for name in self._accepted]
+        seen += [] if self.selftest is None else [self.selftest[0].uri]
         return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 
     def _text(self, document: Evidence, suites: Mapping[str, Any], digest: str) -> str:
@@ -193,6 +230,7 @@ class _DrillPage:
         context = drill_context(
             document, self._name.stem, history=self._history, acceptances=records, suites=suites
         )
+        context["selftest"] = None if self.selftest is None else self.selftest[1]
         context["evidence_sha256"] = hashlib.sha256(to_json(document).encode()).hexdigest()
         return _draw("drill.html.j2", context, digest)
 
@@ -208,16 +246,17 @@ class _DrillPage:
         return found
 
 
-def _fleet_page(summaries: Mapping[str, Summary]) -> str:
+def _fleet_page(summaries: Mapping[str, Summary], marks: Mapping[str, Mark]) -> str:
     fleets: dict[str, dict[str, list[Summary]]] = defaultdict(lambda: defaultdict(list))
     for uri, summary in summaries.items():
         name = parse_name(uri)
         if name is not None:
             fleets[name.fleet][name.database].append(summary)
-    return _draw("fleet.html.j2", {"fleets": [_fleet(*item) for item in sorted(fleets.items())]}, "")
+    shown = [_fleet(name, databases, marks) for name, databases in sorted(fleets.items())]
+    return _draw("fleet.html.j2", {"fleets": shown}, "")
 
 
-def _fleet(name: str, databases: Mapping[str, list[Summary]]) -> dict[str, Any]:
+def _fleet(name: str, databases: Mapping[str, list[Summary]], marks: Mapping[str, Mark]) -> dict[str, Any]:
     rows = worst_first(
         [
             database_row(database, sorted(drills, key=lambda drill: drill.stem, reverse=True))
@@ -228,6 +267,7 @@ def _fleet(name: str, databases: Mapping[str, list[Summary]]) -> dict[str, Any]:
         "name": name,
         "rows": rows,
         "counts": _counts([row.current.verdict for row in rows]),
+        "selftests": {row.name: marks[at] for row in rows if (at := f"{name}/{row.name}") in marks},
         "newest_at": max(row.drills[0].started_at for row in rows),
     }
 

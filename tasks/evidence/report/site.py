@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from tasks.evidence.document import to_json
+from tasks.evidence.report.selftest_page import Mark
 from tasks.evidence.report.summary import VERSION, Summary
 from tasks.model.errors import DrillError
 from tasks.model.target import StoreConfig
@@ -28,12 +29,14 @@ class Site:
     Attributes:
         at: a folder or `s3://` prefix, without `/` at its end.
         summaries: evidence URI to summary, of every drill that a page may show.
+        selftests: `fleet/database` to what the newest self test of it says.
     """
 
     def __init__(self, at: str, store: StoreConfig) -> None:
         self.at = at.rstrip("/")
         self._store = store
         self.summaries: dict[str, Summary] = {}
+        self.selftests: dict[str, Mark] = {}
         self._pages: dict[str, str] = {}
         self._load()
 
@@ -68,6 +71,7 @@ class Site:
             "version": VERSION,
             "summaries": {uri: summary.as_dict() for uri, summary in self.summaries.items()},
             "pages": self._pages,
+            "selftests": {name: mark.as_dict() for name, mark in self.selftests.items()},
         }
         self.write(STATE, to_json(state))
 
@@ -77,8 +81,10 @@ class Site:
             if state["version"] == VERSION:
                 self.summaries = {uri: Summary(**kept) for uri, kept in state["summaries"].items()}
                 self._pages = dict(state["pages"])
+                marks = state.get("selftests", {})
+                self.selftests = {name: Mark(**kept) for name, kept in marks.items()}
         except BlobMissing:
             return
         except (DrillError, ValueError, TypeError, KeyError) as exc:
             _log.warning("%s/%s is not used: %s", self.at, STATE, exc.__class__.__name__)
-            self.summaries, self._pages = {}, {}
+            self.summaries, self._pages, self.selftests = {}, {}, {}
