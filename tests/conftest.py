@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.fix_restore",
     "tests.fix_s3",
     "tests.fix_drill",  # imports others, which must be known as plugins by then
+    "tests.fix_worker",
 ]

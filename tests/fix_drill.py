@@ -36,6 +36,13 @@ CREATE TABLE public.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 INSERT INTO public.customers SELECT i, 'customer ' || i FROM generate_series(1, 200) i;
 INSERT INTO public.orders (customer) SELECT 1 + i % 200 FROM generate_series(1, 3000) i;
 """
+SLOW = """
+CREATE FUNCTION public.accepted(id int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE TABLE public.slow (id int CHECK (public.accepted(id)));
+INSERT INTO public.slow SELECT generate_series(1, 3000);
+CREATE OR REPLACE FUNCTION public.accepted(id int) RETURNS boolean LANGUAGE sql
+    AS 'SELECT pg_catalog.pg_sleep(0.1) IS NOT NULL';
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,6 +197,15 @@ def orders_of(
 def orders_dump(orders_of: Callable[[str], Path]) -> Path:
     """The healthy dump: 3,000 orders."""
     return orders_of("SELECT")
+
+
+@pytest.fixture(scope="session")
+def slow_dump(cluster: Callable[[int], Source], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A healthy dump whose restore takes minutes: each row waits for its check."""
+    source = cluster(MAJOR)
+    source.create_database("slow")
+    source.execute(SLOW, "slow")
+    return source.dump("slow", tmp_path_factory.mktemp("dumps") / "slow.dump", "-Fc")
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ class Source:
         return path
 
     def dump_all(self, path: Path, *databases: str) -> Path:
-        """Run pg_dumpall of this major into *path*, of all roles and *databases*: other tests leave theirs."""
+        """Run pg_dumpall into *path*: all roles, and of the databases only *databases*, not other tests'."""
         with self.connect() as session:
             rows = session.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
         others = {str(name) for (name,) in rows} - {*databases, "postgres", "template1"}

@@ -18,6 +18,7 @@ from pathlib import Path
 STAMP_FILE = "stamp.json"
 LEASE_FILE = "lease"
 _SCHEMA = "restore-drill/stamp/v1"
+_ENDED = ("Z", "X")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,14 @@ def try_lock(path: Path) -> int | None:
 
 
 def process_started(pid: int) -> str:
-    """Return when *pid* started, in ticks since boot; "" if it is gone or the system does not tell."""
+    """Return when *pid* started, in ticks since boot; "" if it has ended or the system does not tell.
+
+    A process that ended stays listed until its parent asks, which in a container may be never.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in _ENDED else fields[18]
+    except (OSError, ValueError, IndexError):
         return ""
 
 

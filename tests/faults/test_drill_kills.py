@@ -12,26 +12,10 @@ import pytest
 from tasks.model.clock import utc_now
 from tasks.sandbox import sweep
 from tasks.sandbox.reaper import processes_of
-from tests.fix_drill import MAJOR, Fleet, Ran, Shell, rules_of, validate
-from tests.fix_postgres import Source, wait_for
+from tests.fix_drill import Fleet, Ran, Shell, rules_of, validate
+from tests.fix_postgres import wait_for
 
 LINE_TIMEOUT_S = 90.0
-SLOW = """
-CREATE FUNCTION public.accepted(id int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-CREATE TABLE public.slow (id int CHECK (public.accepted(id)));
-INSERT INTO public.slow SELECT generate_series(1, 3000);
-CREATE OR REPLACE FUNCTION public.accepted(id int) RETURNS boolean LANGUAGE sql
-    AS 'SELECT pg_catalog.pg_sleep(0.1) IS NOT NULL';
-"""
-
-
-@pytest.fixture(scope="session")
-def slow_dump(cluster: Callable[[int], Source], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A healthy dump whose restore takes minutes: each row waits for its check."""
-    source = cluster(MAJOR)
-    source.create_database("slow")
-    source.execute(SLOW, "slow")
-    return source.dump("slow", tmp_path_factory.mktemp("dumps") / "slow.dump", "-Fc")
 
 
 class Drill:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from tasks.sandbox.stamp import (
     write_stamp,
 )
 from tasks.sandbox.workspace import folder_name
+from tests.fix_postgres import wait_for
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -77,6 +80,14 @@ def test_without_a_lock_pid_and_start_time_decide(tmp_path: Path, stamp: Stamp) 
 def test_a_process_that_is_gone_has_no_start() -> None:
     assert process_started(os.getpid())
     assert process_started(2**30) == ""
+
+
+def test_a_process_that_ended_and_was_never_asked_for_has_no_start() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert process_started(child.pid)
+        child.kill()
+        assert wait_for(lambda: process_started(child.pid) == ""), "a zombie passes for a living owner"
+        assert Path(f"/proc/{child.pid}").exists()
 
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path) -> None:

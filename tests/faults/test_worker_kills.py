@@ -1,0 +1,84 @@
+"""Workers and the runs that they started, killed while a backup is being restored."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.model.clock import utc_now
+from tasks.sandbox import sweep
+from tasks.sandbox.reaper import processes_of
+from tests.fix_drill import Fleet, Shell
+from tests.fix_postgres import wait_for
+from tests.fix_worker import POOL, Client, Worker
+
+SERVERS = "postgres", "pg_restore"
+
+
+@pytest.fixture
+def restoring(
+    worker: Worker, client: Client, shell: Shell, fleet: Fleet, slow_dump: Path, drill_folder: Path
+) -> Iterator[tuple[str, int]]:
+    """Let the worker restore a backup that takes minutes; give the drill's id and its flow's pid."""
+    fleet.keys |= {"work_pool": POOL}
+    fleet.add("slow", slow_dump, backup={"database": "slow"})
+    ran = shell("deploy", fleet.path)
+    assert ran.exit_code == 0, ran
+    client.start(client.deployments()["restore_drill/tests-slow"])
+
+    drills = drill_folder / "drills"
+
+    def at_work() -> bool:
+        return any(_runs("pg_restore", data.parent.name, data) for data in drills.glob("*/data"))
+
+    assert wait_for(at_work, 90), worker.said()
+    (stamp,) = drills.glob("*/stamp.json")
+    written = json.loads(stamp.read_text())
+    yield written["drill_id"], written["pid"]
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(written["pid"], signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_leaves_its_drill_at_work_and_a_killed_run_leaves_nothing(
+    restoring: tuple[str, int], worker: Worker, drill_folder: Path, fleet: Fleet
+) -> None:
+    drill_id, pid = restoring
+    data = drill_folder / "drills" / drill_id / "data"
+    worker.process.kill()
+    worker.process.wait()
+    assert sweep(utc_now()).living == (drill_id,)
+    assert all(_runs(program, drill_id, data) for program in SERVERS), "the drill lives on its own"
+
+    os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: not processes_of(drill_id, data)), "a process outlived its drill"
+    assert wait_for(lambda: _has_ended(pid))
+    report = sweep(utc_now())
+    assert (report.removed, report.left) == ((drill_id,), ()), report
+    assert not list((drill_folder / "drills").glob("*"))
+    assert fleet.recorded() == []
+
+
+def _runs(program: str, drill_id: str, data: Path) -> bool:
+    return any(_name(pid) == program for pid in processes_of(drill_id, data))
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _has_ended(pid: int) -> bool:
+    """Nobody waits for a run whose worker is gone, so it may stay as a zombie, which holds nothing."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
