@@ -274,6 +274,32 @@ def suite_check(
     raise typer.Exit(check_suites(files))
 
 
+@suite_app.command("try")
+def suite_try(
+    fleet: FleetFile,
+    database: OneDatabase,
+    suite: Annotated[
+        Path | None, typer.Option("--suite", metavar="FILE", help="The suite; default: the target's.")
+    ] = None,
+    keep: Annotated[
+        str, typer.Option(metavar="TIME", help="How long the sandbox stays after this try, such as 4h.")
+    ] = "4h",
+    *,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Restore the newest backup anew.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove the kept sandbox at once.")] = False,
+) -> None:
+    """Run a suite on a restored backup that is kept meanwhile: seconds for each try while you write it.
+
+    The first try restores the newest backup. Exit codes: 0 all expectations hold, 1 one does not, 2 one could
+    not be evaluated, 3 the suite or the fleet file cannot be used.
+    """
+    from deployments.trying import Wish, drop_kept_backups, try_on_kept  # noqa: PLC0415
+
+    if drop:
+        raise typer.Exit(drop_kept_backups(fleet, database))
+    raise typer.Exit(try_on_kept(fleet, database, Wish(suite, keep, fresh)))
+
+
 @postgres_app.command("list")
 def postgres_list(*, as_json: AsJson = False) -> None:
     """Show the PostgreSQL majors that drills can use here."""

@@ -4,12 +4,14 @@ from tasks.sandbox.cluster import alive, classify_death, connect, dsn, server_lo
 from tasks.sandbox.extensions import available_extensions, extension_findings
 from tasks.sandbox.install import find_postgres, install_postgres, list_postgres
 from tasks.sandbox.isolation import isolation_findings
+from tasks.sandbox.kept import Kept, drop_kept, find_kept, keep_for_later, started_again
 from tasks.sandbox.runner import ToolResult, run_tool
 from tasks.sandbox.servers import free_bytes
 from tasks.sandbox.sweeping import SweepReport, sweep
 from tasks.sandbox.workspace import destroy, keep, open_workspace, share_backup
 
 __all__ = [
+    "Kept",
     "SweepReport",
     "ToolResult",
     "alive",
@@ -17,19 +19,23 @@ __all__ = [
     "classify_death",
     "connect",
     "destroy",
+    "drop_kept",
     "dsn",
     "extension_findings",
+    "find_kept",
     "find_postgres",
     "free_bytes",
     "install_postgres",
     "isolation_findings",
     "keep",
+    "keep_for_later",
     "list_postgres",
     "open_workspace",
     "run_tool",
     "server_log_tail",
     "share_backup",
     "start_sandbox",
+    "started_again",
     "sweep",
     "url",
 ]

@@ -84,13 +84,29 @@ def start_sandbox(
     _make_cluster(sandbox, deadline)
     _write_access(sandbox)
     _start_server(sandbox)
-    _wait_ready(sandbox, deadline)
+    _wait_ready(sandbox, deadline, TEMPLATE_SUPERUSER)
     with connect(sandbox, role=TEMPLATE_SUPERUSER) as session:
         # The bootstrap role itself, so that no second superuser remains; ALTER ROLE refuses the current user.
         session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (sandbox.superuser,))
     with connect(sandbox) as session:
         _make_roles(session, sandbox)
     return sandbox
+
+
+def restart_server(sandbox: Sandbox, deadline_s: float) -> None:
+    """Start the server of a cluster that was made before and stopped.
+
+    Raises:
+        PermanentError: `postgres-failed`, `disk-full` or `isolation-unavailable`.
+    """
+    if not (sandbox.postgres.bindir / "postgres").is_file():
+        raise PermanentError(
+            f"PostgreSQL {sandbox.postgres.version}, which made the kept cluster, is gone.",
+            where=str(sandbox.postgres.bindir),
+            rule="postgres-failed",
+        )
+    _start_server(sandbox)
+    _wait_ready(sandbox, time.monotonic() + deadline_s, sandbox.superuser)
 
 
 def connect(
@@ -276,14 +292,14 @@ def _start_server(sandbox: Sandbox) -> None:
     register_server(workspace.drill_id, jailed, workspace.root, log)
 
 
-def _wait_ready(sandbox: Sandbox, deadline: float) -> None:
+def _wait_ready(sandbox: Sandbox, deadline: float, role: str) -> None:
     """Wait until our cluster answers; nobody else can put a socket into the drill's private folder."""
     socket_path = sandbox.workspace.socket_dir / f".s.PGSQL.{sandbox.port}"
     trouble = "it did not answer in time"
     while time.monotonic() < deadline and alive(sandbox):
         if socket_path.exists():
             try:
-                connect(sandbox, role=TEMPLATE_SUPERUSER).close()
+                connect(sandbox, role=role).close()
             except psycopg.OperationalError as error:
                 trouble = mask_values(str(error))
             else:

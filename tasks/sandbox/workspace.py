@@ -93,7 +93,7 @@ def open_workspace(
         created_at=utc_now(),
         expires_at=expires_at,
     )
-    workspace = _workspace(_root(base, stamp), stamp)
+    workspace = workspace_of(_root(base, stamp), stamp)
     _give_up_earlier(workspace.root)
     try:
         workspace = _open(base, stamp, wait_s)
@@ -145,6 +145,19 @@ def keep(workspace: Workspace, until: datetime) -> None:
     _release(workspace.root)
 
 
+def workspace_of(root: Path, stamp: Stamp) -> Workspace:
+    """Return the workspace that *stamp* describes."""
+    return Workspace(
+        drill_id=stamp.drill_id,
+        root=root,
+        os_user=stamp.os_user,
+        isolation=stamp.isolation,
+        created_at=datetime.fromisoformat(stamp.created_at).astimezone(UTC),
+        expires_at=datetime.fromisoformat(stamp.expires_at).astimezone(UTC),
+        sockets=None if stamp.sockets is None else Path(stamp.sockets),
+    )
+
+
 def share_backup(workspace: Workspace) -> None:
     """Let the sandbox's user read what was downloaded, whatever umask the drill runs under."""
     known = ids(workspace.os_user)
@@ -182,7 +195,7 @@ def _open(base: Path, stamp: Stamp, wait_s: float) -> Workspace:
     except BaseException:
         _unlock(database_lock, lock_path)
         raise
-    workspace = _workspace(_root(base, stamp), stamp)
+    workspace = workspace_of(_root(base, stamp), stamp)
     with _guard:
         _held[workspace.root] = _Held(lease, database_lock, lock_path)
     return workspace
@@ -194,7 +207,7 @@ def _give_up_earlier(root: Path) -> None:
         mine = root in _held
     stamp = read_stamp(root) if mine else None
     if stamp is not None:
-        destroy(_workspace(root, stamp))
+        destroy(workspace_of(root, stamp))
 
 
 def _make(base: Path, stamp: Stamp) -> tuple[Stamp, int]:
@@ -288,18 +301,6 @@ def _share(path: Path, gid: int, mode: int) -> None:
 
 def _root(base: Path, stamp: Stamp) -> Path:
     return base / "drills" / stamp.drill_id
-
-
-def _workspace(root: Path, stamp: Stamp) -> Workspace:
-    return Workspace(
-        drill_id=stamp.drill_id,
-        root=root,
-        os_user=stamp.os_user,
-        isolation=stamp.isolation,
-        created_at=datetime.fromisoformat(stamp.created_at).astimezone(UTC),
-        expires_at=datetime.fromisoformat(stamp.expires_at).astimezone(UTC),
-        sockets=None if stamp.sockets is None else Path(stamp.sockets),
-    )
 
 
 def _lock_path(base: Path, fleet: str, database: str) -> Path:
