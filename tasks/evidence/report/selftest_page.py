@@ -66,7 +66,7 @@ def selftest_context(document: Mapping[str, Any]) -> dict[str, Any]:
         "point_at": (document["recovery_point"] or {}).get("at"),
         "score": document["score"],
         "share": share(document["score"]),
-        "kinds": _kinds(rows),
+        "families": _families(rows),
         "tables": _tables(document["tables"]),
         "survivors": [_survivor(row) for row in missed[:MOST_SURVIVORS]],
         "survivors_left": max(0, len(missed) - MOST_SURVIVORS),
@@ -75,18 +75,21 @@ def selftest_context(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _kinds(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    named = dict.fromkeys((row["family"], row["kind"]) for row in rows if row["outcome"] in _FATES)
-    return [_kind(family, kind, rows) for family, kind in named]
+def _families(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for family, name in _FAMILIES.items():
+        mine = [row for row in rows if row["family"] == family and row["outcome"] in _FATES]
+        kinds = dict.fromkeys(row["kind"] for row in mine)
+        if mine:
+            found.append({"name": name, "kinds": [_kind(kind, mine) for kind in kinds]})
+    return found
 
 
-def _kind(family: str, kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    mine = [row for row in rows if (row["family"], row["kind"]) == (family, kind)]
+def _kind(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    mine = [row for row in rows if row["kind"] == kind]
     counts = {fate: sum(row["outcome"] == fate for row in mine) for fate in _FATES}
-    rules = dict.fromkeys(
-        name.split(" ", 1)[0] for row in mine if row["outcome"] == "caught" for name in row["by"]
-    )
-    return {"kind": kind, "family": _FAMILIES[family], "by": list(rules), **counts}
+    caught = [name for row in mine if row["outcome"] == "caught" for name in row["by"]]
+    return {"kind": kind, "by": list(dict.fromkeys(name.split(" ", 1)[0] for name in caught)), **counts}
 
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
