@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -89,9 +89,8 @@ def run_suite(
         at: run.prepare(at, one, tables.get(one.table)) for at, one in enumerate(suite.expectations)
     }
     units = _units([one for one in ready.values() if isinstance(one, Bound)], tables)
-    workers = parallel or os.cpu_count() or 1
-    with open_engine(database, run.deadline) as engine, ThreadPoolExecutor(max_workers=workers) as pool:
-        done = list(pool.map(partial(run.judge, engine), units))
+    with open_engine(database, run.deadline) as engine:
+        done = _side_by_side(partial(run.judge, engine), units, parallel or os.cpu_count() or 1)
     results = {at: one for at, one in ready.items() if isinstance(one, ExpectationResult)}
     documents: dict[str, list[tuple[int, dict[str, object]]]] = defaultdict(list)
     seconds: dict[str, float] = dict.fromkeys(suite.tables, 0.0)
@@ -215,6 +214,15 @@ class _Run:
 
     def _timed(self, sql: str) -> str:
         return sql.replace("{as_of}", f"timestamptz '{self.as_of.isoformat()}'")
+
+
+def _side_by_side(judge: Callable[[_Unit], _Done], units: Sequence[_Unit], workers: int) -> list[_Done]:
+    """Judge *units* in so many threads; when interrupted, begin no further one and wait for none."""
+    pool = ThreadPoolExecutor(max_workers=workers)
+    try:
+        return list(pool.map(judge, units))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _units(bound: Sequence[Bound], tables: Mapping[str, Table]) -> list[_Unit]:
