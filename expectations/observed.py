@@ -168,10 +168,11 @@ def _relation(value: object, kwargs: Mapping[str, object]) -> str:
     seen = _comparable(value)
     if seen is None:
         return "not shown"
+    time = _moment(value) is not None
     if low is not None and (seen < low or (kwargs.get("strict_min") and seen == low)):
-        return "below min_value"
+        return "too early" if time else "below its lower bound"
     if high is not None and (seen > high or (kwargs.get("strict_max") and seen == high)):
-        return "above max_value"
+        return "too late" if time else "above its upper bound"
     return "within its bounds"
 
 
@@ -202,7 +203,11 @@ def _age(value: object, column: Column, as_of: datetime) -> str | None:
     side = "before" if gap >= timedelta(0) else "after"
     step = "d" if column.type == "date" else "h"
     amount = abs(gap).total_seconds() / (86400 if step == "d" else 3600)
-    return f"{amount:.0f} {step} {side} as_of" if step == "d" else f"{amount:.1f} {step} {side} as_of"
+    return (
+        f"{amount:.0f} {step} {side} the moment of judgement"
+        if step == "d"
+        else f"{amount:.1f} {step} {side} the moment of judgement"
+    )
 
 
 def _sets(result: Mapping[str, object]) -> str:

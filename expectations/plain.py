@@ -1,28 +1,32 @@
 """An expectation in plain words, for people who read a report and not a vocabulary.
 
-Decision: our own sentences, from a table, and not GX's rendering: they are there without importing GX, they
-say relative times as they are written, and they keep a sensitive column's bounds out.
+Decision: our own sentences, from a table, and not GX's rendering: they are there without importing GX, which
+takes seconds; GX's put the bound values in, so that a limit of 26 hours reads as a moment of last Tuesday and
+a sensitive column's bounds are shown; and GX says "greater than or equal to" of times too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 from expectations.suite import Expectation, Parameter, RelativeTime
-from expectations.times import say_dynamic
+from expectations.times import TIME_PARAMETERS, say_dynamic
 
 MASK = "***"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SHOWN = 8  # members of a list that a sentence names
 # {c} is the column, {between} the bounds, {name} a kwarg.
 _SENTENCES: Mapping[str, str] = {
     "expect_column_distinct_values_to_be_in_set": "{c} holds no other values than {value_set}",
     "expect_column_distinct_values_to_contain_set": "{c} holds each of {value_set} at least once",
     "expect_column_distinct_values_to_equal_set": "{c} holds exactly the values {value_set}",
-    "expect_column_kl_divergence_to_be_less_than": "{c} is distributed as given, but for {threshold}",
-    "expect_column_max_to_be_between": "the largest {c} is {between}",
+    "expect_column_kl_divergence_to_be_less_than": "{c} is distributed as given, within {threshold}",
+    "expect_column_max_to_be_between": "the {largest} {c} is {between}",
     "expect_column_mean_to_be_between": "the mean of {c} is {between}",
     "expect_column_median_to_be_between": "the median of {c} is {between}",
-    "expect_column_min_to_be_between": "the smallest {c} is {between}",
+    "expect_column_min_to_be_between": "the {smallest} {c} is {between}",
     "expect_column_most_common_value_to_be_in_set": "the most common {c} is one of {value_set}",
     "expect_column_pair_values_a_to_be_greater_than_b": "{column_A} is greater than {or_equal}{column_B}",
     "expect_column_pair_values_to_be_equal": "{column_A} equals {column_B}",
@@ -35,9 +39,9 @@ _SENTENCES: Mapping[str, str] = {
     "expect_column_to_exist": "there is a column {c}",
     "expect_column_type_to_be": "{c} is of type {type_}",
     "expect_column_unique_value_count_to_be_between": "the number of distinct values in {c} is {between}",
-    "expect_column_value_lengths_to_be_between": "each {c} has a length that is {between}",
+    "expect_column_value_lengths_to_be_between": "each {c} is {between} characters long",
     "expect_column_value_lengths_to_equal": "each {c} is {value} characters long",
-    "expect_column_value_z_scores_to_be_less_than": "each {c} lies within {threshold} deviations of its mean",
+    "expect_column_value_z_scores_to_be_less_than": "each {c} is within {threshold} deviations of the mean",
     "expect_column_values_to_be_between": "each {c} is {between}",
     "expect_column_values_to_be_in_set": "each {c} is one of {value_set}",
     "expect_column_values_to_be_in_type_list": "{c} is of one of the types {type_list}",
@@ -61,7 +65,7 @@ _SENTENCES: Mapping[str, str] = {
     "expect_select_column_values_to_be_unique_within_record": "{column_list} differ within each row",
     "expect_table_column_count_to_be_between": "the number of columns is {between}",
     "expect_table_column_count_to_equal": "there are {value} columns",
-    "expect_table_columns_to_match_ordered_list": "the columns are {column_list}, in this order",
+    "expect_table_columns_to_match_ordered_list": "the columns are, in this order, {column_list}",
     "expect_table_columns_to_match_set": "the columns are {column_set}",
     "expect_table_row_count_to_be_between": "the number of rows is {between}",
     "expect_table_row_count_to_equal": "there are {value} rows",
@@ -107,6 +111,8 @@ class _Words(dict[str, str]):
             return str(self._kwargs.get("column", "column"))
         if key == "between":
             return _between(self._kwargs, masked=self._masked)
+        if key in _EXTREMES:
+            return _EXTREMES[key][_about_times(self._kwargs)]
         special = _SPECIAL.get(key)
         if special is not None:
             return special(self._kwargs.get(key))
@@ -121,14 +127,37 @@ def _between(kwargs: Mapping[str, object], *, masked: bool) -> str:
         return "within its bounds"
     if low is not None and low == high:
         return f"exactly {say_value(low)}"
-    floor = "more than" if kwargs.get("strict_min") else "at least"
-    ceiling = "less than" if kwargs.get("strict_max") else "at most"
+    floors, ceilings = _BOUNDS[_about_times(kwargs)]
+    floor, ceiling = floors[bool(kwargs.get("strict_min"))], ceilings[bool(kwargs.get("strict_max"))]
     parts = [f"{floor} {say_value(low)}"] if low is not None else []
     parts += [f"{ceiling} {say_value(high)}"] if high is not None else []
     return " and ".join(parts) or "anything"
 
 
+def _about_times(kwargs: Mapping[str, object]) -> bool:
+    """Say whether the bounds are times: these are early and late, not small and large."""
+    return any(_is_time(kwargs.get(key)) for key in ("min_value", "max_value"))
+
+
+def _is_time(value: object) -> bool:
+    if isinstance(value, Parameter):
+        return value.name in TIME_PARAMETERS
+    if isinstance(value, str):
+        return _DATE.match(value) is not None
+    return isinstance(value, (RelativeTime, date))
+
+
+_EXTREMES: Mapping[str, tuple[str, str]] = {
+    "largest": ("largest", "newest"),
+    "smallest": ("smallest", "oldest"),
+}
+# of numbers and of times; each inclusive and strict
+_BOUNDS = (
+    (("at least", "more than"), ("at most", "less than")),
+    (("no earlier than", "later than"), ("no later than", "earlier than")),
+)
 _SPECIAL: Mapping[str, Callable[[object], str]] = {
+    "column_list": lambda value: _joined(value),
     "or_equal": lambda value: "or equal to " if value else "",
     "match_on": lambda value: "all " if value == "all" else "one ",
 }
@@ -151,9 +180,17 @@ def _condition(kwargs: Mapping[str, object]) -> str:
 
 
 def _listed(values: Sequence[object]) -> str:
-    shown = ", ".join(say_value(value) for value in values[:_SHOWN])
+    shown = ", ".join(
+        f"({say_value(value)})" if isinstance(value, (list, tuple)) else say_value(value)
+        for value in values[:_SHOWN]
+    )
     more = len(values) - _SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _joined(columns: object) -> str:
+    names = [str(one) for one in columns] if isinstance(columns, (list, tuple)) else [str(columns)]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _fallback(kind: str) -> str:

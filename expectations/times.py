@@ -15,6 +15,12 @@ from expectations.suite import Parameter, RelativeTime
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?P<number>[+-]?\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
 _PARAMETER_KEYS = ("param", "times", "plus", "default")
+TIME_PARAMETERS = {
+    "newest_row": "the newest row of the last verified drill",
+    "last_verified_at": "the time of the last verified drill",
+}
+_NUMBERS = {"last_rows": "the rows of the last verified drill"}
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 _GX_PARAMETER = "$PARAMETER"
 # A string value such as "2026-01-01" or "2026-01-01T12:00:00+02:00"; anything else stays a string.
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
@@ -94,19 +100,34 @@ def bind(value: object, as_of: datetime, parameters: Mapping[str, object], colum
 
 
 def say_dynamic(value: RelativeTime | Parameter) -> str:
-    """Return a relative time or parameter as a person says it: `26h before the moment of judgement`."""
+    """Return a relative time or parameter in words: `26 hours before the moment of judgement`."""
     if isinstance(value, RelativeTime):
         return _say_relative(value)
+    if value.name in TIME_PARAMETERS:
+        shift = "" if value.plus == 0 else f"{_say_span(abs(value.plus))} {_side(value.plus)} "
+        return shift + TIME_PARAMETERS[value.name]
     times = "" if value.times == 1 else f"{value.times:g} x "
     plus = "" if value.plus == 0 else f" {'+' if value.plus > 0 else '-'} {abs(value.plus):g}"
-    return f"{times}{value.name} of the earlier drills{plus}"
+    return f"{times}{_NUMBERS.get(value.name, f'{value.name} of earlier drills')}{plus}"
 
 
 def _say_relative(value: RelativeTime) -> str:
     if value.offset_s == 0:
         return "the moment of judgement"
-    side = "before" if value.offset_s < 0 else "after"
-    return f"{value.text.strip().lstrip('+-')} {side} the moment of judgement"
+    return f"{_say_span(abs(value.offset_s))} {_side(value.offset_s)} the moment of judgement"
+
+
+def _side(seconds: float) -> str:
+    return "before" if seconds < 0 else "after"
+
+
+def _say_span(seconds: float) -> str:
+    """Return a span in the largest unit that says it in a whole number; hours up to two days."""
+    for unit, size in _UNITS:
+        count = seconds / size
+        if count >= 1 and count.is_integer() and not (unit == "day" and count == 1):
+            return f"{count:g} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds:g} seconds"
 
 
 def _bind_parameter(parameter: Parameter, known: Mapping[str, object], column_type: str | None) -> object:

@@ -46,9 +46,9 @@ def test_means_are_shown_of_enough_rows_only() -> None:
     kind = "expect_column_mean_to_be_between"
     assert seen(kind, 8.123456789, column="n", min_value=3) == 8.12346
     assert seen(kind, 8.1, column="n", min_value=3, rows=3) == "within its bounds"
-    assert seen(kind, 8.1, column="n", min_value=9, nulls=0.999) == "below min_value"
+    assert seen(kind, 8.1, column="n", min_value=9, nulls=0.999) == "below its lower bound"
     assert seen(kind, 8.1, column="n", min_value=3, row_condition="id = 7") == "within its bounds"
-    assert seen(kind, 8.1, column="n", max_value=3, sensitive=True) == "above max_value"
+    assert seen(kind, 8.1, column="n", max_value=3, sensitive=True) == "above its upper bound"
     assert seen(kind, None, column="n", min_value=3) == "no rows"
 
 
@@ -56,16 +56,21 @@ def test_means_are_shown_of_enough_rows_only() -> None:
 def test_single_values_are_reduced_to_their_relation(kind: str) -> None:
     name = f"expect_column_{kind}_to_be_between"
     assert seen(name, 987654, column="n", min_value=0) == "within its bounds"
-    assert seen(name, Decimal(5), column="n", min_value=5, strict_min=True) == "below min_value"
-    assert seen(name, 5, column="n", max_value=5, strict_max=True) == "above max_value"
+    assert seen(name, Decimal(5), column="n", min_value=5, strict_min=True) == "below its lower bound"
+    assert seen(name, 5, column="n", max_value=5, strict_max=True) == "above its upper bound"
     assert seen(name, "Zebra", column="n", min_value="Ant") == "not shown"
 
 
 def test_the_newest_time_is_an_age() -> None:
     kind, at = "expect_column_max_to_be_between", "2026-03-04T09:30:00+00:00"
     low = datetime(2026, 3, 4, tzinfo=UTC)
-    assert seen(kind, at, column="at", min_value=low) == "within its bounds: 2.5 h before as_of"
-    assert seen(kind, "2026-03-02", column="d", min_value=low) == "below min_value: 2 d before as_of"
+    assert (
+        seen(kind, at, column="at", min_value=low)
+        == "within its bounds: 2.5 h before the moment of judgement"
+    )
+    assert (
+        seen(kind, "2026-03-02", column="d", min_value=low) == "too early: 2 d before the moment of judgement"
+    )
     assert seen(kind, at, column="at", min_value=low, sensitive=True) == "within its bounds"
     assert seen("expect_column_min_to_be_between", at, column="at", min_value=low) == "within its bounds"
 

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from expectations.plain import MASK, say, say_value
-from expectations.suite import Expectation, RelativeTime
+from expectations.suite import Expectation, Parameter, RelativeTime
 from expectations.vocabulary import UNSUPPORTED, expectation_types
 
 
@@ -35,7 +35,51 @@ def expect(kind: str, *, sensitive: bool = False, **kwargs: object) -> Expectati
         ),
         (
             expect("expect_column_max_to_be_between", column="at", min_value=RelativeTime(-93600, "-26h")),
-            "the largest at is at least 26h before the moment of judgement",
+            "the newest at is no earlier than 26 hours before the moment of judgement",
+        ),
+        (
+            expect(
+                "expect_column_min_to_be_between",
+                column="at",
+                min_value=RelativeTime(-86400 * 90, "-90d"),
+                strict_min=True,
+                max_value=RelativeTime(0, "0h"),
+            ),
+            "the oldest at is later than 90 days before the moment of judgement "  # noqa: ISC004  one sentence
+            "and no later than the moment of judgement",
+        ),
+        (
+            expect(
+                "expect_column_values_to_be_between", column="at", max_value="2026-01-01", strict_max=True
+            ),
+            "each at is earlier than 2026-01-01",
+        ),
+        (
+            expect(
+                "expect_column_max_to_be_between", column="at", min_value=Parameter("newest_row", plus=-3600)
+            ),
+            "the newest at is no earlier than 1 hour before the newest row of the last verified drill",
+        ),
+        (
+            expect("expect_table_row_count_to_be_between", min_value=Parameter("last_rows", 0.9)),
+            "the number of rows is at least 0.9 x the rows of the last verified drill",
+        ),
+        (
+            expect("expect_column_value_lengths_to_be_between", column="s", max_value=40),
+            "each s is at most 40 characters long",
+        ),
+        (
+            expect("expect_multicolumn_sum_to_equal", column_list=["a", "b", "c"], sum_total=5),
+            "a, b and c add up to 5",
+        ),
+        (
+            expect(
+                "expect_column_pair_values_to_be_in_set",
+                column_A="a",
+                column_B="b",
+                value_pairs_set=[["x", 1], ["y", 2]],
+            ),
+            "a and b form one of (x, 1), (y, 2)",
         ),
         (
             expect(

@@ -87,7 +87,7 @@ def test_a_bad_object_is_refused(written: dict[str, object]) -> None:
 
 
 def test_they_are_said_in_words() -> None:
-    assert say_dynamic(DAY_AGO) == "1d before the moment of judgement"
-    assert say_dynamic(RelativeTime(60, "1m")) == "1m after the moment of judgement"
+    assert say_dynamic(DAY_AGO) == "24 hours before the moment of judgement"
+    assert say_dynamic(RelativeTime(60, "1m")) == "1 minute after the moment of judgement"
     assert say_dynamic(RelativeTime(0, "0s")) == "the moment of judgement"
-    assert say_dynamic(Parameter("last_rows", 0.9, 2)) == "0.9 x last_rows of the earlier drills + 2"
+    assert say_dynamic(Parameter("last_rows", 0.9, 2)) == "0.9 x the rows of the last verified drill + 2"
