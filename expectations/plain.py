@@ -157,7 +157,7 @@ _BOUNDS = (
     (("no earlier than", "later than"), ("no later than", "earlier than")),
 )
 _SPECIAL: Mapping[str, Callable[[object], str]] = {
-    "column_list": lambda value: _joined(value),
+    "column_list": lambda value: _joined(value),  # noqa: PLW0108  it stands below
     "or_equal": lambda value: "or equal to " if value else "",
     "match_on": lambda value: "all " if value == "all" else "one ",
 }
