@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 from prefect.cache_policies import NO_CACHE
@@ -22,6 +24,7 @@ RETRY_DELAYS_S = (2.0, 10.0)
 JITTER = 0.5
 
 _log = logging.getLogger(__name__)
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
 
 
 def transient_only(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  Prefect's signature
@@ -44,7 +47,7 @@ def step(name: str, *, retried: bool = False) -> Callable[[Callable[P, R]], Task
     """
 
     def decorate(body: Callable[P, R]) -> Task[P, R]:
-        return Task(
+        return _Step(
             _guarded(body),
             task_run_name=name,
             retries=RETRIES if retried else 0,
@@ -56,6 +59,26 @@ def step(name: str, *, retried: bool = False) -> Callable[[Callable[P, R]], Task
         )
 
     return decorate
+
+
+@contextmanager
+def without_task_runs() -> Iterator[None]:
+    """Run steps as plain functions in the block: what is meant to fail is no failed task of the run."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+class _Step(Task[P, R]):
+    """A task that is one run of Prefect's, but in a drill within another."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # type: ignore[override] # Prefect's has overloads
+        """Run the step."""
+        if _plain.get():
+            return self.fn(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
 
 def surely(chosen: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -143,13 +143,8 @@ def prepare(fresh: Ledger, proven: Ledger) -> Ground:
     sandbox, source = fresh.running_sandbox, fresh.completed_restore.database
     twin = f"selftest_{fresh.drill_id}_twin"
     _copy_for_good(sandbox, source, twin)
-    inventory = history.records[-1].inventory
     with connect(sandbox, twin) as ours:
-        schema = read_schema(
-            ours,
-            {name: figures.rows for name, figures in inventory.tables.items()},
-            {name: figures.partition_rank for name, figures in inventory.tables.items()},
-        )
+        schema = read_schema(ours, history.records[-1].inventory.tables)
     heard: list[SuiteResult] = []
 
     def listen(*args: object, **kwargs: object) -> SuiteResult:

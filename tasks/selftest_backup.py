@@ -31,7 +31,7 @@ from tasks.mutants.damage import Void
 from tasks.mutants.judging import Said, fate_of
 from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
 from tasks.mutants.stored import Spoilt, spoils
-from tasks.policies import step
+from tasks.policies import step, without_task_runs
 from tasks.progress import Progress, muted, tell
 from tasks.selftest import Ground
 from tasks.stores import Store, fetch_backup
@@ -219,7 +219,7 @@ def _said(bench: Bench, target: Target) -> Said:
         as_of=bench.base.as_of,
         given=bench.ground.history,
     )
-    with muted():
+    with muted(), without_task_runs():
         bench.drill(ledger)
     facts = ledger.facts()
     return Said(ledger.verdict, settle(facts.findings, facts.checks, facts.inventory), facts.checks)
@@ -280,7 +280,7 @@ def _copied(bench: Bench, one: Spoilt) -> Make:
 def _redumped(bench: Bench, one: Redump) -> Make:
     def make(to: Path) -> None:
         sandbox, limit_s = bench.ground.sandbox, bench.ground.limit_s
-        name = _other(sandbox, bench) if one.other else bench.ground.twin
+        name = _other(sandbox, bench) if one.other else bench.ground.source
         dump_again(sandbox, name, one.options, to, limit_s)
 
     return make
@@ -295,7 +295,7 @@ def _other(sandbox: Sandbox, bench: Bench) -> str:
 def _healthy(bench: Bench, *, anew: bool) -> Make:
     def make(to: Path) -> None:
         if anew:
-            dump_again(bench.ground.sandbox, bench.ground.twin, (), to, bench.ground.limit_s)
+            dump_again(bench.ground.sandbox, bench.ground.source, (), to, bench.ground.limit_s)
         elif bench.original.is_dir():
             shutil.copytree(bench.original, to)
         else:

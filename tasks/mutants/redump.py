@@ -47,7 +47,7 @@ def redumps(schema: Schema) -> Iterator[Redump]:
     """Yield the backups that lack something, those that matter most first."""
     filled = sorted(
         (table for table in schema.tables.values() if table.rows is None or table.rows > 0),
-        key=lambda table: (-(table.rows or 0), table.full_name),
+        key=lambda table: (-(table.rows or 0), -(table.bytes or 0), table.full_name),
     )
     for at, table in enumerate(filled[:1]):
         yield _without(table, must=at == 0)

@@ -16,6 +16,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from tasks.model.inventory import TableFigures
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _USERS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
@@ -74,6 +76,7 @@ SELECT d.refobjid::bigint, n.nspname::text, c.relname::text, q.seqmin, q.seqmax,
        AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
  WHERE d.refobjid = ANY (%s) ORDER BY 1, 3
 """
+_UNSEEN = TableFigures(None, None)
 _NUMBERS = ("int2", "int4", "int8", "numeric", "float4", "float8", "money")
 _TIMES = ("date", "timestamp", "timestamptz")
 _TEXTS = ("text", "varchar", "bpchar", "citext")
@@ -147,6 +150,7 @@ class Table:
 
     Attributes:
         rows: as the inventory counted them, None where it did not.
+        bytes: of it and all below it, None where they are not known.
         family: itself, its partitions and the tables that inherit from it, all levels.
         leaves: its range partitions that hold rows, the oldest first.
         partitioned_by: columns whose change would move a row.
@@ -156,6 +160,7 @@ class Table:
     name: str
     rows: int | None
     columns: Mapping[str, Column]
+    bytes: int | None = None
     partitioned: bool = False
     keys: tuple[Key, ...] = ()
     indexes: tuple[Index, ...] = ()
@@ -212,15 +217,12 @@ class _Row:
     children: list[int] = field(default_factory=list)
 
 
-def read_schema(
-    connection: Connection, rows: Mapping[str, int | None], ranks: Mapping[str, int | None]
-) -> Schema:
+def read_schema(connection: Connection, figures: Mapping[str, TableFigures]) -> Schema:
     """Return what the database behind *connection* (search_path pg_catalog) holds that can be damaged.
 
     Args:
         connection: any role; only the catalogue is read.
-        rows: by table, as the inventory counted them.
-        ranks: of range partitions, their place among their siblings.
+        figures: by table, as the inventory has them.
     """
     listed: dict[int, _Row] = {}
     for *facts, key in connection.execute(_TABLES.encode()):
@@ -232,7 +234,7 @@ def read_schema(
             listed[one.parent].children.append(one.oid)
     roots = [oid for oid, one in listed.items() if not one.partition]
     read = _Parts(connection, roots, {oid: f"{one.schema}.{one.name}" for oid, one in listed.items()})
-    tables = [_table(listed, oid, read, rows, ranks) for oid in roots]
+    tables = [_table(listed, oid, read, figures) for oid in roots]
     encoding = connection.execute("SELECT pg_catalog.current_setting('server_encoding')").fetchone()
     return Schema({table.full_name: table for table in tables}, utf8=encoding == ("UTF8",))
 
@@ -277,18 +279,20 @@ def _table(
     listed: Mapping[int, _Row],
     oid: int,
     read: _Parts,
-    rows: Mapping[str, int | None],
-    ranks: Mapping[str, int | None],
+    figures: Mapping[str, TableFigures],
 ) -> Table:
     one = listed[oid]
     below = _below(listed, oid)
     names = {f"{listed[child].schema}.{listed[child].name}" for child in below}
-    leaves = [name for name in names if ranks.get(name) is not None and rows.get(name) != 0]
+    ranks = {leaf: seen.partition_rank for leaf in names if (seen := figures.get(leaf, _UNSEEN)).rows != 0}
+    leaves = sorted((rank, leaf) for leaf, rank in ranks.items() if rank is not None)
     name = f"{one.schema}.{one.name}"
+    seen = figures.get(name, _UNSEEN)
     return Table(
         schema=one.schema,
         name=one.name,
-        rows=rows.get(name),
+        rows=seen.rows,
+        bytes=seen.bytes,
         columns=read.columns[oid],
         partitioned=one.partitioned,
         keys=tuple(read.keys[oid]),
@@ -296,7 +300,7 @@ def _table(
         triggers=tuple(read.triggers[oid]),
         sequences=tuple(read.sequences[oid]),
         family=frozenset({name, *names, *_above(listed, oid)}),
-        leaves=tuple(sorted(leaves, key=lambda leaf: (ranks[leaf] or 0, leaf))),
+        leaves=tuple(leaf for _, leaf in leaves),
         partitioned_by=frozenset(column for part in (oid, *below) for column in listed[part].key),
     )
 

@@ -83,11 +83,7 @@ def shop(cluster: Callable[[int], Source]) -> Iterator[Shop]:
         session.execute(SHOP.encode())
     inventory = take_inventory(source.sandbox, name)
     with connect(source.sandbox, name) as ours:
-        schema = read_schema(
-            ours,
-            {table: figures.rows for table, figures in inventory.tables.items()},
-            {table: figures.partition_rank for table, figures in inventory.tables.items()},
-        )
+        schema = read_schema(ours, inventory.tables)
     yield Shop(source.sandbox, name, schema)
     with source.connect() as session:
         session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
