@@ -44,6 +44,7 @@ _ENDINGS = re.compile(r"(\.[A-Za-z0-9]{1,8}){0,3}$")
 _HOUR_S = 3600.0
 _BACKUP_SHARE = 0.25
 QUICK_BACKUPS = 2
+_STORES_PLACE = 2  # what concerns the store, and no byte of the backup, comes after the first two
 
 Drill = Callable[[Ledger], None]
 """Takes a ledger through a whole drill; what it shows, also why it ended, is in the ledger."""
@@ -107,7 +108,7 @@ def plan_backups(bench: Bench, seed: int) -> tuple[list[Planned], list[Judged]]:
         if isinstance(found, Judged):
             left.append(found)
         else:
-            planned.insert(min(len(planned), 6), found)
+            planned.insert(min(len(planned), _STORES_PLACE), found)
     return planned, left
 
 

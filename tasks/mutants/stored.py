@@ -53,21 +53,20 @@ def spoils(original: Path, backup: LocalBackup, seed: int) -> Iterator[Spoilt]:
         yield from _of_folder(original, chance)
         return
     size, start = original.stat().st_size, _data_start(backup)
-    for share in _CUTS:
-        at = start + round((size - start) * _near(share, chance))
-        yield _cut("truncated-data", at, size)
+    cuts = [_cut("truncated-data", _within(share, start, size, chance), size) for share in _CUTS]
+    flips = [_flip("flipped-byte-data", _within(share, start, size, chance)) for share in _FLIPS]
+    yield cuts[0]
     yield _spoilt("empty-object", "the object is empty", lambda _, to: to.touch())
-    for share in _FLIPS:
-        at = start + round((size - start) * _near(share, chance))
-        yield _flip("flipped-byte-data", at)
-    yield _cut("truncated-head", min(_HEAD_BYTES, size // 2), size)
+    yield flips[0]
     yield _cut("truncated-end", max(0, size - _END_BYTES), size)
+    yield _cut("truncated-head", min(_HEAD_BYTES, size // 2), size)
     if start:
         yield _cut("truncated-contents", start // 2, size)
         yield _flip("flipped-byte-contents", start // 2)
     else:
         for kind in ("truncated-contents", "flipped-byte-contents"):
             yield _not(kind, "the backup has no table of contents of its own that could be cut")
+    yield from (*cuts[1:], *flips[1:])
     for kind in ("file-missing", "file-empty", "file-truncated"):
         yield _not(kind, "the backup is one file, no folder")
 
@@ -82,7 +81,7 @@ def _of_folder(folder: Path, chance: random.Random) -> Iterator[Spoilt]:
         yield _in_folder("file-truncated", largest, f"the file {largest} cut in half", _halve)
         yield _in_folder("file-missing", largest, f"the file {largest} missing", Path.unlink)
         yield _in_folder("file-empty", largest, f"the file {largest} empty", _empty)
-        at = round(data[0].stat().st_size * _near(0.5, chance))
+        at = _within(0.5, 0, data[0].stat().st_size, chance)
         yield _in_folder("flipped-byte-data", largest, f"a byte of {largest} turned", partial(_turn, at=at))
     yield _in_folder("truncated-contents", _TOC, f"{_TOC} cut in half", _halve)
     yield _in_folder("truncated-head", _TOC, f"{_TOC} cut after a few bytes", partial(_keep, at=8))
@@ -148,8 +147,9 @@ def _turn(path: Path, *, at: int) -> None:
         file.write(bytes([byte[0] ^ 0xFF]))
 
 
-def _near(share: float, chance: random.Random) -> float:
-    return share + chance.uniform(-0.05, 0.05)
+def _within(share: float, start: int, end: int, chance: random.Random) -> int:
+    """Return a place near *share* of the way from *start* to *end*."""
+    return start + round((end - start) * (share + chance.uniform(-0.05, 0.05)))
 
 
 def _data_start(backup: LocalBackup) -> int:
