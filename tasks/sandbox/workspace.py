@@ -25,7 +25,7 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Workspace
 from tasks.sandbox.isolation import choose_isolation, choose_os_user, closed_folder, ids
-from tasks.sandbox.paths import drill_dir, make_folder
+from tasks.sandbox.paths import drill_dir, make_folder, spread
 from tasks.sandbox.reaper import end_processes, remove_shared_memory
 from tasks.sandbox.servers import stop_server
 from tasks.sandbox.stamp import (
@@ -235,6 +235,7 @@ def _make_draft(drills: Path, stamp: Stamp) -> Path:
     """Make a folder below *drills*, which another drill may remove as empty in the very moment."""
     for _ in range(_RACES):
         make_folder(drills, 0o755)
+        spread(drills)
         with contextlib.suppress(FileNotFoundError):
             return Path(tempfile.mkdtemp(prefix=f".new-{stamp.pid}-{stamp.started}-", dir=drills))
     raise FileNotFoundError(errno.ENOENT, "the folder vanishes", str(drills))

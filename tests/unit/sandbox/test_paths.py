@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from tasks.sandbox import isolation
 from tasks.sandbox.isolation import covered_folders, kept_install
-from tasks.sandbox.paths import drill_dir, first_closed, make_folder, postgres_dir
+from tasks.sandbox.paths import drill_dir, first_closed, make_folder, postgres_dir, spread
 from tasks.sandbox.servers import free_bytes
 from tasks.sandbox.settings import server_settings
 
@@ -98,3 +100,22 @@ def test_an_ordinary_user_runs_as_himself(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_free_disk_of_a_folder_that_no_drill_has_made_yet_is_known(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "not" / "yet") > 0
+
+
+@pytest.mark.skipif(shutil.which("lsattr") is None, reason="lsattr shows the flag")
+def test_drills_are_laid_apart_where_the_file_system_can(tmp_path: Path) -> None:
+    def flags() -> str:
+        shown = subprocess.run(["lsattr", "-d", tmp_path], capture_output=True, text=True, check=False)
+        return shown.stdout.partition(" ")[0]
+
+    if "e" not in flags():
+        pytest.skip("not ext4")
+    before = flags()
+    spread(tmp_path)
+    assert "T" in flags()
+    assert flags().replace("T", "-") == before
+
+
+def test_a_folder_that_cannot_be_spread_is_left_as_it_is(tmp_path: Path) -> None:
+    spread(tmp_path / "gone")
+    spread(Path("/proc"))
