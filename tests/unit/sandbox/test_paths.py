@@ -102,10 +102,13 @@ def test_the_free_disk_of_a_folder_that_no_drill_has_made_yet_is_known(tmp_path:
     assert free_bytes(tmp_path / "not" / "yet") > 0
 
 
-@pytest.mark.skipif(shutil.which("lsattr") is None, reason="lsattr shows the flag")
+LSATTR = shutil.which("lsattr")
+
+
+@pytest.mark.skipif(LSATTR is None, reason="lsattr shows the flag")
 def test_drills_are_laid_apart_where_the_file_system_can(tmp_path: Path) -> None:
     def flags() -> str:
-        shown = subprocess.run(["lsattr", "-d", tmp_path], capture_output=True, text=True, check=False)
+        shown = subprocess.run([str(LSATTR), "-d", tmp_path], capture_output=True, text=True, check=False)
         return shown.stdout.partition(" ")[0]
 
     if "e" not in flags():
