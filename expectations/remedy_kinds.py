@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from expectations.draft import Draft
 from expectations.draft_history import rounded_up, significant
@@ -56,6 +56,7 @@ def closer(kind: str, table: TableProfile, column: str | None, as_of: datetime) 
         yield from _amounts(name, one)
     if kind in {"times-moved-day", "times-moved-far", "values-shifted"}:
         yield from _newest(name, one, as_of)
+        yield from _first(name, one)
         yield from _beside(table, one)
 
 
@@ -81,6 +82,15 @@ def _newest(name: str, column: ColumnProfile | None, as_of: datetime) -> Iterato
         kwargs: dict[str, object] = {"min_value": {"as_of": f"-{oldest}h"}}
         why = "newer rows should have arrived by then"
         yield _of(name, column, "expect_column_max_to_be_between", kwargs, why)
+
+
+def _first(name: str, column: ColumnProfile) -> Iterator[Draft]:
+    """Yield the month before which nothing has ever been dated."""
+    if column.facts.kind is not Kind.TIME or column.facts.sensitive or column.low is None or column.low < 0:
+        return
+    month = datetime.fromtimestamp(column.low, UTC).date().replace(day=1)
+    kwargs: dict[str, object] = {"min_value": month}
+    yield _of(name, column, "expect_column_min_to_be_between", kwargs, "nothing has ever been dated earlier")
 
 
 def _once(table: TableProfile) -> Iterator[Draft]:
