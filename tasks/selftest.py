@@ -36,6 +36,7 @@ from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
 from tasks.model.selftest import Family, Fate, Judged, Mutant
 from tasks.model.target import Target
+from tasks.model.units import format_bytes
 from tasks.mutants.choose import Slot
 from tasks.mutants.copies import copied, drop_key, make_copy, refresh_views
 from tasks.mutants.damage import Damage, Void, inflict
@@ -44,7 +45,7 @@ from tasks.mutants.kinds import STRUCTURE
 from tasks.mutants.schema import Schema, read_schema
 from tasks.policies import step
 from tasks.progress import Progress, tell
-from tasks.sandbox import connect, url
+from tasks.sandbox import connect, free_bytes, url
 
 SIDE_BY_SIDE = 2
 """Mutants judged at once; each runs its suite on all cores besides."""
@@ -142,6 +143,7 @@ def prepare(fresh: Ledger, proven: Ledger) -> Ground:
     history = history_with(proven)
     sandbox, source = fresh.running_sandbox, fresh.completed_restore.database
     twin = f"selftest_{fresh.drill_id}_twin"
+    _check_room(sandbox, source)
     _copy_for_good(sandbox, source, twin)
     with connect(sandbox, twin) as ours:
         schema = read_schema(ours, history.records[-1].inventory.tables)
@@ -314,6 +316,24 @@ def _remedied(ground: Ground, judged: Judged, copy: str) -> Judged:
 def _mutant(damage: Damage) -> Mutant:
     content = damage.kind not in STRUCTURE
     return Mutant(Family.DATA, damage.kind, damage.what, damage.table, damage.column, content)
+
+
+def _check_room(sandbox: Sandbox, source: str) -> None:
+    """Refuse to fill the worker's disk with copies.
+
+    Raises:
+        PermanentError: rule `disk-too-small`.
+    """
+    with connect(sandbox) as ours:
+        (size,) = ours.execute("SELECT pg_database_size(%s)", (source,)).fetchone() or (0,)
+    need, free = size * (SIDE_BY_SIDE + 1), free_bytes(sandbox.workspace.root)
+    if free < need:
+        raise PermanentError(
+            f"The self test copies the restored database and needs {format_bytes(need)} of disk for that; "
+            f"{format_bytes(free)} are free. Nothing is said about the drill.",
+            str(sandbox.workspace.root),
+            rule="disk-too-small",
+        )
 
 
 def _copy_for_good(sandbox: Sandbox, source: str, twin: str) -> None:

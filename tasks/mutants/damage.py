@@ -93,7 +93,7 @@ def salt_of(seed: int, *parts: str | None) -> int:
 def hit(salt: int, per_mille: int) -> sql.Composed:
     """Return a condition that holds for *per_mille* of 1000 rows, chosen by *salt*."""
     return sql.SQL(
-        "(hashtextextended(tableoid::text || ctid::text, {}) & 9223372036854775807) % 1000 < {}"
+        "(hashtextextended(tableoid::regclass::text || ctid::text, {}) & 9223372036854775807) % 1000 < {}"
     ).format(sql.Literal(salt), sql.Literal(per_mille))
 
 

@@ -37,7 +37,11 @@ def test_a_worker_runs_deployments_to_named_states_with_their_cause(
     registered: Fleet, client: Client, worker: Worker, shell: Shell
 ) -> None:
     deployments = client.deployments()
-    each = {f"restore_drill/tests-{name}" for name in ("good", "cut", "unjudged")}
+    each = {
+        f"{flow}/tests-{name}"
+        for flow in ("restore_drill", "selftest")
+        for name in ("good", "cut", "unjudged")
+    }
     assert set(deployments) >= {"fleet_drill/tests", "sweep/sweep"} | each
     schedules = {schedule.slug: schedule for schedule in deployments["fleet_drill/tests"].schedules}
     assert {slug: (s.schedule.cron, s.schedule.timezone) for slug, s in schedules.items()} == {
