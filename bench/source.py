@@ -40,7 +40,8 @@ INSERT INTO orders (customer_id, status, amount, tax, currency, note, address, p
 INSERT INTO order_lines SELECT i, line, 'sku-' || i % 5000, 1 + i % 4
     FROM generate_series(1, {orders}) i, generate_series(1, 2) line;
 INSERT INTO events (at, body) SELECT now() - i * interval '1 second', jsonb_build_object(
-        'order', i, 'kind', (ARRAY['placed','paid','sent'])[1 + i % 3], 'agent', repeat(md5((i % 97)::text), 8),
+        'order', i, 'kind', (ARRAY['placed','paid','sent'])[1 + i % 3],
+        'agent', repeat(md5((i % 97)::text), 8),
         'trace', md5(i::text) || md5((i + 1)::text), 'tags', jsonb_build_array(i % 50, i % 70))
     FROM generate_series(1, {events}) i;
 CREATE INDEX ON orders (customer_id);
