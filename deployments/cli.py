@@ -180,13 +180,17 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the site.")] = Path("report"),
     region: Annotated[str | None, typer.Option(help="Region of the evidence bucket.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
+    *,
+    data_docs: Annotated[
+        bool, typer.Option("--data-docs", help="Also draw Great Expectations' own pages of the results.")
+    ] = False,
 ) -> None:
     """Render the static report: a page per fleet and per drill, readable offline."""
     from tasks.evidence import render_report  # noqa: PLC0415
     from tasks.model.target import StoreConfig  # noqa: PLC0415
 
     store = StoreConfig(region=region, endpoint_url=endpoint_url)
-    typer.echo(f"report: {render_report(evidence, out, store=store)}")
+    typer.echo(f"report: {render_report(evidence, out, store=store, data_docs=data_docs)}")
 
 
 @app.command()

@@ -102,7 +102,7 @@ def run_demo(out: Path, run_fleet: RunFleet | None = None) -> int:
     newest = last_night(utc_now())
     with _stage(console, f"building {len(LINES)} databases and {NIGHTS} nights of their backups"):
         make_history(out / "backups", newest)
-    _write_fleet(out / "fleet-of-files.yaml", f"{out.as_uri()}/backups", None)
+    write_fleet_of_files(out)
     with _local_store(out, console) as endpoint, _ready(run_fleet) as drill:
         fleet = _write_fleet(out / "fleet.yaml", f"s3://{BUCKET}", endpoint)
         before = newest - timedelta(days=MEMORY_NIGHTS_AGO)
@@ -113,6 +113,11 @@ def run_demo(out: Path, run_fleet: RunFleet | None = None) -> int:
         console.print("\n[bold]2. Last night's backups[/]")
         drill(fleet, "newest")
     return _conclude(out, console, time.monotonic() - started)
+
+
+def write_fleet_of_files(out: Path) -> Path:
+    """Write the fleet file that drills the backups below *out* from their folder; return it."""
+    return _write_fleet(out / "fleet-of-files.yaml", f"{out.as_uri()}/backups", None)
 
 
 def latest_documents(evidence: Path) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ that no single one shows.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,6 +17,7 @@ from expectations.plain import MASK
 from expectations.suite import Expectation, Parameter, RelativeTime
 
 FEWEST_ROWS = 5  # below it a mean or a sum says too much about one row
+_TOLD_AGE = re.compile(r"(?P<amount>[\d.]+) (?P<step>[dh]) (?P<side>before|after) ")
 _COUNTS = (
     "element_count",
     "unexpected_count",
@@ -84,6 +86,15 @@ def say_observed(
     if one.type == "expect_column_to_exist":
         return "present" if kwargs.get("column") in table.columns else "absent"
     return _unexpected(result)
+
+
+def age_in(observed: str) -> float | None:
+    """Return the seconds before the moment of judgement that *observed* tells; None where it tells none."""
+    found = _TOLD_AGE.search(observed)
+    if found is None:
+        return None
+    sign = 1 if found["side"] == "before" else -1
+    return sign * float(found["amount"]) * (86400 if found["step"] == "d" else 3600)
 
 
 def clean_result(result: Mapping[str, object], observed: str | float | None) -> dict[str, object]:

@@ -39,7 +39,7 @@ _SENTENCES: Mapping[str, str] = {
     "expect_column_to_exist": "there is a column {c}",
     "expect_column_type_to_be": "{c} is of type {type_}",
     "expect_column_unique_value_count_to_be_between": "the number of distinct values in {c} is {between}",
-    "expect_column_value_lengths_to_be_between": "each {c} is {between} characters long",
+    "expect_column_value_lengths_to_be_between": "each {c} is {length}",
     "expect_column_value_lengths_to_equal": "each {c} is {value} characters long",
     "expect_column_value_z_scores_to_be_less_than": "each {c} is within {threshold} deviations of the mean",
     "expect_column_values_to_be_between": "each {c} is {between}",
@@ -109,10 +109,8 @@ class _Words(dict[str, str]):
     def __missing__(self, key: str) -> str:
         if key == "c":
             return str(self._kwargs.get("column", "column"))
-        if key == "between":
-            return _between(self._kwargs, masked=self._masked)
-        if key in _EXTREMES:
-            return _EXTREMES[key][_about_times(self._kwargs)]
+        if key in _PHRASES:
+            return _PHRASES[key](self._kwargs, self._masked)
         special = _SPECIAL.get(key)
         if special is not None:
             return special(self._kwargs.get(key))
@@ -121,7 +119,7 @@ class _Words(dict[str, str]):
         return say_value(self._kwargs.get(key))
 
 
-def _between(kwargs: Mapping[str, object], *, masked: bool) -> str:
+def _between(kwargs: Mapping[str, object], masked: bool) -> str:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if masked:
         return "within its bounds"
@@ -132,6 +130,12 @@ def _between(kwargs: Mapping[str, object], *, masked: bool) -> str:
     parts = [f"{floor} {say_value(low)}"] if low is not None else []
     parts += [f"{ceiling} {say_value(high)}"] if high is not None else []
     return " and ".join(parts) or "anything"
+
+
+def _length(kwargs: Mapping[str, object], masked: bool) -> str:
+    if masked:
+        return "of a length within its bounds"
+    return f"{_between(kwargs, masked)} characters long"
 
 
 def _about_times(kwargs: Mapping[str, object]) -> bool:
@@ -147,9 +151,11 @@ def _is_time(value: object) -> bool:
     return isinstance(value, (RelativeTime, date))
 
 
-_EXTREMES: Mapping[str, tuple[str, str]] = {
-    "largest": ("largest", "newest"),
-    "smallest": ("smallest", "oldest"),
+_PHRASES: Mapping[str, Callable[[Mapping[str, object], bool], str]] = {
+    "between": _between,
+    "length": _length,
+    "largest": lambda kwargs, _: "newest" if _about_times(kwargs) else "largest",
+    "smallest": lambda kwargs, _: "oldest" if _about_times(kwargs) else "smallest",
 }
 # of numbers and of times; each inclusive and strict
 _BOUNDS = (

@@ -8,10 +8,12 @@ from typing import Any
 
 from tasks.evidence.report.plots import phase_bars, sparkline
 from tasks.evidence.report.summary import Summary, database_row
-from tasks.evidence.report.words import duration, number, second, size
+from tasks.evidence.report.words import duration, number, percent, second, size
 from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
 
-MOST_PLOTS = 9
+MOST_PLOTS = 15
+MOST_NULLS = 4
+MOST_AGES = 3
 MOST_TABLES = 60
 _BEFORE_OTHERS = ("failed", "not_run", "passed")
 _POINT = (
@@ -206,10 +208,28 @@ def _plots(evidence: Document, history: Sequence[Summary]) -> list[dict[str, Any
         ),
     ]
     plots += [
+        _plot(f"NULLs in {column}", [drill.nulls.get(column) for drill in history], good, percent)
+        for column in _plotted_nulls(history)
+    ]
+    plots += [
+        _plot(f"Age of the newest {column}", [drill.ages_s.get(column) for drill in history], good, duration)
+        for column in list(history[-1].ages_s)[:MOST_AGES]
+    ]
+    plots += [
         _plot(f"Rows of {table}", [drill.rows.get(table) for drill in history], good, number)
         for table in _plotted_tables(evidence, history)
     ]
     return [plot for plot in plots if plot["drawing"]][:MOST_PLOTS]
+
+
+def _plotted_nulls(history: Sequence[Summary]) -> list[str]:
+    """The columns that have ever held NULLs, those that moved most first; a line of zeros says nothing."""
+    seen = {
+        column: [drill.nulls[column] for drill in history if column in drill.nulls]
+        for column in history[-1].nulls
+    }
+    moved = {column: max(shares) - min(shares) for column, shares in seen.items() if any(shares)}
+    return sorted(moved, key=lambda column: (-moved[column], column))[:MOST_NULLS]
 
 
 def _plotted_tables(evidence: Document, history: Sequence[Summary]) -> list[str]:

@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from tasks.evidence.document import Evidence, to_json
 from tasks.evidence.facts import tool_versions
 from tasks.evidence.history import read_acceptance
+from tasks.evidence.report.data_docs import write_data_docs
 from tasks.evidence.report.drill_page import drill_context
 from tasks.evidence.report.plots import bar, meter
 from tasks.evidence.report.selftest_page import Mark, mark_of, selftest_context
@@ -40,6 +41,8 @@ _TEMPLATES = "tasks.evidence.report"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, UndefinedError)
 """What a document of another make may raise while it is taken apart."""
 
+Stored: TypeAlias = tuple[Evidence, dict[str, Any]]
+"""A drill's document, and its suites' results by file."""
 SelfTest: TypeAlias = tuple[Mark, dict[str, Any]]
 """What the fleet's page says of a self test, and the variables of its section."""
 
@@ -52,6 +55,7 @@ def render_report(
     *,
     store: StoreConfig | None = None,
     only_fleet: str | None = None,
+    data_docs: bool = False,
 ) -> Path:
     """Render everything below *locations* into the folder *out*; return its index.html.
 
@@ -62,11 +66,12 @@ def render_report(
         out: made if it is not there.
         store: how the locations are reached.
         only_fleet: look for new evidence of this fleet only; others are shown as they were last seen.
+        data_docs: also draw Great Expectations' own pages of each drill's results; that takes seconds.
 
     Raises:
         DrillError: evidence cannot be listed, or *out* cannot be written.
     """
-    site = Site(str(out), StoreConfig())
+    site = Site(str(out), StoreConfig(), data_docs=data_docs)
     _render(site, locations, store or StoreConfig(), only_fleet)
     return Path(site.index)
 
@@ -145,7 +150,7 @@ def _render_database(
 
     The newest page shows the self test: what the drill is worth now, not what it was.
     """
-    read: dict[str, Evidence] = {}
+    read: dict[str, Stored] = {}
     known = _summaries(site, names, store, read)
     shown = [name for name in names if name.uri in known][-DRILLS_SHOWN:]
     for at, name in enumerate(shown):
@@ -157,7 +162,7 @@ def _render_database(
 
 
 def _summaries(
-    site: Site, names: Sequence[EvidenceName], store: StoreConfig, read: dict[str, Evidence]
+    site: Site, names: Sequence[EvidenceName], store: StoreConfig, read: dict[str, Stored]
 ) -> dict[str, Summary]:
     """Summarise the newest drills, and further back until one was verified."""
     found: dict[str, Summary] = {}
@@ -170,14 +175,15 @@ def _summaries(
     return dict(reversed(found.items()))
 
 
-def _summary(name: EvidenceName, store: StoreConfig, read: dict[str, Evidence]) -> Summary | None:
+def _summary(name: EvidenceName, store: StoreConfig, read: dict[str, Stored]) -> Summary | None:
     try:
         document = read_evidence(name.uri, store)
-        summary = summarise(name.stem, document)
+        suites = _suites(name, document, store)
+        summary = summarise(name.stem, document, suites.values())
     except (*_UNREADABLE, DrillError) as exc:
         _log.warning("%s is not shown: %s", name.uri, exc.__class__.__name__)
         return None
-    read[name.uri] = document
+    read[name.uri] = (document, suites)
     return summary
 
 
@@ -200,50 +206,58 @@ class _DrillPage:
         self._store = store
         self.selftest: SelfTest | None = None
 
-    def render(self, site: Site, read: Mapping[str, Evidence]) -> None:
+    def render(self, site: Site, read: Mapping[str, Stored]) -> None:
         """Write the page and copies of what it links, unless they are there."""
         path = _page(self._name.uri)
-        digest = self._digest()
+        folder = path.rsplit("/", 1)[0]
+        digest = self._digest(data_docs=site.data_docs)
         if site.is_current(path, digest):
             return
         try:
-            document = read.get(self._name.uri) or read_evidence(self._name.uri, self._store)
-            suites = self._suites(document)
-            text = self._text(document, suites, digest)
+            document, suites = read.get(self._name.uri) or self._read()
+            docs = write_data_docs(site, folder, self._name.stem, document, suites) if site.data_docs else []
+            text = self._text(document, suites, docs, digest)
         except (*_UNREADABLE, DrillError) as exc:
             _log.warning("%s has no page: %s", self._name.uri, exc.__class__.__name__)
             return
-        folder = path.rsplit("/", 1)[0]
         site.write(f"{folder}/{self._name.stem}.json", to_json(document))
         for file, results in suites.items():
             site.write(f"{folder}/{file}", to_json(results))
         site.write(path, text, digest)
 
-    def _digest(self) -> str:
-        seen = [_templates_digest(), self._name.uri]
+    def _read(self) -> Stored:
+        document = read_evidence(self._name.uri, self._store)
+        return document, _suites(self._name, document, self._store)
+
+    def _digest(self, *, data_docs: bool) -> str:
+        seen = [_templates_digest(), self._name.uri, *(["data docs"] if data_docs else [])]
         seen += [drill.stem for drill in self._history] + [name.uri for name in self._accepted]
         seen += [] if self.selftest is None else [self.selftest[0].uri]
         return hashlib.sha256("\n".join(seen).encode()).hexdigest()
 
-    def _text(self, document: Evidence, suites: Mapping[str, Any], digest: str) -> str:
+    def _text(
+        self, document: Evidence, suites: Mapping[str, Any], docs: Sequence[tuple[str, str]], digest: str
+    ) -> str:
         records = [record for name in self._accepted if (record := read_acceptance(name, self._store))]
         context = drill_context(
             document, self._name.stem, history=self._history, acceptances=records, suites=suites
         )
         context["selftest"] = None if self.selftest is None else self.selftest[1]
+        context["data_docs"] = docs
         context["evidence_sha256"] = hashlib.sha256(to_json(document).encode()).hexdigest()
         return _draw("drill.html.j2", context, digest)
 
-    def _suites(self, document: Evidence) -> dict[str, Any]:
-        """The suites' results that can be read: a page without them is better than none."""
-        found: dict[str, Any] = {}
-        for entry in document["suites"]:
-            uri = f"{self._name.uri.rsplit('/', 1)[0]}/{entry['file']}"
-            try:
-                found[entry["file"]] = json.loads(read_blob(self._store, uri))
-            except (ValueError, DrillError) as exc:
-                _log.warning("%s is not shown: %s", uri, exc.__class__.__name__)
-        return found
+
+def _suites(name: EvidenceName, document: Evidence, store: StoreConfig) -> dict[str, Any]:
+    """Return a drill's suites' results that can be read: a page without them is better than none."""
+    found: dict[str, Any] = {}
+    for entry in document["suites"]:
+        uri = f"{name.uri.rsplit('/', 1)[0]}/{entry['file']}"
+        try:
+            found[entry["file"]] = json.loads(read_blob(store, uri))
+        except (ValueError, DrillError) as exc:
+            _log.warning("%s is not shown: %s", uri, exc.__class__.__name__)
+    return found
 
 
 def _fleet_page(summaries: Mapping[str, Summary], marks: Mapping[str, Mark]) -> str:

@@ -28,12 +28,14 @@ class Site:
 
     Attributes:
         at: a folder or `s3://` prefix, without `/` at its end.
+        data_docs: whether Great Expectations' pages are drawn too.
         summaries: evidence URI to summary, of every drill that a page may show.
         selftests: `fleet/database` to what the newest self test of it says.
     """
 
-    def __init__(self, at: str, store: StoreConfig) -> None:
+    def __init__(self, at: str, store: StoreConfig, *, data_docs: bool = False) -> None:
         self.at = at.rstrip("/")
+        self.data_docs = data_docs
         self._store = store
         self.summaries: dict[str, Summary] = {}
         self.selftests: dict[str, Mark] = {}

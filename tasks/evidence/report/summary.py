@@ -6,13 +6,14 @@ lucky draw of an old backup must not hide that last night's is broken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tasks.evidence.report.trends import newest_ages_s, null_shares
 from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
 
-VERSION = 1
+VERSION = 2
 """Of the summary's shape: a cache of another version is not read."""
 _TABLES_KEPT = 40
 WORST_FIRST = ("failed", "inconclusive", "verified")
@@ -27,6 +28,8 @@ class Summary:
         klass: of the finding that decided, None for a verified drill.
         is_newest: the drill took the newest backup.
         rows: of the largest tables, partitions left out: what the plots draw.
+        nulls: per cent, of the columns whose NULLs an expectation counted.
+        ages_s: of the newest values that an expectation told the age of.
     """
 
     stem: str
@@ -47,6 +50,8 @@ class Summary:
     newest_recoverable: dict[str, Any] | None
     accepted: int
     rows: dict[str, int]
+    nulls: dict[str, float]
+    ages_s: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as the cache holds it."""
@@ -72,8 +77,9 @@ class DatabaseRow:
     recoverable_uri: str | None
 
 
-def summarise(stem: str, evidence: Document) -> Summary:
-    """Return the summary of a drill's evidence."""
+def summarise(stem: str, evidence: Document, suites: Iterable[Mapping[str, Any]] = ()) -> Summary:
+    """Return the summary of a drill's evidence and of its *suites*' results."""
+    stored = list(suites)
     point, config = evidence["recovery_point"] or {}, evidence["config"]
     return Summary(
         stem=stem,
@@ -94,6 +100,8 @@ def summarise(stem: str, evidence: Document) -> Summary:
         newest_recoverable=evidence["newest_recoverable"],
         accepted=len(evidence["accepted"]),
         rows=_rows(evidence),
+        nulls=null_shares(stored),
+        ages_s=newest_ages_s(stored),
     )
 
 

@@ -80,6 +80,11 @@ def share(part: float | None, whole: float | None) -> str:
     return DASH if part is None or not whole else f"{100 * part / whole:.0f} %"
 
 
+def percent(value: float | None) -> str:
+    """Return a share that is per cent already, or a dash."""
+    return DASH if value is None else f"{value:.3g} %"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "size": size,
