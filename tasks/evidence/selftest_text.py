@@ -54,10 +54,12 @@ def place(row: Mapping[str, Any]) -> str:
 
 
 def survivors(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rows that no check caught, those without even a warning first."""
+    """Return the rows that no check caught: those that every drill has to catch first, then the unnoticed."""
     order = (Fate.SURVIVED.value, Fate.NOTICED.value)
     missed = [row for row in rows if row["outcome"] in order]
-    return sorted(missed, key=lambda row: (order.index(row["outcome"]), place(row), row["kind"]))
+    return sorted(
+        missed, key=lambda row: (not row["must"], order.index(row["outcome"]), place(row), row["kind"])
+    )
 
 
 def rows_in_order(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

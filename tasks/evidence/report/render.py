@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -277,11 +277,12 @@ def _fleet(name: str, databases: Mapping[str, list[Summary]], marks: Mapping[str
             for database, drills in databases.items()
         ]
     )
+    tests = {row.name: marks[at] for row in rows if (at := f"{name}/{row.name}") in marks}
     return {
         "name": name,
         "rows": rows,
-        "counts": _counts([row.current.verdict for row in rows]),
-        "selftests": {row.name: marks[at] for row in rows if (at := f"{name}/{row.name}") in marks},
+        "counts": _counts([row.current.verdict for row in rows]) + _unable(tests.values()),
+        "selftests": tests,
         "newest_at": max(row.drills[0].started_at for row in rows),
     }
 
@@ -293,6 +294,12 @@ def _counts(verdicts: Sequence[str]) -> str:
         if word in verdicts
     ]
     return f"{len(verdicts)} database{'s' if len(verdicts) != 1 else ''}: {', '.join(said)}"
+
+
+def _unable(tests: Iterable[Mark]) -> str:
+    """Return how many drills cannot fail, where any cannot."""
+    count = sum(mark.state == "failed" for mark in tests)
+    return f"; {count} drill{'s' if count != 1 else ''} cannot fail" if count else ""
 
 
 def _draw(template: str, context: Mapping[str, Any], digest: str) -> str:

@@ -119,6 +119,7 @@ def test_a_drill_that_cannot_fail_is_as_loud_as_a_failed_one(tmp_path: Path) -> 
     index = render_report([str(tmp_path)], tmp_path / "site").read_text()
     assert 'class="verdict failed"' in index
     assert "Self test: cannot fail" in index
+    assert "; 1 drill cannot fail" in index
     assert "not one of 1 damages to rows and values was caught" in index
 
 
