@@ -74,6 +74,7 @@ def _of_table(table: TableHistory) -> Iterator[Rule]:
         yield from _row_count(table)
         yield from _dense_key(now)
         yield from _timeline(now)
+        yield from _months(now)
     if now.rows and len(now.facts.primary_key) == 1:
         yield _unique(now.facts.primary_key[0], "the primary key", now.rows)
     elif now.rows and len(now.facts.primary_key) > 1:
@@ -152,6 +153,24 @@ def _timeline(now: TableProfile) -> Iterator[Rule]:
         )
         why = f"rows come in every {unit}: a {unit} without any is a lost partition or a lost load"
         observed = f"no {unit} without rows, at least {fewest:,} in each"
+        yield Rule("unexpected_rows_expectation", {"unexpected_rows_query": query}, why, observed)
+
+
+def _months(now: TableProfile) -> Iterator[Rule]:
+    """Months once full are not empty later; those before the oldest row may have been retired."""
+    for name, months in now.months.items():
+        if len(months) < 2 or now.rows < MANY_ROWS:  # noqa: PLR2004  one alone has nothing between
+            continue
+        column = _quoted(name)
+        listed = ", ".join(f"'{month.isoformat()}'" for month in months)
+        query = (
+            f"SELECT m FROM unnest(ARRAY[{listed}]::date[]) m"  # noqa: S608
+            f" WHERE m > (SELECT min({column}::timestamp) FROM {{batch}})"
+            f" AND m NOT IN (SELECT date_trunc('month', {column}::timestamp)::date FROM {{batch}}"
+            f" WHERE {column} IS NOT NULL)"
+        )
+        why = "each of these months held many rows: one without any is a lost partition"
+        observed = f"{len(months)} months with rows, {months[0]:%Y-%m} to {months[-1]:%Y-%m}"
         yield Rule("unexpected_rows_expectation", {"unexpected_rows_query": query}, why, observed)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from expectations.draft_history import (
     MANY_ROWS,
@@ -23,6 +23,8 @@ from expectations.patterns import DAMAGED, telling
 from expectations.profile_catalogue import Kind
 
 _DAY_S = 86400.0
+_LONG_QUIET_S = 30 * 86400.0
+_FIRST_SAID_S = -1e9  # about 1938: what lies before is no time that a program wrote
 _QUANTITY = 3.0  # room above the largest amount, before it is rounded up
 
 
@@ -113,7 +115,7 @@ def _times(table: TableHistory, column: ColumnHistory) -> Iterator[Rule]:
         return
     if now.high <= as_of.timestamp() + _DAY_S:
         bounds: dict[str, object] = {"max_value": {"as_of": "2d"}, "mostly": 0.99}
-        year = datetime.fromtimestamp(now.low, UTC).year - 1 if now.low > -1e9 else None  # noqa: PLR2004  about 1938
+        year = datetime.fromtimestamp(now.low, UTC).year - 1 if now.low > _FIRST_SAID_S else None
         if year is not None:
             bounds["min_value"] = datetime(year, 1, 1, tzinfo=UTC).date()
         why = "a time in the future or long before the first is a shifted or broken clock"
@@ -124,13 +126,26 @@ def _times(table: TableHistory, column: ColumnHistory) -> Iterator[Rule]:
         if point.high is not None
     ]
     oldest = max(ages)
-    if table.volatile or now.filled < SOME_ROWS or oldest < 0 or oldest > 30 * _DAY_S:
+    if table.volatile or now.filled < SOME_ROWS or oldest < 0:
+        return
+    if oldest > _LONG_QUIET_S:
+        yield from _newest(column)
         return
     limit = max(2 * oldest, oldest + 36 * 3600)
     hours = math.ceil(limit / 3600)
     why = "newer rows should have arrived: an older newest one is a stale copy or a lost tail"
     observed = f"newest {ages[0] / 3600:.1f} h before the moment of judgement"
     yield Rule("expect_column_max_to_be_between", {"min_value": {"as_of": f"-{hours}h"}}, why, observed)
+
+
+def _newest(column: ColumnHistory) -> Iterator[Rule]:
+    """What has been quiet for long is no stale copy, and still its newest row must not become older."""
+    highs = [point.high for point in column.points if point.high is not None]
+    if column.now.facts.sensitive or min(highs) < _FIRST_SAID_S:
+        return
+    day = (datetime.fromtimestamp(min(highs), UTC) - timedelta(days=1)).date()
+    why = "no row may become older than the newest was: the last ones are lost, or times were moved"
+    yield Rule("expect_column_max_to_be_between", {"min_value": day}, why, f"newest of {day:%B %Y}")
 
 
 def _categories(table: TableHistory, column: ColumnHistory) -> Iterator[Rule]:

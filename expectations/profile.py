@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import LiteralString
 
 import psycopg
@@ -24,6 +24,8 @@ _MOST_CATEGORIES = 25
 _LONGEST_CATEGORY = 60
 _MOST_GROUPINGS = 30  # a bit each in grouping(), which has 31
 _MOST_DISTINCT_COUNTS = 3  # each is a sort of the table
+_FEWEST_IN_A_MONTH = 20
+_MOST_MONTHS = 120
 _BUCKETS = ("day", "week", "month")
 
 
@@ -70,6 +72,7 @@ class TableProfile:
 
     Attributes:
         buckets: for time columns, the finest of day, week and month that has no gap, with its fewest rows.
+        months: for time columns whose every unit has gaps, the months that hold many rows, oldest first.
         unread: why there are no figures, None where there are.
     """
 
@@ -78,6 +81,7 @@ class TableProfile:
     columns: Mapping[str, ColumnProfile]
     references: tuple[Reference, ...] = ()
     buckets: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    months: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
     unread: str | None = None
 
 
@@ -119,14 +123,12 @@ def _profile_table(connection: Connection, facts: TableFacts, others: Sequence[T
         rows, columns = _count(connection, facts, shapes)
         columns = _categorise(connection, facts, rows, columns)
         references = _references(connection, facts, columns, others)
-        buckets = {
-            name: found
-            for name in _timeline(facts, columns, rows)
-            if (found := _bucket(connection, facts, name)) is not None
-        }
+        times = _timeline(facts, columns, rows)
+        buckets = {name: found for name in times if (found := _bucket(connection, facts, name)) is not None}
+        months = {name: _months(connection, facts, name) for name in times if name not in buckets}
     except psycopg.Error as error:
         return TableProfile(facts, 0, {}, unread=type(error).__name__)
-    return TableProfile(facts, rows, columns, references, buckets)
+    return TableProfile(facts, rows, columns, references, buckets, months)
 
 
 def _sample_shapes(connection: Connection, facts: TableFacts) -> dict[str, list[str]]:
@@ -375,6 +377,21 @@ def _bucket(connection: Connection, facts: TableFacts, column: str) -> tuple[str
         if gap is False and (_int(buckets) or 0) >= 4:  # noqa: PLR2004  fewer say nothing about gaps
             return unit, _int(fewest) or 0
     return None
+
+
+def _months(connection: Connection, facts: TableFacts, column: str) -> tuple[date, ...]:
+    """Return the months with so many rows that none empties by itself; () where months are many."""
+    query = sql.SQL(
+        "SELECT date_trunc('month', {column}::timestamp)::date FROM {table} WHERE isfinite({column})"
+        " GROUP BY 1 HAVING count(*) >= {fewest} ORDER BY 1 LIMIT {most}"
+    ).format(
+        column=sql.Identifier(column),
+        table=_table(facts.name),
+        fewest=sql.Literal(_FEWEST_IN_A_MONTH),
+        most=sql.Literal(_MOST_MONTHS + 1),
+    )
+    found = tuple(one for (one,) in connection.execute(query) if isinstance(one, date))
+    return found if len(found) <= _MOST_MONTHS else ()
 
 
 def _table(name: str) -> sql.Composable:

@@ -44,6 +44,14 @@ CREATE FUNCTION public.fill(first int, last int, newest timestamptz) RETURNS voi
 SELECT public.fill(1, 5000, '2026-03-04 10:00+00');
 CREATE TABLE public.job_queue (id int PRIMARY KEY, payload text);
 INSERT INTO job_queue SELECT i, 'x' FROM generate_series(1, 300) i;
+CREATE TABLE public.ledger (id int, booked timestamp NOT NULL) PARTITION BY RANGE (booked);
+CREATE TABLE public.ledger_1 PARTITION OF ledger FOR VALUES FROM ('2020-01-01') TO ('2020-07-01');
+CREATE TABLE public.ledger_2 PARTITION OF ledger FOR VALUES FROM ('2020-07-01') TO ('2021-01-01');
+CREATE TABLE public.ledger_3 PARTITION OF ledger FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+INSERT INTO ledger SELECT i, timestamp '2020-02-01' + i * interval '9 minutes'
+  FROM generate_series(1, 2000) i;
+INSERT INTO ledger SELECT i, timestamp '2020-08-01' + i * interval '1 hour' FROM generate_series(1, 60) i;
+INSERT INTO ledger SELECT i, timestamp '2021-05-01' + i * interval '1 hour' FROM generate_series(1, 60) i;
 CREATE TABLE public.nothing (id int);
 ANALYZE;
 """.replace("%%", "%")
@@ -68,6 +76,11 @@ DAMAGE = {
     "a partition emptied in the middle": "TRUNCATE orders_02",
     "the last partition emptied": "TRUNCATE orders_03",
     "the first partition detached": "ALTER TABLE orders DETACH PARTITION orders_01",
+    "a small partition emptied in the middle of a quiet table": "TRUNCATE ledger_2",
+    "the small last partition of a quiet table emptied": "TRUNCATE ledger_3",
+    "the times of a quiet table moved": (
+        "UPDATE ledger SET booked = booked - interval '50 days' WHERE booked > '2020-08-01'"
+    ),
     "a category lost": "DELETE FROM orders WHERE status = 'paid'",
     "newest rows lost": "DELETE FROM orders WHERE id > 4500",
     "rows lost everywhere": "DELETE FROM customers WHERE id % 8 = 0",
