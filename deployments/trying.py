@@ -110,6 +110,8 @@ def report_lines(suite: Suite, result: SuiteResult) -> Iterator[tuple[str, str]]
         for one in mine:
             yield from _lines(one, suite)
     yield _total(result), ""
+    if result.count(Outcome.FAILED):
+        yield "The data came out of a backup, so production may hold the same: look there too.", "dim"
 
 
 def _restore(fleet: Path, target: Target, keep_s: float, old: Sequence[KeptBackup]) -> KeptBackup:

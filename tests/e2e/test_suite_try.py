@@ -80,6 +80,7 @@ def test_tries_run_on_one_restore_until_it_is_dropped(here: Here, fleet: Fleet, 
     assert "orders: restore" not in second.out
     assert "FAIL  each customer is at most 150: 750 of 3,000 rows do not comply (25%)" in second.out
     assert f"{suite}:8; why: there are no more customers" in second.out
+    assert "production may hold the same" in second.out
     (again,) = kept(fleet)
     assert (again.kept.root, again.uri) == (one.kept.root, one.uri)
     assert again.until > one.until
