@@ -114,27 +114,34 @@ class Source:
         self.run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(path), "-d", self.dsn(database))
 
 
+@contextlib.contextmanager
+def running_source(folder: Path, major: int) -> Iterator[Source]:
+    """Run a source cluster of *major* in *folder*; a major not to be had skips the test."""
+    try:
+        install = find_postgres(major)
+    except PermanentError as error:
+        pytest.skip(str(error))
+    with _drill_dir(folder):
+        workspace = _open(f"source-{major}", "off", SOURCE_ID)
+    try:
+        yield _production(start_sandbox(workspace, install, SandboxConfig(), START_DEADLINE_S))
+    finally:
+        assert destroy(workspace) == ()
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Source]]:
-    """Give a running source cluster of a major, one per session; a major not to be had skips the test."""
+    """Give a running source cluster of a major, one per session."""
     running: dict[int, Source] = {}
-    opened: list[Workspace] = []
+    with contextlib.ExitStack() as stack:
 
-    def start(major: int) -> Source:
-        if major not in running:
-            try:
-                install = find_postgres(major)
-            except PermanentError as error:
-                pytest.skip(str(error))
-            with _drill_dir(tmp_path_factory.mktemp(f"source{major}")):
-                workspace = _open(f"source-{major}", "off", SOURCE_ID)
-            opened.append(workspace)
-            running[major] = _production(start_sandbox(workspace, install, SandboxConfig(), START_DEADLINE_S))
-        return running[major]
+        def start(major: int) -> Source:
+            if major not in running:
+                folder = tmp_path_factory.mktemp(f"source{major}")
+                running[major] = stack.enter_context(running_source(folder, major))
+            return running[major]
 
-    yield start
-    left = [item for workspace in opened for item in destroy(workspace)]
-    assert left == []
+        yield start
 
 
 @pytest.fixture(autouse=True)

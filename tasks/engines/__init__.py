@@ -57,7 +57,7 @@ def restore(
             needs an extension that cannot be had, or took too long.
         PermanentError: `postgres-failed`, `disk-full`, `out-of-memory`, `globals-missing`,
             `isolation-unavailable`, `format-unsupported`, `database-choice-ambiguous`,
-            `database-not-in-dump`.
+            `database-not-in-dump`, `invalid-encoding`.
     """
     started = time.monotonic()
     _refuse_unsafe(sandbox)
@@ -76,6 +76,12 @@ def restore(
                 rule="format-unsupported",
             )
         return conclude(job, said, where, started, deadline_s)
+    except UnicodeEncodeError as error:
+        raise PermanentError(
+            "A name in the backup is no text in its encoding. PostgreSQL takes no such name.",
+            where,
+            rule="invalid-encoding",
+        ) from error
     except psycopg.errors.QueryCanceled as error:
         if job.remaining_s > 0:
             raise

@@ -14,7 +14,9 @@ from tasks.catalog.opening import open_backup, open_script
 from tasks.engines.roles import Role
 from tasks.engines.scanner import Kind, scan
 from tasks.engines.sqltext import is_name, name_of, names_listed, tokens
+from tasks.engines.statements import encoding_set
 from tasks.model.backup import Format
+from tasks.model.encodings import reread
 from tasks.model.errors import PermanentError
 from tasks.model.target import Decrypt
 
@@ -78,10 +80,11 @@ class RoleReader:
 
 def read_roles(chunks: Iterable[bytes]) -> tuple[Role, ...]:
     """Return the roles that a script creates."""
-    reader = RoleReader()
+    reader, encoding = RoleReader(), ""
     for piece in scan(chunks):
         if piece.kind is Kind.STATEMENT:
-            reader.feed(piece.data.decode("utf-8", "replace"))
+            encoding = encoding_set(piece.data) or encoding
+            reader.feed(reread(piece.data.decode("utf-8", "surrogateescape"), encoding))
     return reader.roles
 
 

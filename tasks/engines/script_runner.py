@@ -30,6 +30,7 @@ from tasks.engines.statements import (
     database_named,
     decide,
     describe,
+    encoding_set,
     owned_by_hand,
     read_entries,
     read_meta,
@@ -39,7 +40,7 @@ from tasks.engines.statements import (
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare
 from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
-from tasks.model.encodings import reread_entry
+from tasks.model.encodings import reread, reread_entry
 from tasks.model.errors import StageFailed
 from tasks.model.rules import finding
 
@@ -47,7 +48,6 @@ _KEPT_DESCS = frozenset(
     {"ACL", "DEFAULT ACL", "POLICY", "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"}
 )
 _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
-_ENCODING = re.compile(rb"(?i)\ASET\s+client_encoding\s*(?:=|TO)\s*'?([\w-]+)")
 _ABSENT = re.compile(r"does not exist")
 _WITHOUT_ICU = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"
 
@@ -188,7 +188,7 @@ class ScriptRunner:
     def _prepare_for(self, statement: bytes) -> None:
         entry = self.entry
         if (entry is not None and entry.desc == "POLICY") or statement[:13].upper() == b"CREATE POLICY":
-            self._lend_roles(roles_in_policy(statement.decode("utf-8", "replace")))
+            self._lend_roles(roles_in_policy(self._text(statement)))
         if b"COLLATE pg_catalog." in statement:
             names = collations_named([statement.decode("utf-8", "replace")])
             supply_collations(self.job, names, self._superuser())
@@ -233,12 +233,12 @@ class ScriptRunner:
     def _owner(self, statement: bytes) -> None:
         """Take a dump's owners from its comments, those of a script by hand from its statements."""
         entry = self.entry
-        text = statement.decode("utf-8", "replace")
+        text = self._text(statement)
         if entry is not None and entry.owner:
             self.job.referred |= real_roles([entry.owner])
             return
         self.job.referred |= roles_in_grants(text)
-        owned = owned_by_hand(statement)
+        owned = owned_by_hand(text)
         if owned is None:
             self._keep("ACL", statement)
         else:
@@ -252,13 +252,13 @@ class ScriptRunner:
                 len(self.entries) + 1, desc, " ".join(describe(statement)[1:]).strip(), "", "", "none"
             )
             self.entries.append(entry)
-        text = statement.decode("utf-8", "surrogateescape")
+        text = self._text(statement)
         self.definitions.setdefault(entry.dump_id, []).append(text)
         if entry.desc in ("ACL", "DEFAULT ACL"):
             self.job.referred |= roles_in_grants(text)
 
     def _role(self, statement: bytes) -> None:
-        self.reader.feed(statement.decode("utf-8", "replace"))
+        self.reader.feed(self._text(statement))
 
     def _extension(self, statement: bytes) -> None:
         text = statement.decode("utf-8", "replace")
@@ -302,10 +302,12 @@ class ScriptRunner:
         else:
             self._run(statement)
 
+    def _text(self, statement: bytes) -> str:
+        """Return a statement in the script's encoding; bytes that are no text in it stay as escapes."""
+        return reread(statement.decode("utf-8", "surrogateescape"), self.encoding)
+
     def _note_encoding(self, statement: bytes) -> None:
-        found = _ENCODING.match(statement)
-        if found is not None:
-            self.encoding = found[1].decode()
+        self.encoding = encoding_set(statement) or self.encoding
 
     # -- commands
 

@@ -29,7 +29,9 @@ from tasks.engines.trusted import (
     said,
 )
 from tasks.model.backup import Toc, TocEntry
-from tasks.model.findings import Check, Outcome, Stage
+from tasks.model.encodings import is_text
+from tasks.model.findings import Check, Outcome, Severity, Stage
+from tasks.model.rules import finding
 
 _SYSTEM_TABLES = (
     "pg_class", "pg_attribute", "pg_type", "pg_proc", "pg_constraint", "pg_depend", "pg_index", "pg_attrdef",
@@ -114,6 +116,7 @@ def set_owners(job: Job, session: Connection) -> int:
         for entry in job.toc.entries
         if entry.owner in roles and entry.owner != job.sandbox.superuser
     }
+    _note_unreadable_owners(job)
     objects = list_objects(session)
     wanted |= _owned_by_hand(job, objects, roles)
     statements: dict[str, TocEntry] = {}
@@ -126,6 +129,24 @@ def set_owners(job: Job, session: Connection) -> int:
         if statements[statement].desc not in OWNED_WITH_TABLE:
             job.failures.append(Failure(_owner_entry(statements[statement]), message))
     return len(statements)
+
+
+def _note_unreadable_owners(job: Job) -> None:
+    """Say whose owners are no text in the dump's encoding: PostgreSQL would refuse to set them."""
+    spoiled = [entry for entry in job.toc.entries if not is_text(entry.owner)]
+    if not spoiled:
+        return
+    named = f"{spoiled[0].desc} {spoiled[0].tag}"
+    unchecked = job.toc.encoding in ("", "SQL_ASCII")
+    job.findings.append(
+        finding(
+            "invalid-encoding",
+            f"The owner of {len(spoiled)} objects, {named} the first, is named in bytes that are no text in "
+            f"the dump's encoding{'' if unchecked else ' ' + job.toc.encoding}. They belong to nobody.",
+            where=named,
+            severity=Severity.WARNING if unchecked else None,
+        )
+    )
 
 
 def _owned_by_hand(
@@ -205,7 +226,8 @@ def _grants(entry: TocEntry) -> list[str]:
 def _run(session: Connection, statements: list[str]) -> str | None:
     """Run *statements* in one transaction; what was said against them, or None."""
     try:
-        session.execute(("; ".join(statements)).encode())
+        # Bytes that are no text go to the server as they are, which says so.
+        session.execute(("; ".join(statements)).encode("utf-8", "surrogateescape"))
     except psycopg.Error as error:
         if session.broken:
             raise

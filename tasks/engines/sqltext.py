@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from tasks.model.encodings import is_text
+
 TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
     |(?P<string>[eEnNbBxX]?'(?:[^'\\]|''|\\.)*')
@@ -103,8 +105,10 @@ def roles_in_policy(text: str) -> frozenset[str]:
 
 
 def real_roles(names: Iterable[str]) -> frozenset[str]:
-    """Return *names* without those that stand for no role of a dump's own."""
-    return frozenset(name for name in names if name not in _NOT_ROLES and not name.startswith("pg_"))
+    """Return *names* without those that stand for no role of a dump's own, or that no server would take."""
+    return frozenset(
+        name for name in names if name not in _NOT_ROLES and not name.startswith("pg_") and is_text(name)
+    )
 
 
 def split_statements(text: str) -> list[str]:

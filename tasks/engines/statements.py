@@ -242,6 +242,7 @@ def _place(listed: list[str]) -> tuple[str, str]:
 
 # -- psql commands and pg_dump's comments
 
+_CLIENT_ENCODING = re.compile(rb"(?i)\ASET\s+client_encoding\s*(?:=|TO)\s*'?([\w-]+)")
 _META = re.compile(r"\\(?P<word>[^\s\\]*)\s*(?P<rest>[^\n]*?)\s*\Z")
 _KEY = re.compile(r"[A-Za-z0-9]+")
 _DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
@@ -322,9 +323,15 @@ def _known(text: bytes) -> str:
     return "" if text == b"-" else text.decode("utf-8", "surrogateescape")
 
 
-def owned_by_hand(statement: bytes) -> TocEntry | None:
+def encoding_set(statement: bytes) -> str | None:
+    """Return the encoding that a `SET client_encoding` says what follows is in; None for other statements."""
+    found = _CLIENT_ENCODING.match(statement)
+    return found and found[1].decode()
+
+
+def owned_by_hand(statement: str) -> TocEntry | None:
     """Return what an `ALTER ... OWNER TO` names, with its owner; None for kinds whose names hold types."""
-    listed = [part for part in tokens(statement.decode("utf-8", "replace")) if part != ";"]
+    listed = [part for part in tokens(statement) if part != ";"]
     rest = [part for part in listed[1:-3] if part.upper() not in _MODIFIERS]
     for size in (2, 1):
         desc = " ".join(rest[:size]).upper()

@@ -53,6 +53,11 @@ def reread(text: str, encoding: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode(codec, "replace")
 
 
+def is_text(name: str) -> bool:
+    """Say whether *name*, decoded with surrogate escapes, was text in its encoding; else none can send it."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def reread_entry(entry: TocEntry, encoding: str) -> TocEntry:
     """Return *entry* with its names and statements read in *encoding*."""
     return replace(
