@@ -24,7 +24,6 @@ from tasks.model.target import SandboxConfig
 from tasks.sandbox import cluster as cluster_module
 from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, runner, start_sandbox
 from tasks.sandbox import launch as launching
-from tasks.sandbox.cluster import server_log_tail
 from tasks.sandbox.launch import Orders
 from tasks.sandbox.reaper import processes_of
 
@@ -63,20 +62,9 @@ class Source:
     def create_database(self, name: str, *, options: str = "") -> str:
         """Make an empty database, dropping one of that name; return *name*."""
         with self.connect() as session:
-            self._drop(session, name)
+            session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             session.execute(sql.SQL("CREATE DATABASE {} " + options).format(sql.Identifier(name)))
         return name
-
-    def _drop(self, session: psycopg.Connection[tuple[Any, ...]], name: str, tries: int = 3) -> None:
-        """Drop a database; on a busy machine its checkpoint has failed once, and the log says why it did."""
-        try:
-            session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        except psycopg.errors.InternalError_ as error:
-            if tries == 1:
-                error.add_note("\n".join(server_log_tail(self.sandbox)))
-                raise
-            time.sleep(1)
-            self._drop(session, name, tries - 1)
 
     def run(
         self, program: str, *arguments: str, check: bool = True, **extra: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tasks.checks.inventory import take_inventory
 from tasks.model.errors import PermanentError
 from tasks.model.inventory import Inventory
 from tests.corpus.application import ROLES, application_sql
-from tests.fix_postgres import Source
+from tests.fix_postgres import Source, running_source
 
 MAJORS = [14, 17]
 
@@ -134,14 +135,14 @@ def test_counts_off_leaves_every_row_uncounted(application: Source) -> None:
     assert held.tables["shop.customers"].bytes
 
 
-def test_a_table_that_cannot_be_counted_is_left_without_rows(cluster: Callable[[int], Source]) -> None:
-    source = cluster(18)
-    source.create_database("damaged")
-    source.execute("CREATE TABLE good AS SELECT 1; CREATE TABLE bad AS SELECT 2; CHECKPOINT", "damaged")
-    with source.connect("damaged") as session:
-        (path,) = session.execute("SELECT pg_relation_filepath('bad')").fetchone() or ("",)
-    (source.sandbox.workspace.data_dir / path).unlink()
-    held = take_inventory(source.sandbox, "damaged")
+def test_a_table_that_cannot_be_counted_is_left_without_rows(tmp_path: Path) -> None:
+    with running_source(tmp_path, 18) as source:  # its own: a cluster without a file makes no checkpoint
+        source.create_database("damaged")
+        source.execute("CREATE TABLE good AS SELECT 1; CREATE TABLE bad AS SELECT 2; CHECKPOINT", "damaged")
+        with source.connect("damaged") as session:
+            (path,) = session.execute("SELECT pg_relation_filepath('bad')").fetchone() or ("",)
+        (source.sandbox.workspace.data_dir / path).unlink()
+        held = take_inventory(source.sandbox, "damaged")
     assert held.tables["public.good"].rows == 1
     assert held.tables["public.bad"].rows is None
 

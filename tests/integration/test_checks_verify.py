@@ -30,7 +30,7 @@ from tests.fix_checks import (
     target_of,
     warnings,
 )
-from tests.fix_postgres import Source
+from tests.fix_postgres import Source, running_source
 
 MAJOR = 17
 SHOP = """
@@ -185,24 +185,26 @@ def test_not_one_table_is_never_a_pass(verified: Verified) -> None:
     assert failures(verified("CREATE VIEW v AS SELECT 1", toc=())) == {("nothing-restored", None)}
 
 
-def test_a_table_that_cannot_be_counted_leaves_its_check_undone(built: Any) -> None:
-    source, database = built(
-        "CREATE TABLE good AS SELECT 1 AS x; CREATE TABLE bad AS SELECT 2 AS x; CHECKPOINT"
-    )
-    with source.connect(database) as session:
-        (path,) = session.execute("SELECT pg_relation_filepath('bad')").fetchone()
-    (source.sandbox.workspace.data_dir / path).unlink()
-    inventory = take_inventory(source.sandbox, database)
-    seen = verify(
-        source.sandbox,
-        restored_of(database),
-        inventory,
-        target_of(),
-        History(),
-        None,
-        as_of=NOW,
-        deadline_s=60,
-    )
+def test_a_table_that_cannot_be_counted_leaves_its_check_undone(tmp_path: Path) -> None:
+    with running_source(tmp_path, MAJOR) as source:  # its own: a cluster without a file makes no checkpoint
+        database = source.create_database("damaged")
+        source.execute(
+            "CREATE TABLE good AS SELECT 1 AS x; CREATE TABLE bad AS SELECT 2; CHECKPOINT", database
+        )
+        with source.connect(database) as session:
+            (path,) = session.execute("SELECT pg_relation_filepath('bad')").fetchone() or ("",)
+        (source.sandbox.workspace.data_dir / path).unlink()
+        inventory = take_inventory(source.sandbox, database)
+        seen = verify(
+            source.sandbox,
+            restored_of(database),
+            inventory,
+            target_of(),
+            History(),
+            None,
+            as_of=NOW,
+            deadline_s=60,
+        )
     assert check(seen, "counts").outcome is Outcome.NOT_RUN
     assert ("check-errored", "public.bad") in failures(seen)
 
