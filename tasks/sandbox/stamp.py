@@ -89,6 +89,12 @@ def write_stamp(root: Path, stamp: Stamp) -> None:
 
 def read_stamp(root: Path) -> Stamp | None:
     """Return the stamp of *root*; None unless it is one of ours, whole, in a folder that it names."""
+    stamp = read_draft_stamp(root)
+    return stamp if stamp is not None and stamp.drill_id == root.name else None
+
+
+def read_draft_stamp(root: Path) -> Stamp | None:
+    """Return the stamp of a folder that may not bear its name yet; None unless it is one of ours, whole."""
     try:
         fields = json.loads((root / STAMP_FILE).read_bytes())
         if fields.pop("schema") != _SCHEMA:
@@ -98,7 +104,7 @@ def read_stamp(root: Path) -> Stamp | None:
         datetime.fromisoformat(stamp.keep_until or stamp.expires_at)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return stamp if stamp.drill_id == root.name else None
+    return stamp
 
 
 def kept(stamp: Stamp, until: datetime) -> Stamp:

@@ -14,7 +14,15 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.sandbox.paths import drill_dir
-from tasks.sandbox.stamp import LEASE_FILE, Stamp, owner_lives, process_started, read_stamp, try_lock
+from tasks.sandbox.stamp import (
+    LEASE_FILE,
+    Stamp,
+    owner_lives,
+    process_started,
+    read_draft_stamp,
+    read_stamp,
+    try_lock,
+)
 from tasks.sandbox.workspace import remove_all, tidy
 
 _UNBORN = re.compile(r"\.new-(?P<pid>\d+)-(?P<started>\d*)-.*")
@@ -87,6 +95,9 @@ def _sweep_unstamped(root: Path, seen: _Seen) -> None:
     if unborn is None:
         seen.unknown.append(root.name)
     elif not _is_being_made(root, int(unborn["pid"]), unborn["started"]):
+        stamp = read_draft_stamp(root)
+        if stamp is not None and stamp.sockets is not None:
+            shutil.rmtree(stamp.sockets, ignore_errors=True)
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import tempfile
@@ -217,9 +218,10 @@ def _make(base: Path, stamp: Stamp) -> tuple[Stamp, int]:
     sockets: Path | None = None
     try:
         lease = _take_lease(draft)
-        sockets = _short_sockets(_root(base, stamp), stamp.os_user)
+        sockets = _short_sockets(_root(base, stamp))
         stamp = replace(stamp, sockets=None if sockets is None else str(sockets))
-        write_stamp(draft, stamp)
+        write_stamp(draft, stamp)  # before there are sockets: whoever dies here is swept by what it says
+        _make_sockets(sockets, stamp.os_user)
         _furnish(draft, stamp.os_user, own_sockets=sockets is None)
         draft.rename(_root(base, stamp))
     except BaseException:
@@ -262,15 +264,19 @@ def _furnish(root: Path, os_user: str | None, *, own_sockets: bool) -> None:
             folder.chmod(mode)
 
 
-def _short_sockets(root: Path, os_user: str | None) -> Path | None:
-    """Return a short folder for the socket where the one in *root* has too long a path; else None."""
+def _short_sockets(root: Path) -> Path | None:
+    """Return a short place for the socket where the one in *root* has too long a path; else None."""
     if len(os.fsencode(root / "s" / _SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
         return None
-    short = Path(tempfile.mkdtemp(prefix="rd-", dir="/tmp")).resolve()
+    return Path("/tmp").resolve() / f"rd-{secrets.token_hex(4)}"  # noqa: S108  made exclusively, for its owner
+
+
+def _make_sockets(folder: Path | None, os_user: str | None) -> None:
     known = ids(os_user)
-    if known is not None:
-        os.chown(short, *known)
-    return short
+    if folder is not None:
+        folder.mkdir(0o700)
+        if known is not None:
+            os.chown(folder, *known)
 
 
 def _closed(path: Path, os_user: str | None) -> Path | None:

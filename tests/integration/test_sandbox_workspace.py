@@ -7,6 +7,7 @@ import pwd
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from tasks.sandbox import (
 from tasks.sandbox import (
     workspace as workspaces,
 )
-from tasks.sandbox.stamp import process_started
+from tasks.sandbox.stamp import new_stamp, process_started, write_stamp
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEM_PYTHON = Path("/usr/bin/python3")
@@ -185,6 +186,22 @@ def test_a_folder_whose_maker_died_before_it_had_a_name_is_swept_and_one_being_m
         os.utime(folder, (1, 1))
     assert sweep(utc_now()).unknown == ()
     assert sorted(drills.iterdir()) == sorted((young, mine))
+
+
+def test_a_maker_that_died_leaves_no_sockets_either(drill_folder: Path, tmp_path: Path) -> None:
+    sockets = tmp_path / "rd-00000000"
+    sockets.mkdir()
+    draft = drill_folder / "drills" / ".new-1-1-x"
+    draft.mkdir(parents=True)
+    now = utc_now()
+    stamp = new_stamp(
+        "one", "tests", "orders", os_user=None, isolation="none", created_at=now, expires_at=now
+    )
+    write_stamp(draft, replace(stamp, sockets=str(sockets)))
+    os.utime(draft, (1, 1))
+    assert sweep(now).removed == ()
+    assert not draft.exists()
+    assert not sockets.exists()
 
 
 def test_a_copied_stamp_does_not_make_a_folder_ours(drill_folder: Path) -> None:
