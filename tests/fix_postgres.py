@@ -22,7 +22,7 @@ from tasks.model.errors import PermanentError
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import cluster as cluster_module
-from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, runner, start_sandbox
+from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, runner, start_sandbox, sweep
 from tasks.sandbox import launch as launching
 from tasks.sandbox.launch import Orders
 from tasks.sandbox.reaper import processes_of
@@ -153,11 +153,13 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def drill_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A RESTORE_DRILL_DIR of this test's own."""
+def drill_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A RESTORE_DRILL_DIR of this test's own; what the test leaves there on purpose is swept after it."""
     folder = tmp_path / "drills-of-this-test"
     monkeypatch.setenv("RESTORE_DRILL_DIR", str(folder))
-    return folder
+    yield folder
+    with _drill_dir(folder):
+        sweep(utc_now() + timedelta(days=1000))
 
 
 @pytest.fixture

@@ -25,6 +25,12 @@ def runs(pid: int) -> bool:
         return False
 
 
+def serves(pid: int) -> bool:
+    """Say whether it has become the server; in between its command line is empty."""
+    line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"time.sleep" in line and b"with_starter" not in line
+
+
 def begin(starter: int) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-c", "print('ran')"]
     command = [sys.executable, "-m", "deployments.with_starter", str(starter), *program]
@@ -34,12 +40,11 @@ def begin(starter: int) -> subprocess.CompletedProcess[str]:
 def test_a_server_goes_when_its_starter_is_killed_outright() -> None:
     with subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
-        server = int(starter.stdout.readline())
-        assert wait_for(
-            lambda: b"time.sleep" in Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0")[-2]
-        )
-        starter.kill()
-        starter.wait()
+        try:
+            server = int(starter.stdout.readline())
+            assert wait_for(lambda: serves(server))
+        finally:
+            starter.kill()
     assert wait_for(lambda: not runs(server))
 
 
