@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
@@ -53,7 +52,7 @@ def suite(here: Here, fleet: Fleet, orders_dump: Path, drill_folder: Path) -> It
     yield path
     for folder in (drill_folder / "drills").glob("*"):
         assert not processes_of(folder.name, folder / "data")
-        shutil.rmtree(folder)
+    assert sweep(utc_now() + timedelta(days=1000)).left == ()
 
 
 def kept(fleet: Fleet) -> tuple[KeptBackup, ...]:
