@@ -18,6 +18,7 @@ from tasks.model.target import SandboxConfig
 from tasks.sandbox import connect, dsn, isolation, run_tool, start_sandbox
 from tasks.sandbox.install import find_postgres
 from tasks.sandbox.isolation import choose_isolation, host_parts, isolation_findings
+from tests.fix_postgres import wait_for
 
 needs_network = pytest.mark.skipif("network" not in host_parts(), reason="no network namespaces here")
 needs_mount = pytest.mark.skipif("mount" not in host_parts(), reason="no mount namespaces here")
@@ -78,7 +79,7 @@ def test_the_listener_would_be_reached_without_isolation(
     box = sandbox(17, SandboxConfig(isolation="off"))
     with suppress(psycopg.Error):
         shell(box, f'bash -c "exec 3<>/dev/tcp/127.0.0.1/{port}"')
-    assert len(callers) == 1
+    assert wait_for(lambda: len(callers) == 1)
 
 
 def test_nothing_of_the_drills_environment_is_in_the_sandbox(
