@@ -217,8 +217,8 @@ def _after(blocks: _Blocks, parsed: ParsedToc, at: int) -> tuple[Finding, ...]:
     return (
         finding(
             "archive-corrupt",
-            f"{left} bytes follow the archive's last data block. All of its own data is there; something was "
-            "appended.",
+            f"{left} bytes follow the archive's last data block: something was appended, or written over its "
+            "end.",
             where=blocks.where,
             severity=Severity.WARNING,
         ),

@@ -89,14 +89,12 @@ def note_missing_roles(job: Job) -> None:
     missing = sorted(job.referred - job.roles - EVERYWHERE)
     if not missing:
         return
-    shown = ", ".join(missing[:_NAMED]) + (
-        f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-    )
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    count, them = (f"{len(missing)} roles", "them") if len(missing) > 1 else ("a role", "it")
     job.findings.append(
         finding(
             "role-missing",
-            f"The backup speaks of {len(missing)} roles and does not bring them: {shown}. After a recovery "
-            f"nobody "
-            "could log in as them.",
+            f"The backup speaks of {count} and does not bring {them}: {', '.join(missing[:_NAMED])}{more}. "
+            f"After a recovery nobody could log in as {them}.",
         )
     )
