@@ -170,6 +170,13 @@ def prove(ledger: Ledger) -> None:
     with ledger.entering(Stage.VALIDATE) as deadline:
         ledger.keep_suite(
             validate_database(
-                sandbox, restored, ledger.inventory, target, ledger.history, ledger.as_of, deadline
+                sandbox,
+                restored,
+                ledger.inventory,
+                target,
+                ledger.history,
+                ledger.as_of,
+                deadline,
+                ledger.run,
             )
         )

@@ -85,7 +85,7 @@ def break_ground(base: Ledger, store: Store) -> Ground | None:
         prove(base)
         if base.verdict is not Verdict.VERIFIED:
             return None
-        ground = prepare(fresh, base)
+        ground = prepare(fresh, base, prove)
     except DrillError as error:
         base.note(error)
         return None

@@ -1,25 +1,8 @@
-"""Keeping a restored backup on purpose, for trying suites on it."""
+"""Keeping a restored backup on purpose, for trying suites on it, as a step of a flow."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from tasks.model.backup import RecoveryPoint
-from tasks.model.restored import Restored
-from tasks.model.sandbox import Sandbox
-from tasks.model.target import Target
 from tasks.policies import step
 from tasks.trying import keep_backup
 
-
-@step("keep restored backup")
-def keep_restored(
-    sandbox: Sandbox,
-    restored: Restored,
-    point: RecoveryPoint,
-    target: Target,
-    as_of: datetime,
-    until: datetime,
-) -> None:
-    """Stop the server and keep its folder until *until*; `sweep` removes it then."""
-    keep_backup(sandbox, restored, point, target, as_of, until)
+keep_restored = step("keep restored backup")(keep_backup)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from tasks.checks import SuiteOutcome
+from expectations.runner import run_suite
+from tasks.checks import RunSuite, SuiteOutcome
 from tasks.checks.accept import apply_acceptances
 from tasks.checks.readiness import Readiness, major_to_use
 from tasks.evidence import DrillFacts, judge, settle
@@ -32,7 +33,7 @@ from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.model.target import Selection, Target
-from tasks.progress import Progress, tell
+from tasks.progress import Progress, is_muted, tell
 from tasks.sandbox import extension_findings, isolation_findings
 from tasks.stores import Store
 
@@ -76,6 +77,7 @@ class Ledger:
 
     Attributes:
         given: a history to be judged by in place of the evidence's.
+        run: how the suite is run: a self test leaves out what cannot come out otherwise.
     """
 
     target: Target
@@ -99,6 +101,7 @@ class Ledger:
     restored: Restored | None = None
     history: History = field(default_factory=History)
     given: History | None = None
+    run: RunSuite = run_suite
     inventory: Inventory | None = None
     content_age_s: float | None = None
     suite: SuiteOutcome | None = None
@@ -123,6 +126,8 @@ class Ledger:
             self._announce("ended", f"after {seconds:.1f} s")
 
     def _announce(self, state: str, text: str = "") -> None:
+        if is_muted():
+            return
         label = f" {self.point.label}" if self.point else ""
         _log.info(
             "%s/%s: %s %s%s %s", self.target.fleet, self.target.name, self.stage.value, state, label, text

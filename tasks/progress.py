@@ -51,6 +51,11 @@ def muted() -> Iterator[None]:
         _muted.reset(token)
 
 
+def is_muted() -> bool:
+    """Say whether a drill within another is at work."""
+    return _muted.get()
+
+
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Hand every progress of this process to *listener* while the block runs."""
@@ -65,7 +70,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def tell(progress: Progress) -> None:
     """Tell all listeners."""
-    if _muted.get():
+    if is_muted():
         return
     with _lock:
         listeners = tuple(_listeners)

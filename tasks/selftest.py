@@ -19,8 +19,6 @@ import psycopg
 from expectations.loader import load_suite
 from expectations.remedies import Remedies
 from expectations.results import SuiteResult
-from expectations.runner import run_suite
-from tasks.checks import check_suite, measure_freshness, take_inventory, verify
 from tasks.checks.breaches import broken_keys, violated
 from tasks.checks.partial import Rerun
 from tasks.checks.suites import parameters_of
@@ -43,14 +41,16 @@ from tasks.mutants.damage import Damage, Void, inflict
 from tasks.mutants.judging import Said, fate_of
 from tasks.mutants.kinds import STRUCTURE
 from tasks.mutants.schema import Schema, read_schema
-from tasks.policies import step
-from tasks.progress import Progress, tell
+from tasks.policies import step, without_task_runs
+from tasks.progress import Progress, muted, tell
 from tasks.sandbox import connect, free_bytes, url
 
 SIDE_BY_SIDE = 2
 """Mutants judged at once; each runs its suite on all cores besides."""
 LEAST_LIMIT_S = 120.0
 _TIMES_HEALTHY = 10
+
+Prove = Callable[[Ledger], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class Ground:
         twin: the database of an undamaged copy, which stays.
         healthy: what a drill says of that copy.
         suite: how the suite came out there; None without one.
-        limit_s: for each mutant.
+        limit_s: for each stage of a mutant's drill.
+        prove: see `judge_copy`.
     """
 
     fresh: Ledger
@@ -74,6 +75,7 @@ class Ground:
     suite: SuiteResult | None
     remedies: Remedies
     limit_s: float
+    prove: Prove
 
     @property
     def sandbox(self) -> Sandbox:
@@ -133,12 +135,13 @@ def history_with(proven: Ledger) -> History:
 
 
 @step("prepare the self test")
-def prepare(fresh: Ledger, proven: Ledger) -> Ground:
+def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Ground:
     """Copy the healthy database once, judge the copy as every mutant will be, and read what can be damaged.
 
     Args:
         fresh: as `Ground.fresh`.
         proven: the same drill after its checks, verified.
+        prove: see `judge_copy`.
     """
     history = history_with(proven)
     sandbox, source = fresh.running_sandbox, fresh.completed_restore.database
@@ -147,14 +150,9 @@ def prepare(fresh: Ledger, proven: Ledger) -> Ground:
     _copy_for_good(sandbox, source, twin)
     with connect(sandbox, twin) as ours:
         schema = read_schema(ours, history.records[-1].inventory.tables)
-    heard: list[SuiteResult] = []
-
-    def listen(*args: object, **kwargs: object) -> SuiteResult:
-        heard.append(run_suite(*args, **kwargs))  # type: ignore[arg-type] # as `check_suite` calls it
-        return heard[-1]
-
     started = time.monotonic()
-    healthy = judge_copy(fresh, history, twin, listen, Checked(), fresh.target.deadline)
+    drill = _drill_of(fresh, history, fresh.target.deadline)
+    healthy = judge_copy(drill, twin, prove)
     took = time.monotonic() - started
     suite = fresh.target.expect.suite
     remedies = Remedies(
@@ -164,7 +162,8 @@ def prepare(fresh: Ledger, proven: Ledger) -> Ground:
         sensitive=() if suite is None else load_suite(suite).sensitive,
     )
     limit_s = min(fresh.target.deadline, max(LEAST_LIMIT_S, _TIMES_HEALTHY * took))
-    return Ground(fresh, history, schema, twin, healthy, heard[0] if heard else None, remedies, limit_s)
+    ran = None if drill.suite is None else drill.suite.ran
+    return Ground(fresh, history, schema, twin, healthy, ran, remedies, limit_s, prove)
 
 
 @step("damage restored data")
@@ -203,74 +202,36 @@ def make_mutant(ground: Ground, number: int, slot: Slot) -> Judged:
     return Judged(_mutant(slot[0]), Fate.NOT_APPLICABLE, why=said, seconds=time.monotonic() - started)
 
 
-def judge_copy(
-    fresh: Ledger,
-    history: History,
-    database: str,
-    run: Callable[..., SuiteResult],
-    restored: Checked,
-    limit_s: float,
-) -> Said:
-    """Return what a drill says of *database*, a copy of what *fresh* restored.
+def judge_copy(ledger: Ledger, database: str, prove: Prove) -> Said:
+    """Return what a drill says of *database*, a copy of what *ledger*'s drill restored.
 
     Args:
-        fresh: the drill up to its restore.
-        history: that the drill is judged by.
+        ledger: up to its restore, with the history and the time limit that it is judged by.
         database: the copy.
-        run: how the suite is run.
-        restored: what the restore of such data would have said besides.
-        limit_s: for all of it.
+        prove: what a drill does between its restore and its objectives.
     """
-    ledger = clone(fresh)
-    ledger.history = history
-    ledger.take(restored)
-    ledger.reached += [Stage.VERIFY, Stage.VALIDATE]
+    ledger.restored = replace(ledger.completed_restore, database=database)
     try:
-        _prove(ledger, database, run, Deadline(limit_s))
+        with muted(), without_task_runs():
+            prove(ledger)
+        ledger.take(measure(ledger.facts()))
     except DrillError as error:
         ledger.note(error)
+    return said_by(ledger)
+
+
+def said_by(ledger: Ledger) -> Said:
+    """Return what a drill came to."""
     facts = ledger.facts()
-    findings = settle(facts.findings, facts.checks, facts.inventory)
-    return Said(ledger.verdict, findings, facts.checks)
+    return Said(ledger.verdict, settle(facts.findings, facts.checks, facts.inventory), facts.checks)
 
 
-def _prove(ledger: Ledger, database: str, run: Callable[..., SuiteResult], deadline: Deadline) -> None:
-    """Do what `flows.drill.prove` does and then measure, without a task run for every part."""
-    sandbox, target, as_of = ledger.running_sandbox, ledger.target, ledger.as_of
-    restored = replace(ledger.completed_restore, database=database)
-    ledger.restored = restored
-    ledger.inventory = take_inventory(
-        sandbox, database, counts=target.checks.counts, deadline_s=deadline.remaining_s()
-    )
-    ledger.take(
-        verify(
-            sandbox,
-            restored,
-            ledger.inventory,
-            target,
-            ledger.history,
-            ledger.manifest,
-            as_of=as_of,
-            deadline_s=deadline.remaining_s(),
-        )
-    )
-    ledger.content_age_s, fresh = measure_freshness(
-        sandbox, database, target, as_of, history=ledger.history, deadline_s=deadline.remaining_s()
-    )
-    ledger.take(fresh)
-    ledger.keep_suite(
-        check_suite(
-            sandbox,
-            database,
-            ledger.inventory,
-            target,
-            ledger.history,
-            as_of=as_of,
-            deadline_s=deadline.remaining_s(),
-            run=run,
-        )
-    )
-    ledger.take(measure(ledger.facts()))
+def _drill_of(fresh: Ledger, history: History, limit_s: float) -> Ledger:
+    """Return the drill of a copy, up to its restore."""
+    ledger = clone(fresh)
+    ledger.history = history
+    ledger.target = ledger.target.model_copy(update={"deadline": limit_s})
+    return ledger
 
 
 def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
@@ -278,10 +239,11 @@ def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
     with copied(sandbox, ground.source, name) as copy:
         rows = inflict(sandbox, copy, damage, limit.remaining_s())
         restored = _as_restored(sandbox, copy, damage, limit)
-        run: Callable[..., SuiteResult] = run_suite
+        drill = _drill_of(ground.fresh, ground.history, limit.remaining_s())
+        drill.take(restored)
         if ground.suite is not None:
-            run = Rerun(ground.suite, ground.schema.plain, damage.touched)
-        said = judge_copy(ground.fresh, ground.history, copy, run, restored, limit.remaining_s())
+            drill.run = Rerun(ground.suite, ground.schema.plain, damage.touched)
+        said = judge_copy(drill, copy, ground.prove)
         fate, by, why = fate_of(said, ground.healthy)
         judged = Judged(_mutant(damage), fate, rows, by, why)
         return _remedied(ground, judged, copy) if fate is Fate.SURVIVED else judged

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 
 from tasks.discover import find_recovery_points
-from tasks.evidence import settle, to_json
+from tasks.evidence import to_json
 from tasks.ledger import Ledger
 from tasks.model.clock import stamp, utc_now
 from tasks.model.errors import DrillError
@@ -33,7 +33,7 @@ from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
 from tasks.mutants.stored import Spoilt, spoils
 from tasks.policies import step, without_task_runs
 from tasks.progress import Progress, muted, tell
-from tasks.selftest import Ground
+from tasks.selftest import Ground, said_by
 from tasks.stores import Store, fetch_backup
 from tasks.stores.aws import as_stranger
 from tasks.stores.fetch import local_name
@@ -222,8 +222,7 @@ def _said(bench: Bench, target: Target) -> Said:
     )
     with muted(), without_task_runs():
         bench.drill(ledger)
-    facts = ledger.facts()
-    return Said(ledger.verdict, settle(facts.findings, facts.checks, facts.inventory), facts.checks)
+    return said_by(ledger)
 
 
 def _target(bench: Bench, shelf: Path, *, anew: bool) -> Target:

@@ -6,7 +6,7 @@ import threading
 from datetime import datetime
 
 from expectations.runner import warm_up
-from tasks.checks import SuiteOutcome, check_suite
+from tasks.checks import RunSuite, SuiteOutcome, check_suite
 from tasks.ledger import Deadline
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
@@ -31,8 +31,16 @@ def validate_database(
     history: History,
     as_of: datetime,
     deadline: Deadline,
+    run: RunSuite,
 ) -> SuiteOutcome:
     """Run the suite and judge its results; without a suite there is nothing to validate."""
     return check_suite(
-        sandbox, restored.database, inventory, target, history, as_of=as_of, deadline_s=deadline.remaining_s()
+        sandbox,
+        restored.database,
+        inventory,
+        target,
+        history,
+        as_of=as_of,
+        deadline_s=deadline.remaining_s(),
+        run=run,
     )

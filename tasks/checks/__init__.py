@@ -3,11 +3,12 @@
 from tasks.checks.accept import ACCEPTABLE_RULES, apply_acceptances
 from tasks.checks.freshness import measure_freshness
 from tasks.checks.inventory import take_inventory
-from tasks.checks.suites import SuiteOutcome, check_suite
+from tasks.checks.suites import RunSuite, SuiteOutcome, check_suite
 from tasks.checks.verify import verify
 
 __all__ = [
     "ACCEPTABLE_RULES",
+    "RunSuite",
     "SuiteOutcome",
     "apply_acceptances",
     "check_suite",

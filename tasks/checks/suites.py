@@ -12,7 +12,7 @@ Decided here:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -51,13 +51,22 @@ class SuiteOutcome:
     """What a suite showed.
 
     Attributes:
-        results: suite name to its results, as they are stored beside the evidence.
+        ran: its results; None without a suite.
         sha256: of the suite's file.
     """
 
     seen: Checked
-    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ran: SuiteResult | None = None
     sha256: str | None = None
+
+    @property
+    def results(self) -> Mapping[str, Mapping[str, Any]]:
+        """Suite name to its results, as they are stored beside the evidence."""
+        return {} if self.ran is None else {self.ran.suite: self.ran.as_dict()}
+
+
+RunSuite = Callable[..., SuiteResult]
+"""How a suite is run: called like `run_suite`."""
 
 
 def check_suite(
@@ -69,9 +78,9 @@ def check_suite(
     *,
     as_of: datetime,
     deadline_s: float,
-    run: Callable[..., SuiteResult] = run_suite,
+    run: RunSuite = run_suite,
 ) -> SuiteOutcome:
-    """Run the target's suite in *database* and judge it; *run* is how, with the arguments of `run_suite`.
+    """Run the target's suite in *database* and judge it.
 
     Raises:
         ConfigInvalid: the suite cannot be used.
@@ -98,7 +107,7 @@ def check_suite(
             "The restored database could not be reached for validation.", rule="postgres-failed"
         ) from exc
     seen = judge_suite(suite, ran, known | frozenset(inventory.tables))
-    return SuiteOutcome(seen, {suite.name: ran.as_dict()}, suite.sha256)
+    return SuiteOutcome(seen, ran, suite.sha256)
 
 
 def known_tables(target: Target, history: History, as_of: datetime) -> frozenset[str]:
