@@ -111,6 +111,19 @@ class TableFacts:
         return frozenset({*self.primary_key, *unique, *self.referencing})
 
 
+def kind_of(name: str, *, enum: bool) -> Kind:
+    """Return the kind of a column of the type called *name*, of a domain's base type."""
+    if enum:
+        return Kind.ENUM
+    if name in _NUMBERS:
+        return Kind.NUMBER
+    if name in _TIMES:
+        return Kind.TIME
+    if name in _TEXTS:
+        return Kind.TEXT
+    return {"bool": Kind.BOOL, "uuid": Kind.UUID}.get(name, Kind.OTHER)
+
+
 @dataclass(slots=True)
 class _Keys:
     primary: tuple[str, ...] = ()
@@ -168,23 +181,11 @@ def _column(table: str, row: list[object], patterns: tuple[str, ...]) -> ColumnF
     return ColumnFacts(
         name=str(name),
         type=str(kind),
-        kind=_kind(str(kind), str(category)),
+        kind=kind_of(str(kind), enum=category == "e"),
         not_null=bool(not_null),
         distinct=_float(distinct),
         sensitive=is_sensitive(table, str(name), patterns, text),
     )
-
-
-def _kind(name: str, category: str) -> Kind:
-    if category == "e":
-        return Kind.ENUM
-    if name in _NUMBERS:
-        return Kind.NUMBER
-    if name in _TIMES:
-        return Kind.TIME
-    if name in _TEXTS:
-        return Kind.TEXT
-    return {"bool": Kind.BOOL, "uuid": Kind.UUID}.get(name, Kind.OTHER)
 
 
 def _float(value: object) -> float | None:

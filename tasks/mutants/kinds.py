@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from expectations.profile_catalogue import Kind
 from tasks.mutants.damage import Damage, hit, salt_of
-from tasks.mutants.schema import Column, Key, Kind, Schema, Table
+from tasks.mutants.schema import Column, Key, Schema, Table
 
 _FEW = 3  # fewer partitions have no middle
 _PLURALS = ("", "s", "es")
 _MOJIBAKE = "\u00c3\u00bc"
-_COMPARED = (Kind.NUMBER, Kind.TIME, Kind.TEXT, Kind.ENUM, Kind.PLAIN)
+_COMPARED = (Kind.NUMBER, Kind.TIME, Kind.TEXT, Kind.ENUM, Kind.BOOL, Kind.UUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +358,7 @@ def _references(site: Site) -> Iterator[tuple[Column, Table, str]]:
         column = table.columns.get(key.columns[0])
         if parent is not None and column is not None and column.written and column.name not in fixed:
             yield column, parent, key.parent_columns[0]
-    for column in _values(table, Kind.NUMBER, Kind.PLAIN):
+    for column in _values(table, Kind.NUMBER, Kind.BOOL, Kind.UUID):
         meant = _meant(column.name, table, tables)
         if meant is not None:
             yield column, meant, meant.primary_key[0]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from expectations.profile_catalogue import Kind, kind_of
 from tasks.model.inventory import TableFigures
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -77,20 +77,6 @@ SELECT d.refobjid::bigint, n.nspname::text, c.relname::text, q.seqmin, q.seqmax,
  WHERE d.refobjid = ANY (%s) ORDER BY 1, 3
 """
 _UNSEEN = TableFigures(None, None)
-_NUMBERS = ("int2", "int4", "int8", "numeric", "float4", "float8", "money")
-_TIMES = ("date", "timestamp", "timestamptz")
-_TEXTS = ("text", "varchar", "bpchar", "citext")
-
-
-class Kind(StrEnum):
-    """What can be done to a column."""
-
-    NUMBER = "number"
-    TIME = "time"
-    TEXT = "text"
-    ENUM = "enum"
-    PLAIN = "plain"  # may be compared: bool, uuid
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +253,7 @@ def _column(
 
 
 def _kind(name: str, enum: bool) -> Kind:
-    if enum:
-        return Kind.ENUM
-    for kind, names in ((Kind.NUMBER, _NUMBERS), (Kind.TIME, _TIMES), (Kind.TEXT, _TEXTS)):
-        if name in names:
-            return kind
-    return Kind.PLAIN if name in {"bool", "uuid"} else Kind.OTHER
+    return Kind.NUMBER if name == "money" else kind_of(name, enum=enum)
 
 
 def _table(

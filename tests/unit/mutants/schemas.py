@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.mutants.schema import Column, Index, Key, Kind, Schema, Sequence, Table
+from expectations.profile_catalogue import Kind
+from tasks.mutants.schema import Column, Index, Key, Schema, Sequence, Table
 
 
 def column(name: str, kind: Kind, type_name: str, **more: Any) -> Column:
