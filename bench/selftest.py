@@ -8,7 +8,6 @@ from pathlib import Path
 from bench.source import make_backup, write_fleet
 from bench.timing import peak_memory, seconds, timed
 from deployments.prefect_api import prefect_api
-from deployments.running import set_prefect_defaults
 from deployments.selftesting import document_of
 
 _MIB = 87
@@ -21,7 +20,6 @@ def measure(folder: Path, options: argparse.Namespace) -> None:  # noqa: ARG001 
     dumps = folder / "selftest"
     make_backup(dumps, _MIB)
     fleet = write_fleet(dumps)
-    set_prefect_defaults()
     with prefect_api():
         quick = timed(lambda: _selftest(fleet, quick=True))
         whole = timed(lambda: _selftest(fleet, quick=False))

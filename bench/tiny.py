@@ -9,7 +9,6 @@ from bench.source import make_backup, write_fleet
 from bench.timing import peak_memory, seconds, timed
 from bench.whole import _drill
 from deployments.prefect_api import prefect_api
-from deployments.running import set_prefect_defaults
 
 
 def measure(folder: Path, options: argparse.Namespace) -> None:
@@ -17,7 +16,6 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     dumps = folder / "tiny"
     make_backup(dumps, 1)
     fleet = write_fleet(dumps)
-    set_prefect_defaults()
     with prefect_api():
         cold = timed(lambda: _drill(fleet))
         warm = [timed(lambda: _drill(fleet)) for _ in range(options.rounds)]

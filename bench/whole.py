@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.source import HOUR_S, make_backup, make_database, open_sandbox, write_fleet
 from bench.timing import peak_memory, ratio, timed
 from deployments.prefect_api import prefect_api
-from deployments.running import drill, set_prefect_defaults
+from deployments.running import drill
 from tasks.model.findings import Verdict
 from tasks.sandbox import connect, destroy, dsn, run_tool, share_backup
 
@@ -22,7 +22,6 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     dump = make_backup(dumps, options.mib)
     fleet = write_fleet(dumps)
     print(f"dump: {dump.stat().st_size >> 20} MiB", flush=True)
-    set_prefect_defaults()
     bare: list[float] = []
     ours: list[float] = []
     with prefect_api():

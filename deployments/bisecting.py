@@ -7,9 +7,7 @@ from pathlib import Path
 
 import typer
 
-from deployments.live import show_live
-from deployments.prefect_api import prefect_api
-from deployments.running import EXIT_CODES, set_prefect_defaults
+from deployments.running import EXIT_CODES, at_work
 from tasks.evidence import to_json
 from tasks.plan import read_target
 
@@ -21,8 +19,7 @@ def bisect_window(fleet: Path, database: str, evidence: str, *, as_json: bool) -
         ConfigInvalid: the fleet file cannot be used.
     """
     read_target(str(fleet), database, evidence)
-    set_prefect_defaults()
-    with show_live([database], as_json=as_json), prefect_api():
+    with at_work([database], as_json=as_json):
         from flows.bisect import bisect  # noqa: PLC0415  imports Prefect
         from tasks.conclude import documents_of, verdict_of  # noqa: PLC0415
 

@@ -212,7 +212,6 @@ def _ready(run_fleet: RunFleet | None) -> Iterator[RunFleet]:
     from deployments import running  # noqa: PLC0415  imports Prefect, which --help need not wait for
     from deployments.prefect_api import prefect_api  # noqa: PLC0415
 
-    running.set_prefect_defaults()
     with prefect_api():
         yield lambda fleet, select: running.run_fleet(fleet, (), select, "", as_json=False)
 

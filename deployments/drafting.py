@@ -6,11 +6,9 @@ from pathlib import Path
 
 import typer
 
-from deployments.live import show_live
-from deployments.prefect_api import prefect_api
-from deployments.running import set_prefect_defaults
+from deployments.running import at_work
 from expectations.loader import load_suite
-from expectations.suite import SuiteInvalid
+from expectations.suite import Suite, SuiteInvalid
 from tasks.model.errors import ConfigInvalid
 from tasks.plan import read_target, suite_file
 
@@ -23,8 +21,7 @@ def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) 
     """
     target = read_target(str(fleet), database)
     file = out or suite_file(target, fleet)
-    set_prefect_defaults()
-    with show_live([database], as_json=False), prefect_api():
+    with at_work([database]):
         from flows.draft import draft  # noqa: PLC0415  imports Prefect
 
         state = draft(str(fleet), database, str(file), points, return_state=True)
@@ -36,6 +33,18 @@ def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) 
     return 0
 
 
+def load_checked(file: Path) -> Suite:
+    """Load a suite and check it with Great Expectations' own models.
+
+    Raises:
+        ConfigInvalid: it cannot be used; the message lists every problem.
+    """
+    try:
+        return load_suite(file, deep=True)
+    except SuiteInvalid as error:
+        raise ConfigInvalid(str(error)) from error
+
+
 def check_suites(files: list[Path]) -> int:
     """Check suites without a backup, also with Great Expectations' own models; return the exit code.
 
@@ -43,10 +52,7 @@ def check_suites(files: list[Path]) -> int:
         ConfigInvalid: one of them cannot be used; the message lists every problem.
     """
     for file in files:
-        try:
-            suite = load_suite(file, deep=True)
-        except SuiteInvalid as error:
-            raise ConfigInvalid(str(error)) from error
+        suite = load_checked(file)
         count = sum(1 for _ in suite.expectations)
         typer.echo(f"{file}: {count} expectations, gate {suite.gate.value}")
     return 0

@@ -39,6 +39,7 @@ START_DEADLINE_S = 120.0
 _POLL_S = 0.1
 _DRAIN_S = 5.0
 _PORTS = (21000, 31000)
+OUR_LOGGERS = "deployments,flows,tasks,expectations"
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -54,6 +55,7 @@ def prefect_api() -> Iterator[str]:
     Raises:
         TransientError: the configured server does not answer, or our own did not come up in time.
     """
+    _set_defaults()
     configured = configured_url()
     if configured is not None:
         _require(configured)
@@ -70,6 +72,13 @@ def prefect_api() -> Iterator[str]:
     alone = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
     with _own_server() as url, temporary_settings(updates=alone | {PREFECT_API_URL: url}):
         yield url
+
+
+def _set_defaults() -> None:
+    """Let Prefect keep our log lines with the run and leave the terminal to us; the user's settings win."""
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", OUR_LOGGERS)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
 def configured_url() -> str | None:

@@ -17,8 +17,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runner.storage import LocalStorage
 
-from deployments.prefect_api import configured_url
-from deployments.running import OUR_LOGGERS
+from deployments.prefect_api import OUR_LOGGERS, configured_url
 from tasks.config import Fleet
 from tasks.model.errors import ConfigInvalid
 from tasks.model.target import Selection

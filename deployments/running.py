@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from tasks.model.findings import Verdict
 from tasks.plan import choose_selection, read_fleet
 
 EXIT_CODES = {Verdict.VERIFIED: 0, Verdict.FAILED: 1, Verdict.INCONCLUSIVE: 2}
-OUR_LOGGERS = "deployments,flows,tasks,expectations"
 
 
 def run_fleet(fleet: Path, databases: tuple[str, ...], select: str, evidence: str, *, as_json: bool) -> int:
@@ -26,18 +26,17 @@ def run_fleet(fleet: Path, databases: tuple[str, ...], select: str, evidence: st
     targets = plan.chosen(databases)
     for target in targets:
         choose_selection(target, select)
-    set_prefect_defaults()
-    with show_live([target.name for target in targets], as_json=as_json), prefect_api():
+    with at_work([target.name for target in targets], as_json=as_json):
         documents, verdict = drill(fleet, [target.name for target in targets], select, evidence)
     show_result(documents, plan, [target.name for target in targets], as_json=as_json)
     return EXIT_CODES[verdict]
 
 
-def set_prefect_defaults() -> None:
-    """Let Prefect keep our log lines with the run and leave the terminal to us; the user's settings win."""
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", OUR_LOGGERS)
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+@contextmanager
+def at_work(databases: Sequence[str], *, as_json: bool = False) -> Iterator[None]:
+    """Run flows in the block: with a Prefect API that answers, and their progress shown live."""
+    with show_live(databases, as_json=as_json), prefect_api():
+        yield
 
 
 def drill(

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from deployments.live import show_live
-from deployments.prefect_api import prefect_api
-from deployments.running import set_prefect_defaults
+from deployments.running import at_work
 from tasks.evidence import to_json
 from tasks.evidence.selftest import document_place
 from tasks.evidence.selftest_text import lines
@@ -45,8 +43,7 @@ def run_selftest(
         DrillError: the result could not be written.
     """
     target = read_target(str(fleet), database, evidence)
-    set_prefect_defaults()
-    with show_live([database], as_json=as_json), prefect_api():
+    with at_work([database], as_json=as_json):
         from flows.selftest import selftest  # noqa: PLC0415  imports Prefect
 
         state = selftest(str(fleet), database, seed, mutants, quick, evidence, return_state=True)

@@ -14,12 +14,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from deployments.live import show_live
-from deployments.prefect_api import prefect_api
-from deployments.running import set_prefect_defaults
-from expectations.loader import load_suite
+from deployments.drafting import load_checked
+from deployments.running import at_work
 from expectations.results import ExpectationResult, Outcome, SuiteResult
-from expectations.suite import Suite, SuiteInvalid
+from expectations.suite import Suite
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError, PermanentError
 from tasks.model.target import Target
@@ -116,8 +114,7 @@ def report_lines(suite: Suite, result: SuiteResult) -> Iterator[tuple[str, str]]
 
 def _restore(fleet: Path, target: Target, keep_s: float, old: Sequence[KeptBackup]) -> KeptBackup:
     """Restore the newest backup through the flow, then remove what was kept before."""
-    set_prefect_defaults()
-    with show_live([target.name], as_json=False), prefect_api():
+    with at_work([target.name]):
         from flows.keep import keep  # noqa: PLC0415  imports Prefect
 
         keep(str(fleet), target.name, keep_s, return_state=True).result()
@@ -140,10 +137,7 @@ def _load(file: Path, fleet: Path, database: str) -> Suite:
             str(file),
             f"Draft one: restore-drill draft {fleet} -d {database} -o {file}",
         )
-    try:
-        return load_suite(file, deep=True)
-    except SuiteInvalid as error:
-        raise ConfigInvalid(str(error)) from error
+    return load_checked(file)
 
 
 def _seconds(text: str) -> float:

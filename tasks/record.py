@@ -95,13 +95,18 @@ def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | 
 
 def announce(document: Mapping[str, Any]) -> None:
     """Emit `restore-drill.verified`, `.failed` or `.inconclusive` for automations."""
+    emit(document, document["verdict"], drill_id=document["drill_id"], message=state_message(document))
+
+
+def emit(document: Mapping[str, Any], what: str, **payload: str) -> None:
+    """Emit the event `restore-drill.` and *what* of the database that *document* is about."""
     emit_event(
-        f"{EVENT}.{document['verdict']}",
+        f"{EVENT}.{what}",
         resource={
             "prefect.resource.id": f"{EVENT}.{document['fleet']}.{document['database']}",
             "prefect.resource.name": f"{document['fleet']}/{document['database']}",
         },
-        payload={"drill_id": document["drill_id"], "message": state_message(document)},
+        payload=payload,
     )
 
 

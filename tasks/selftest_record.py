@@ -8,7 +8,6 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
-from prefect.events import emit_event
 
 from expectations.loader import load_suite
 from expectations.suite import SuiteInvalid
@@ -20,7 +19,7 @@ from tasks.model.findings import Stage
 from tasks.model.selftest import Judged
 from tasks.policies import step, surely
 from tasks.progress import Progress, tell
-from tasks.record import EVENT
+from tasks.record import emit
 from tasks.rights import own_rights
 
 _log = logging.getLogger(__name__)
@@ -59,14 +58,8 @@ def _show(document: dict[str, Any]) -> None:
         return
     key = f"{document['fleet']}-{document['database']}"
     create_markdown_artifact(as_markdown(document), key=f"selftest-{key}", description=document["why"])
-    emit_event(
-        f"{EVENT}.selftest.{document['ability']}",
-        resource={
-            "prefect.resource.id": f"{EVENT}.{document['fleet']}.{document['database']}",
-            "prefect.resource.name": f"{document['fleet']}/{document['database']}",
-        },
-        payload={"selftest_id": document["selftest_id"], "message": document["why"]},
-    )
+    what = f"selftest.{document['ability']}"
+    emit(document, what, selftest_id=document["selftest_id"], message=document["why"])
 
 
 def _gate(base: Ledger) -> str | None:
