@@ -80,6 +80,19 @@ def propose(
     return Proposal(merged.text, diff, merged.added, merged.changed, merged.removed, merged.kept)
 
 
+def entry_lines(entry: Mapping[str, object], indent: int) -> list[str]:
+    """Return an expectation as it stands in a suite's file, a line for each of its keys."""
+    pad = " " * indent
+    parts = [f"{key}: {flow(value)}" for key, value in entry.items()]
+    return [f"{pad}- {parts[0]}", *(f"{pad}  {part}" for part in parts[1:])]
+
+
+def flow(value: object) -> str:
+    """Return *value* as YAML in one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    return text.removesuffix("...\n").strip()
+
+
 def identity(table: str, kind: str, kwargs: Mapping[str, object]) -> str:
     """Return which expectation it is, whatever its bounds: `public.orders expect_... column`."""
     columns = [kwargs.get(key) for key in ("column", "column_A", "column_B")]
@@ -138,7 +151,7 @@ def _merge(file: _File, drafts: Sequence[Draft]) -> _Merged:
     kept: list[str] = []
     blocks = [*file.blocks]
     known = {block.table for block in blocks}
-    blocks += [_Block(table, [f"  {_scalar(table)}:"], []) for table in _tables(drafts) if table not in known]
+    blocks += [_Block(table, [f"  {flow(table)}:"], []) for table in _tables(drafts) if table not in known]
     for block in blocks:
         entries: list[str] = []
         for entry in block.entries:
@@ -169,9 +182,7 @@ def _render(draft: Draft, indent: int) -> list[str]:
         entry["severity"] = draft.severity
     meta = {"why": draft.why, "observed": draft.observed}
     entry["meta"] = {**meta, _FINGERPRINT: _fingerprint({**entry, "meta": meta})}
-    pad = " " * indent
-    parts = [f"{key}: {_flow(value)}" for key, value in entry.items()]
-    return [f"{pad}- {parts[0]}", *(f"{pad}  {part}" for part in parts[1:])]
+    return entry_lines(entry, indent)
 
 
 def _fingerprint(entry: Mapping[str, object]) -> str:
@@ -241,16 +252,7 @@ def _tables(drafts: Sequence[Draft]) -> Iterator[str]:
 
 def _plain(value: object) -> object:
     """Return *value* as YAML gives it back."""
-    return yaml.safe_load(_flow(value))
-
-
-def _flow(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
-    return text.removesuffix("...\n").strip()
-
-
-def _scalar(text: str) -> str:
-    return _flow(text)
+    return yaml.safe_load(flow(value))
 
 
 def _mapping(value: object) -> Mapping[str, object]:

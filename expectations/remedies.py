@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from expectations.draft import Draft, draft_expectations
+from expectations.draft_file import entry_lines, flow
 from expectations.loader import parse_suite
 from expectations.profile import Profile, TableProfile, profile_database
 from expectations.remedy_kinds import closer
@@ -113,12 +114,11 @@ class Remedies:
 def as_yaml(draft: Draft) -> str:
     """Return *draft* as it is pasted into a suite: below its table, with its reason."""
     entry: dict[str, object] = {"type": draft.type, "kwargs": dict(draft.kwargs), "meta": {"why": draft.why}}
-    lines = [f"{key}: {_flow(value)}" for key, value in entry.items()]
-    return "\n".join([f"{_flow(draft.table)}:", f"  - {lines[0]}", *(f"    {line}" for line in lines[1:])])
+    return "\n".join([f"{flow(draft.table)}:", *entry_lines(entry, 2)])
 
 
 def _each_once(drafts: Iterable[Draft]) -> list[Draft]:
-    return list({(one.type, _flow(dict(one.kwargs))): one for one in drafts}.values())
+    return list({(one.type, flow(dict(one.kwargs))): one for one in drafts}.values())
 
 
 def _suite(drafts: Sequence[Draft]) -> Suite:
@@ -140,8 +140,3 @@ def _columns(kwargs: Mapping[str, object]) -> tuple[str, ...]:
     listed = kwargs.get("column_list")
     named += list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else []
     return tuple(str(one) for one in named if one is not None)
-
-
-def _flow(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
-    return text.removesuffix("...\n").strip()

@@ -9,7 +9,7 @@ from tasks.model.selftest import Fate
 
 Document = Mapping[str, Any]
 MARKS = {"caught": "+", "noticed": "~", "survived": "x", "errored": "?", "not_applicable": "-"}
-_JUDGED = (Fate.CAUGHT.value, Fate.NOTICED.value, Fate.SURVIVED.value, Fate.ERRORED.value)
+JUDGED = (Fate.CAUGHT.value, Fate.NOTICED.value, Fate.SURVIVED.value, Fate.ERRORED.value)
 
 
 def lines(document: Document) -> Iterator[tuple[str, str]]:
@@ -31,7 +31,7 @@ def as_markdown(document: Document) -> str:
     """Return the document as a run's artifact shows it."""
     score = document["score"]
     parts = [f"## Self test of {document['database']}", document["why"]]
-    counted = ", ".join(f"{score[fate]} {fate}" for fate in _JUDGED)
+    counted = ", ".join(f"{score[fate]} {fate}" for fate in JUDGED)
     if document["rows"]:
         parts += [
             f"{counted}; seed {document['seed']}.",
@@ -76,7 +76,7 @@ def share(score: Mapping[str, Any]) -> str:
 
 
 def _matrix(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    kinds = dict.fromkeys((row["family"], row["kind"]) for row in rows if row["outcome"] in _JUDGED)
+    kinds = dict.fromkeys((row["family"], row["kind"]) for row in rows if row["outcome"] in JUDGED)
     width = max((len(kind) for _, kind in kinds), default=0)
     last = None
     for family, kind in kinds:
@@ -84,7 +84,7 @@ def _matrix(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
             yield f"damage to the {'restored data' if family == 'data' else 'backup'}", "head"
             last = family
         mine = [row for row in rows if (row["family"], row["kind"]) == (family, kind)]
-        marks = "".join(MARKS[row["outcome"]] for row in mine if row["outcome"] in _JUDGED)
+        marks = "".join(MARKS[row["outcome"]] for row in mine if row["outcome"] in JUDGED)
         by = dict.fromkeys(
             name.split(" ", 1)[0] for row in mine for name in row["by"] if row["outcome"] == "caught"
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.evidence.selftest_text import place, rows_in_order, share, survivors
+from tasks.evidence.selftest_text import JUDGED, place, rows_in_order, share, survivors
 from tasks.model.selftest import Ability
 
 _STATES = {
@@ -15,7 +15,6 @@ _STATES = {
     Ability.INCONCLUSIVE.value: ("inconclusive", "Not known"),
 }
 _FAMILIES = {"data": "the restored data", "backup": "the backup"}
-_FATES = ("caught", "noticed", "survived", "errored")
 MOST_SURVIVORS = 40
 
 
@@ -70,7 +69,7 @@ def selftest_context(document: Mapping[str, Any]) -> dict[str, Any]:
         "tables": _tables(document["tables"]),
         "survivors": [_survivor(row) for row in missed[:MOST_SURVIVORS]],
         "survivors_left": max(0, len(missed) - MOST_SURVIVORS),
-        "rows": [{**row, "place": place(row)} for row in rows_in_order(rows) if row["outcome"] in _FATES],
+        "rows": [{**row, "place": place(row)} for row in rows_in_order(rows) if row["outcome"] in JUDGED],
         "left_out": [row for row in rows if row["outcome"] == "not_applicable"],
     }
 
@@ -78,7 +77,7 @@ def selftest_context(document: Mapping[str, Any]) -> dict[str, Any]:
 def _families(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for family, name in _FAMILIES.items():
-        mine = [row for row in rows if row["family"] == family and row["outcome"] in _FATES]
+        mine = [row for row in rows if row["family"] == family and row["outcome"] in JUDGED]
         kinds = dict.fromkeys(row["kind"] for row in mine)
         if mine:
             found.append({"name": name, "kinds": [_kind(kind, mine) for kind in kinds]})
@@ -87,7 +86,7 @@ def _families(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _kind(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mine = [row for row in rows if row["kind"] == kind]
-    counts = {fate: sum(row["outcome"] == fate for row in mine) for fate in _FATES}
+    counts = {fate: sum(row["outcome"] == fate for row in mine) for fate in JUDGED}
     caught = [name for row in mine if row["outcome"] == "caught" for name in row["by"]]
     return {"kind": kind, "by": list(dict.fromkeys(name.split(" ", 1)[0] for name in caught)), **counts}
 
