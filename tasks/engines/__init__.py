@@ -56,11 +56,9 @@ def restore(
         StageFailed: what was restored cannot be checked: the backup ends early, holds nothing or is hostile,
             needs an extension that cannot be had, or took too long.
         PermanentError: `postgres-failed`, `disk-full`, `out-of-memory`, `globals-missing`,
-            `isolation-unavailable`, `format-unsupported`, `database-choice-ambiguous`,
-            `database-not-in-dump`, `invalid-encoding`.
+            `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`, `invalid-encoding`.
     """
     started = time.monotonic()
-    _refuse_unsafe(sandbox)
     job = Job(sandbox, target, started + deadline_s, progress, toc=backup.head.toc or Toc(()))
     roles = () if globals_path is None else _globals(job, globals_path)
     where = backup.path.name
@@ -96,13 +94,3 @@ def _globals(job: Job, path: Path) -> tuple[Role, ...]:
     roles = read_globals(path, job.target.backup.decrypt, job.sandbox.workspace.backup_dir)
     job.command(f"psql -X -d postgres -f {shlex.quote(path.name)}", started)
     return roles
-
-
-def _refuse_unsafe(sandbox: Sandbox) -> None:
-    if sandbox.restored_as == "superuser" and "network" not in sandbox.workspace.isolation.split("+"):
-        raise PermanentError(
-            "restore_as: superuser needs a network namespace of its own, which this host does not give. "
-            "Code of the "
-            "dump would run with the network in reach.",
-            rule="isolation-unavailable",
-        )

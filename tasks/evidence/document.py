@@ -226,7 +226,7 @@ def _sandbox(facts: DrillFacts) -> dict[str, Any] | None:
         "profile": sandbox.profile if sandbox else None,
         "settings": dict(sandbox.settings) if sandbox else None,
         "jobs": sandbox.jobs if sandbox else None,
-        "isolation": workspace.isolation if workspace else None,
+        "isolation": sorted(workspace.isolation) if workspace else None,
         "os_user": workspace.os_user if workspace else None,
         "restored_as": sandbox.restored_as if sandbox else None,
         "created_at": iso(workspace.created_at) if workspace else None,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+NAMESPACES = ("network", "mount", "ipc", "pid")
+"""The namespaces of its own that a sandbox may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +34,27 @@ class Workspace:
     Attributes:
         root: removed whole by teardown.
         os_user: whom server and tools run as; None when that is the caller himself.
-        isolation: what was had, such as `network+user+mount+ipc+pid`, `user` or `none`.
+        isolation: the parts that were had, by name: namespaces (`network`, `mount`, `ipc`, `pid`), another OS
+            user (`user`), and the parts of the second wall, of which docs/operations.md has the list.
         sockets: a short folder for the server's socket, where *root* is too long (107 bytes); else None.
     """
 
     drill_id: str
     root: Path
     os_user: str | None
-    isolation: str
+    isolation: frozenset[str]
     created_at: datetime
     expires_at: datetime
     sockets: Path | None = None
+
+    @property
+    def walled(self) -> bool:
+        """Whether the second wall stands for this sandbox, so that a superuser's statement may be risked.
+
+        Whatever code runs behind it can execute no program but PostgreSQL's own, open no socket but AF_UNIX
+        and see no file of the worker's.
+        """
+        return self.isolation >= {"exec", "seccomp"} and not self.isolation.isdisjoint({"files", "mount"})
 
     @property
     def backup_dir(self) -> Path:
@@ -85,3 +99,9 @@ class Sandbox:
     settings: dict[str, str] = field(default_factory=dict)
     jobs: int = 1
     restored_as: str = "owner"
+
+
+def parts_of(written: str | Iterable[str] | None) -> frozenset[str]:
+    """Return the parts of an isolation as a record holds it: a list, or joined by `+` in older ones."""
+    names = written.split("+") if isinstance(written, str) else written or ()
+    return frozenset(names) - {"none"}

@@ -28,7 +28,7 @@ from tasks.model.redact import mask_values
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox.extensions import library_env
-from tasks.sandbox.isolation import ids, kept_install
+from tasks.sandbox.isolation import ids, kept_install, require_network_namespace
 from tasks.sandbox.launch import launch
 from tasks.sandbox.runner import jail_orders, run_tool
 from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
@@ -70,7 +70,7 @@ def start_sandbox(
         PermanentError: `postgres-failed`, `disk-full` or `isolation-unavailable`.
     """
     deadline = time.monotonic() + deadline_s
-    _check_isolation(workspace, config)
+    require_network_namespace(workspace, config.restore_as)
     stop_server(workspace.drill_id, signal.SIGQUIT)
     sandbox = Sandbox(
         workspace=workspace,
@@ -198,22 +198,11 @@ def _session_settings(
     return settings
 
 
-def _check_isolation(workspace: Workspace, config: SandboxConfig) -> None:
-    had = workspace.isolation.split("+")
-    if config.restore_as == "superuser" and "network" not in had:
-        raise PermanentError(
-            "restore_as: superuser needs isolation, and this host allows no network namespace. "
-            "Code in a dump would run as superuser with the network in reach.",
-            hint="Set restore_as: owner, or run the worker where network namespaces are allowed.",
-            rule="isolation-unavailable",
-        )
-
-
 def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
     """Fill the data folder: from the kept template, or by initdb, which is then kept."""
     workspace = sandbox.workspace
     _empty(workspace.data_dir)
-    may_keep = "mount" in workspace.isolation.split("+")
+    may_keep = "mount" in workspace.isolation
     try:
         if may_keep and copy_template(sandbox.postgres, workspace.data_dir, ids(workspace.os_user)):
             return

@@ -15,12 +15,11 @@ from pathlib import Path
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
-from tasks.model.sandbox import Workspace
+from tasks.model.sandbox import NAMESPACES, Workspace
 from tasks.sandbox.launch import probe_host
 from tasks.sandbox.paths import first_closed
 
 OS_USER_VARIABLE = "RESTORE_DRILL_OS_USER"
-PARTS = ("network", "mount", "ipc", "pid")
 # What a server and its tools need of the host. Every other folder at the top may hold others' data, secrets
 # or sockets, and is hidden.
 _SYSTEM = frozenset(
@@ -44,8 +43,8 @@ _SYSTEM = frozenset(
 _ALSO_COVERED = (Path("/dev/shm"),)  # noqa: S108  hidden, not used
 
 
-def choose_isolation(wanted: str, *, needs_view: bool = False) -> str:
-    """Return what is had, such as `network+user+mount+ipc+pid`, or `none`.
+def choose_isolation(wanted: str, *, needs_view: bool = False) -> frozenset[str]:
+    """Return the parts that are had, such as network, user, mount, ipc and pid.
 
     Args:
         wanted: `required`, `preferred` or `off`.
@@ -57,21 +56,36 @@ def choose_isolation(wanted: str, *, needs_view: bool = False) -> str:
     """
     as_root = os.geteuid() == 0
     parts = host_parts() if wanted != "off" or needs_view else frozenset()
-    had = [part for part in PARTS if part in parts and (wanted != "off" or part == "mount")]
+    had = {part for part in parts if wanted != "off" or part == "mount"}
     if as_root:
-        had.insert(1 if "network" in had else 0, "user")
+        had.add("user")
     if wanted == "required" and "network" not in had:
         raise PermanentError(
             "This host allows no network namespace, and isolation is required. A dump could reach out.",
             rule="isolation-unavailable",
         )
-    return "+".join(had) or "none"
+    return frozenset(had)
+
+
+def require_network_namespace(workspace: Workspace, restore_as: str) -> None:
+    """Refuse to let code of a dump run as superuser where it could reach the network.
+
+    Raises:
+        PermanentError: `isolation-unavailable`.
+    """
+    if restore_as == "superuser" and "network" not in workspace.isolation:
+        raise PermanentError(
+            "restore_as: superuser needs isolation, and this host allows no network namespace. "
+            "Code in a dump would run as superuser with the network in reach.",
+            hint="Set restore_as: owner, or run the worker where network namespaces are allowed.",
+            rule="isolation-unavailable",
+        )
 
 
 @functools.cache
 def host_parts() -> frozenset[str]:
     """Return the namespaces that this process may enter; tried once, by doing it."""
-    return probe_host(PARTS, userns=os.geteuid() != 0)
+    return probe_host(NAMESPACES, userns=os.geteuid() != 0)
 
 
 def choose_os_user() -> str | None:
@@ -104,7 +118,7 @@ def ids(os_user: str | None) -> tuple[int, int] | None:
 
 def isolation_findings(workspace: Workspace, wanted: str) -> tuple[Finding, ...]:
     """Return `isolation-reduced` where the host allows less than all of it, unless *wanted* is `off`."""
-    missing = [part for part in PARTS if part not in workspace.isolation.split("+")]
+    missing = [part for part in NAMESPACES if part not in workspace.isolation]
     if wanted == "off" or not missing:
         return ()
     return (

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.model.errors import PermanentError
+from tasks.model.sandbox import NAMESPACES
 
 _JAIL = Path(__file__).with_name("jail.py")
 _START_TIMEOUT_S = 60.0
-_NAMESPACES = ("network", "mount", "ipc", "pid")
 Stream = int | IO[bytes] | None
 
 
@@ -42,7 +42,7 @@ class Orders:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
-    parts: tuple[str, ...] = ()
+    parts: frozenset[str] = frozenset()
     ids: tuple[int, int] | None = None
     userns: bool = False
     cover: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Orders:
     def as_dict(self) -> dict[str, Any]:
         """Return the orders as jail.py reads them."""
         uid, gid = self.ids or (None, None)
-        parts = [part for part in self.parts if part in _NAMESPACES]
+        parts = [part for part in NAMESPACES if part in self.parts]
         return {
             "argv": list(self.argv),
             "env": {**self.env, "LC_ALL": "C", "RESTORE_DRILL_ID": self.drill_id},

@@ -128,7 +128,7 @@ def jail_orders(
     death_signal: int = signal.SIGKILL,
 ) -> Orders:
     """Return the orders for a process that works in *workspace* under its isolation."""
-    parts = tuple(workspace.isolation.split("+"))
+    parts = workspace.isolation
     keep = tuple(filter(None, (workspace.root, workspace.sockets, install_dir)))
     mounted = "mount" in parts
     return Orders(

@@ -11,9 +11,12 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+from tasks.model.sandbox import parts_of
 
 STAMP_FILE = "stamp.json"
 LEASE_FILE = "lease"
@@ -26,6 +29,7 @@ class Stamp:
     """Who made a drill's folder, and until when it may stay.
 
     Attributes:
+        isolation: see Workspace; sorted.
         created_at, expires_at: ISO, aware UTC.
         pid, started, boot, host: the owner; *started* and *boot* are "" where the system does not tell.
         sockets: the folder outside that belongs to it, or None.
@@ -36,7 +40,7 @@ class Stamp:
     fleet: str
     database: str
     os_user: str | None
-    isolation: str
+    isolation: tuple[str, ...]
     created_at: str
     expires_at: str
     pid: int
@@ -53,7 +57,7 @@ def new_stamp(
     database: str,
     *,
     os_user: str | None,
-    isolation: str,
+    isolation: Iterable[str],
     created_at: datetime,
     expires_at: datetime,
 ) -> Stamp:
@@ -63,7 +67,7 @@ def new_stamp(
         fleet=fleet,
         database=database,
         os_user=os_user,
-        isolation=isolation,
+        isolation=tuple(sorted(isolation)),
         created_at=created_at.isoformat(),
         expires_at=expires_at.isoformat(),
         pid=os.getpid(),
@@ -99,7 +103,8 @@ def read_draft_stamp(root: Path) -> Stamp | None:
         fields = json.loads((root / STAMP_FILE).read_bytes())
         if fields.pop("schema") != _SCHEMA:
             return None
-        stamp = Stamp(**fields)
+        isolation = tuple(sorted(parts_of(fields.pop("isolation"))))
+        stamp = Stamp(**fields, isolation=isolation)
         datetime.fromisoformat(stamp.expires_at)
         datetime.fromisoformat(stamp.keep_until or stamp.expires_at)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

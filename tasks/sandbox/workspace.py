@@ -152,7 +152,7 @@ def workspace_of(root: Path, stamp: Stamp) -> Workspace:
         drill_id=stamp.drill_id,
         root=root,
         os_user=stamp.os_user,
-        isolation=stamp.isolation,
+        isolation=frozenset(stamp.isolation),
         created_at=datetime.fromisoformat(stamp.created_at).astimezone(UTC),
         expires_at=datetime.fromisoformat(stamp.expires_at).astimezone(UTC),
         sockets=None if stamp.sockets is None else Path(stamp.sockets),
@@ -286,7 +286,7 @@ def _closed(path: Path, os_user: str | None) -> Path | None:
 
 def _check_reachable(workspace: Workspace) -> None:
     closed = closed_folder(workspace.root, workspace.os_user)
-    if closed is None or "mount" in workspace.isolation.split("+"):
+    if closed is None or "mount" in workspace.isolation:
         return
     raise PermanentError(
         f'The sandbox\'s user "{workspace.os_user}" may not pass {closed}, and this host allows no mount '

@@ -222,7 +222,7 @@ def test_restoring_as_superuser_needs_isolation(drill_folder: Path, workspace: W
         workspace.drill_id,
         workspace.root,
         workspace.os_user,
-        "user",
+        frozenset({"user"}),
         workspace.created_at,
         workspace.expires_at,
     )
@@ -232,12 +232,17 @@ def test_restoring_as_superuser_needs_isolation(drill_folder: Path, workspace: W
 
 
 def test_reduced_isolation_is_said_and_full_isolation_is_not(workspace: Workspace) -> None:
-    def findings(had: str, wanted: str) -> list[str]:
+    def findings(had: set[str], wanted: str) -> list[str]:
         where = Workspace(
-            workspace.drill_id, workspace.root, None, had, workspace.created_at, workspace.expires_at
+            workspace.drill_id,
+            workspace.root,
+            None,
+            frozenset(had),
+            workspace.created_at,
+            workspace.expires_at,
         )
         return [found.rule for found in isolation_findings(where, wanted)]
 
-    assert findings("user", "preferred") == ["isolation-reduced"]
-    assert findings("network+user+mount+ipc+pid", "preferred") == []
-    assert findings("none", "off") == []
+    assert findings({"user"}, "preferred") == ["isolation-reduced"]
+    assert findings({"network", "user", "mount", "ipc", "pid"}, "preferred") == []
+    assert findings(set(), "off") == []

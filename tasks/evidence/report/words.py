@@ -85,6 +85,14 @@ def percent(value: float | None) -> str:
     return DASH if value is None else f"{value:.3g} %"
 
 
+def isolation(parts: object) -> str:
+    """Return the parts of a sandbox's isolation; older documents have them joined by `+`."""
+    names = parts.split("+") if isinstance(parts, str) else parts
+    if not isinstance(names, list | tuple) or not names:
+        return DASH
+    return ", ".join(map(str, names))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "size": size,
@@ -96,4 +104,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "outcome": outcome,
     "share": share,
     "prose": prose,
+    "isolation": isolation,
 }

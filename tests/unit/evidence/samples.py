@@ -116,7 +116,12 @@ def discovery(newest: datetime, name: str = "orders", days: int = 14) -> Discove
 def workspace(drill_id: str, started_at: datetime) -> Workspace:
     made = started_at + timedelta(seconds=5)
     return Workspace(
-        drill_id, Path("/var/lib/drills") / drill_id, "drill", "network+user", made, made + 8 * HOUR
+        drill_id,
+        Path("/var/lib/drills") / drill_id,
+        "drill",
+        frozenset({"network", "user"}),
+        made,
+        made + 8 * HOUR,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def stamp() -> Stamp:
         "shop",
         "orders",
         os_user="x",
-        isolation="user",
+        isolation=("user",),
         created_at=NOW,
         expires_at=NOW + timedelta(hours=1),
     )
@@ -49,6 +50,16 @@ def test_a_stamp_reads_back_as_it_was_written(tmp_path: Path, stamp: Stamp) -> N
     write_stamp(root, kept(stamp, NOW))
     assert read_stamp(root) == replace(stamp, keep_until=NOW.isoformat())
     assert [path.name for path in root.iterdir()] == ["stamp.json"]
+
+
+def test_the_stamp_of_an_earlier_version_tells_its_isolation(tmp_path: Path, stamp: Stamp) -> None:
+    root = tmp_path / "d1"
+    root.mkdir()
+    write_stamp(root, stamp)
+    text = (root / "stamp.json").read_text()
+    fields = json.loads(text) | {"isolation": "network+user+mount"}
+    (root / "stamp.json").write_text(json.dumps(fields))
+    assert read_stamp(root) == replace(stamp, isolation=("mount", "network", "user"))
 
 
 @pytest.mark.parametrize(
