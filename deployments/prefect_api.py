@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 START_DEADLINE_S = 120.0
+CONFIGURED_DEADLINE_S = 30.0
 _POLL_S = 0.1
 _DRAIN_S = 5.0
 _PORTS = (21000, 31000)
@@ -58,7 +59,7 @@ def prefect_api() -> Iterator[str]:
     _set_defaults()
     configured = configured_url()
     if configured is not None:
-        _require(configured)
+        require_api(configured)
         yield configured
         return
     from prefect.settings import (  # noqa: PLC0415  two seconds: not for --help
@@ -136,8 +137,13 @@ def _await(server: subprocess.Popen[bytes], url: str) -> None:
         time.sleep(_POLL_S)
 
 
-def _require(url: str) -> None:
-    ends_at = time.monotonic() + 10.0
+def require_api(url: str) -> None:
+    """Wait for the configured server: one that is just starting takes a while.
+
+    Raises:
+        TransientError: it does not answer.
+    """
+    ends_at = time.monotonic() + CONFIGURED_DEADLINE_S
     while not _answers(url):
         if time.monotonic() > ends_at:
             raise TransientError(

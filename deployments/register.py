@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.schedules import CronSchedule
@@ -17,9 +18,9 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runner.storage import LocalStorage
 
-from deployments.prefect_api import OUR_LOGGERS, configured_url
+from deployments.prefect_api import OUR_LOGGERS, configured_url, require_api
 from tasks.config import Fleet
-from tasks.model.errors import ConfigInvalid
+from tasks.model.errors import ConfigInvalid, TransientError
 from tasks.model.target import Selection
 from tasks.plan import read_fleet, suite_file
 
@@ -35,14 +36,24 @@ def register_fleets(fleets: Sequence[Path]) -> list[str]:
 
     Raises:
         ConfigInvalid: a fleet file cannot be used, or no server is configured.
+        TransientError: the server does not answer, or refuses.
     """
     plans = [read_fleet(str(path)) for path in fleets]
-    if configured_url() is None:
+    url = configured_url()
+    if url is None:
         raise ConfigInvalid(
             "no Prefect server is configured to deploy to",
             hint="Start one with `prefect server start` and set PREFECT_API_URL, such as http://127.0.0.1:4200/api.",
         )
-    return asyncio.run(_register(plans))
+    require_api(url)
+    try:
+        return asyncio.run(_register(plans))
+    except httpx.HTTPError as error:
+        raise TransientError(
+            f"the Prefect server did not take the deployments: {type(error).__name__}",
+            url.rsplit("@", maxsplit=1)[-1],
+            "Look at the server's log, then deploy again: what is registered already is replaced.",
+        ) from error
 
 
 async def _register(plans: Sequence[Fleet]) -> list[str]:

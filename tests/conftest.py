@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "pytester",
+    "tests.fix_essential",
     "tests.fix_postgres",
     "tests.fix_prefect",
     "tests.fix_proxy",

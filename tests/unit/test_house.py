@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tasks.model.rules import RULES
 
@@ -93,3 +96,25 @@ def test_every_command_that_the_docs_show_exists() -> None:
 def test_every_make_target_that_the_readme_shows_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text())) - {"and"} <= targets
+
+
+def test_the_pins_hold_what_the_project_allows() -> None:
+    """`make lock` starts from pyproject.toml: what is pinned, and what runs here, is within its bounds."""
+    pinned = dict(
+        re.findall(
+            r"^([a-z0-9-]+)==(\S+)(?= (?:;|\\))", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+        )
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for requirement in map(Requirement, project["dependencies"]):
+        name = canonicalize_name(requirement.name)
+        assert requirement.specifier.contains(pinned[name]), f"{requirement} and the pin {pinned[name]}"
+        assert requirement.specifier.contains(metadata.version(name)), f"{requirement} is not what runs here"
+
+
+def test_prefect_s_scheduler_is_held_to_the_sqlalchemy_that_it_works_with() -> None:
+    """From 2.1 on its bulk deletes fail in every loop, and no scheduled run is ever made."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (bound,) = (r for r in map(Requirement, project["dependencies"]) if r.name == "sqlalchemy")
+    assert not bound.specifier.contains("2.1.0")
+    assert bound.specifier.contains("2.0.40")
