@@ -1,7 +1,9 @@
 """How a suite reaches the restored database: read-only, in UTC, with a limit on every statement.
 
-Decision: the session's settings travel in the connection itself, above whatever the restored database or
-its roles carry, so that a dump cannot loosen them.
+Decisions: the session's settings travel in the connection itself, above whatever the restored database or
+its roles carry, so that a dump cannot loosen them. Names resolve in pg_catalog alone: an operator or a
+function that a dump brought would else answer in PostgreSQL's place. What a function that a view calls could
+change in the session is put back before each statement.
 """
 
 from __future__ import annotations
@@ -13,10 +15,18 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-_SETTINGS: Mapping[str, str] = {
-    "default_transaction_read_only": "on",
+_RESTORED: Mapping[str, str] = {
+    "search_path": "pg_catalog",
+    "row_security": "off",  # rows that a policy would hide are an error, never a smaller table
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
     "TimeZone": "UTC",
     "DateStyle": "ISO",
+}
+"""Settings that change what a statement means."""
+_SETTINGS: Mapping[str, str] = {
+    **_RESTORED,
+    "default_transaction_read_only": "on",
     "jit": "off",  # 20 short expressions compile for longer than they run
     "client_min_messages": "error",
 }
@@ -48,17 +58,12 @@ class Database:
             make_conninfo(**self.values, options=_options(limit), connect_timeout=30), autocommit=True
         )
 
-    def gx_url(self, schema: str | None = None) -> str:
-        """Return the URL that GX takes: it insists on a host, so a socket's directory stands in the query.
-
-        Args:
-            schema: looked into first for names without one.
-        """
+    def gx_url(self) -> str:
+        """Return the URL that GX takes: it insists on a host, so a socket's directory stands in the query."""
         values = self.values
         user = quote(values.get("user", ""), safe="")
         secret = f":{quote(values['password'], safe='')}" if "password" in values else ""
-        path = {} if schema is None else {"search_path": f"{_escaped(schema)},public"}
-        query = {"options": _options(path)}
+        query = {"options": _options({})}
         if "host" in values:
             query["host"] = values["host"]
         if "port" in values:
@@ -67,11 +72,12 @@ class Database:
         return f"postgresql+psycopg://{user}{secret}@localhost/{name}?{urlencode(query, quote_via=quote)}"
 
 
+def settled(left_s: float) -> str:
+    """Return the statement that goes before another: *left_s* to its limit, what it means as it was."""
+    settings = {**_RESTORED, "statement_timeout": str(max(1, int(left_s * 1000)))}
+    calls = (f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in settings.items())
+    return f"SELECT {', '.join(calls)}"
+
+
 def _options(more: Mapping[str, str]) -> str:
     return " ".join(f"-c {key}={value}" for key, value in {**_SETTINGS, **more}.items())
-
-
-def _escaped(schema: str) -> str:
-    """Return *schema* quoted for SQL, and that for libpq's options, which end at a blank."""
-    quoted = '"' + schema.replace('"', '""') + '"'
-    return quoted.replace("\\", "\\\\").replace(" ", "\\ ")

@@ -16,14 +16,16 @@ from expectations.plain import say
 from expectations.results import Cause, ExpectationResult, Outcome
 from expectations.suite import Expectation
 
+_SQL = ("row_condition", "unexpected_rows_query")
+
 
 def judged(bound: Bound, document: Mapping[str, Any], table: Table, as_of: datetime) -> ExpectationResult:
     """Return what GX's *document* says of an expectation: passed, failed, or errored and why."""
     one = bound.one
-    kwargs = {**bound.kwargs, **_written_condition(one)}
+    kwargs = {**bound.kwargs, **_written_sql(one)}
     texts = exception_texts(document.get("exception_info"))
     if texts:
-        cause, message = explain(texts, _known_words(one, table))
+        cause, message = explain(texts, _known_words(one, table), own_sql=bool(_written_sql(one)))
         result = unjudged(one, Outcome.ERRORED, message, cause)
     else:
         found = document.get("result") or {}
@@ -95,9 +97,9 @@ def table_document(suite: str, table: str, results: Sequence[dict[str, object]])
     }
 
 
-def _written_condition(one: Expectation) -> dict[str, object]:
-    condition = one.kwargs.get("row_condition")
-    return {"row_condition": condition} if isinstance(condition, str) else {}
+def _written_sql(one: Expectation) -> dict[str, object]:
+    """Return the SQL among the kwargs as it stands in the suite, not as GX takes it."""
+    return {key: one.kwargs[key] for key in _SQL if isinstance(one.kwargs.get(key), str)}
 
 
 def _known_words(one: Expectation, table: Table) -> set[str]:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from expectations.connections import Database
+from expectations.connections import Database, settled
 from expectations.suite import Expectation
 
 _FORMAT = {"result_format": "BASIC", "partial_unexpected_count": 0}
@@ -41,14 +42,14 @@ class Bound:
     Attributes:
         at: its place in the suite.
         condition: SQL that selects the rows it is about; they become a batch of their own.
-        as_text: columns that have to be read as text, such as enums: GX sends strings typed.
+        as_text: columns that have to be read as text, with the expression that reads them so.
     """
 
     at: int
     one: Expectation
     kwargs: dict[str, object]
     condition: str | None = None
-    as_text: tuple[str, ...] = ()
+    as_text: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Source:
         engine: SQLAlchemy's, of the whole run.
         table: `schema.name`.
         condition: SQL, or None for all rows.
-        columns: of the table; those in `as_text` are read as text.
+        columns: of the table; those in `as_text` are read by the expression there.
         deadline: on the monotonic clock.
     """
 
@@ -68,7 +69,7 @@ class Source:
     deadline: float
     condition: str | None = None
     columns: tuple[str, ...] = ()
-    as_text: frozenset[str] = frozenset()
+    as_text: Mapping[str, str] = field(default_factory=dict)
 
     def left_s(self) -> float:
         """Return the seconds left.
@@ -151,14 +152,22 @@ def validate(source: Source, group: Sequence[Bound]) -> list[tuple[Bound, dict[s
 
 
 @contextmanager
-def open_engine(database: Database, deadline: float) -> Iterator[Any]:
+def open_engine(database: Database, deadline: float, types: Collection[str] = ()) -> Iterator[Any]:
     """Yield SQLAlchemy's engine on *database*: a connection for each thread, the deadline on each statement.
 
     One for a whole run, so that a connection is made and a catalogue query compiled once, not once a table.
+
+    Args:
+        types: of columns, that are neither PostgreSQL's own, enums nor domains, as the catalogue writes them.
     """
     import sqlalchemy  # noqa: PLC0415
 
-    engine = sqlalchemy.create_engine(database.gx_url(), pool_size=0)
+    from expectations.one_scan import know_types  # noqa: PLC0415  imports GX
+
+    engine = sqlalchemy.create_engine(
+        database.gx_url(), pool_size=0, execution_options={"postgresql_readonly": True}
+    )
+    know_types(engine, types)
     sqlalchemy.event.listen(engine, "before_cursor_execute", _limiter(deadline))
     try:
         yield engine
@@ -172,22 +181,22 @@ def _ask(source: Source, expectations: Sequence[Any]) -> list[dict[str, Any]]:
     schema, _, name = source.table.partition(".")
     if source.condition is None and not source.as_text:
         return judge_table(source.engine, schema, name, expectations, _FORMAT)
-    rows = f"SELECT * FROM {_quoted(schema)}.{_quoted(name)} WHERE ({source.condition or 'true'})"  # noqa: S608
+    rows = f"SELECT * FROM {quoted(schema)}.{quoted(name)} WHERE ({source.condition or 'true'}\n)"  # noqa: S608
     if source.as_text:
         listed = ", ".join(_selected(column, source.as_text) for column in source.columns)
         rows = f"SELECT {listed} FROM ({rows}) chosen"  # noqa: S608  quoted names, and the suite's own SQL
-    return judge_query(source.engine, rows, expectations, _FORMAT)
+    return judge_query(source.engine, without_parameters(rows), expectations, _FORMAT)
 
 
-def _selected(column: str, as_text: frozenset[str]) -> str:
-    return f"{_quoted(column)}::text AS {_quoted(column)}" if column in as_text else _quoted(column)
+def _selected(column: str, as_text: Mapping[str, str]) -> str:
+    return f"{as_text[column]} AS {quoted(column)}" if column in as_text else quoted(column)
 
 
 def _limiter(deadline: float) -> Callable[..., None]:
-    """Return a listener that gives each statement what is left of the deadline."""
+    """Return a listener that gives each statement what is left of the deadline, and its meaning."""
 
     def limit(_connection: object, cursor: Any, *_rest: object) -> None:  # noqa: ANN401  the driver's
-        cursor.execute(f"SET statement_timeout = {max(1, int(_left_s(deadline) * 1000))}")
+        cursor.execute(settled(_left_s(deadline)))
 
     return limit
 
@@ -203,5 +212,11 @@ def _place(document: Mapping[str, Any]) -> int:
     return int(document["expectation_config"]["meta"][_INDEX])
 
 
-def _quoted(name: str) -> str:
+def without_parameters(sql: str) -> str:
+    """Return *sql* in which a colon before a word is one: SQLAlchemy would ask for a parameter's value."""
+    return re.sub(r":(?=\w)", r"\:", sql)
+
+
+def quoted(name: str) -> str:
+    """Return *name* as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'

@@ -26,6 +26,7 @@ _POSTGRES: Mapping[str, tuple[Cause, str]] = {
     "InvalidDatetimeFormat": (Cause.WRONG_TYPE, "a value cannot be read as a time"),
     "NumericValueOutOfRange": (Cause.DATA, "a number is out of its type's range"),
     "DivisionByZero": (Cause.DATA, "a division by zero"),
+    "UndefinedObject": (Cause.BAD_QUERY, "it names a type or a collation that is not there"),
     "SyntaxError": (Cause.BAD_QUERY, "its SQL has a syntax error"),
     "GroupingError": (Cause.BAD_QUERY, "its SQL groups wrongly"),
     "AmbiguousColumn": (Cause.BAD_QUERY, "its SQL names a column that is ambiguous"),
@@ -41,6 +42,16 @@ _POSTGRES: Mapping[str, tuple[Cause, str]] = {
     "AdminShutdown": (Cause.CONNECTION, "the sandbox's server was shut down"),
     "InterfaceError": (Cause.CONNECTION, "the connection was lost"),
 }
+# What the suite's own SQL named without its schema is one of these.
+_UNQUALIFIED: Mapping[str, str] = {
+    "UndefinedTable": "its SQL names a table that is not there",
+    "UndefinedObject": "its SQL names a type or a collation that is not there",
+    "UndefinedFunction": "its SQL calls a function or an operator that is not there for these types",
+}
+_QUALIFY = (
+    "suites look in pg_catalog alone, so that no operator of the dump judges it: write what is your own with "
+    "its schema, public.NAME, an operator as OPERATOR(public.=)"
+)
 _GX: tuple[tuple[re.Pattern[str], Cause, str], ...] = (
     (re.compile(r"DeadlinePassed"), Cause.DEADLINE, "the deadline passed"),
     (
@@ -73,17 +84,22 @@ _GX: tuple[tuple[re.Pattern[str], Cause, str], ...] = (
 )
 
 
-def explain(texts: Iterable[str], known: Iterable[str]) -> tuple[Cause, str]:
+def explain(texts: Iterable[str], known: Iterable[str], *, own_sql: bool = False) -> tuple[Cause, str]:
     """Return why an expectation errored, from the exceptions' *texts*.
 
     Args:
         texts: exception messages as GX gives them; they may hold rows.
         known: words that the suite or the catalogue holds; only these are repeated.
+        own_sql: the suite itself holds SQL, a query or a condition.
     """
     whole = "\n".join(texts)
     cause, sentence = _classify(whole)
+    remedy = ""
+    unqualified = _UNQUALIFIED.get(_postgres_class(whole) or "") if own_sql else None
+    if unqualified is not None:
+        cause, sentence, remedy = Cause.BAD_QUERY, unqualified, f"; {_QUALIFY}"
     names = _known_names(whole, known)
-    return cause, f"{sentence} ({', '.join(names)})" if names else sentence
+    return cause, f"{sentence} ({', '.join(names)}){remedy}" if names else f"{sentence}{remedy}"
 
 
 def exception_texts(info: object) -> list[str]:
@@ -97,15 +113,18 @@ def exception_texts(info: object) -> list[str]:
 
 
 def _classify(text: str) -> tuple[Cause, str]:
-    found = _CLASS.search(text)
-    if found is not None and found[1] in _POSTGRES:
-        return _POSTGRES[found[1]]
-    if found is not None:
-        return Cause.OTHER, f"PostgreSQL refused its query with {found[1]}"
+    name = _postgres_class(text)
+    if name is not None:
+        return _POSTGRES.get(name, (Cause.OTHER, f"PostgreSQL refused its query with {name}"))
     for pattern, cause, sentence in _GX:
         if pattern.search(text):
             return cause, sentence
     return Cause.OTHER, "Great Expectations could not judge it"
+
+
+def _postgres_class(text: str) -> str | None:
+    found = _CLASS.search(text)
+    return None if found is None else found[1]
 
 
 def _known_names(text: str, known: Iterable[str]) -> list[str]:

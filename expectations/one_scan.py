@@ -12,14 +12,15 @@ Imports GX: seconds. `expectations.engine` imports this module when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
-from great_expectations.core.batch import Batch, LegacyBatchDefinition
+from great_expectations.core.batch import Batch, BatchMarkers, LegacyBatchDefinition
 from great_expectations.core.batch_spec import BatchSpec, RuntimeQueryBatchSpec, SqlAlchemyDatasourceBatchSpec
 from great_expectations.core.id_dict import IDDict
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
 from great_expectations.expectations.registry import get_metric_provider
 from great_expectations.validator.validator import Validator
 
@@ -59,6 +60,20 @@ class OneScanEngine(SqlAlchemyExecutionEngine):  # type: ignore[misc]  # GX is u
         return get_metric_provider(metric.metric_name, self)[1] is None
 
 
+class _OtherType(sqlalchemy.types.NullType):
+    """A type that SQLAlchemy has no class for; GX reads such a column as text or not at all."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+
+
+def know_types(engine: sqlalchemy.Engine, names: Collection[str]) -> None:
+    """Tell *engine* of types outside of pg_catalog, which it else warns of at each table that has one."""
+    known: dict[str, Any] = dict(engine.dialect.ischema_names)  # type: ignore[attr-defined]  # PostgreSQL's
+    more = {name.lower(): known.get(name.rpartition(".")[2], _OtherType) for name in names}
+    engine.dialect.ischema_names = {**known, **more}  # type: ignore[attr-defined]
+
+
 def _is_empty_sample(metric: Any) -> bool:  # noqa: ANN401  GX's MetricConfiguration
     """Say whether *metric* is a sample of no rows, for which GX sends a query with LIMIT 0."""
     wanted = metric.metric_value_kwargs.get("result_format") or {}
@@ -80,7 +95,9 @@ def judge_table(
         schema_name=sqlalchemy.quoted_name(schema, quote=True),
         batch_identifiers={},
     )
-    return _judge(engine, spec, expectations, result_format)
+    execution = OneScanEngine(engine=engine, create_temp_table=False)
+    data, _ = execution.get_batch_data_and_markers(batch_spec=spec)
+    return _judge(execution, spec, data, expectations, result_format)
 
 
 def judge_query(
@@ -90,21 +107,28 @@ def judge_query(
     spec = RuntimeQueryBatchSpec(
         data_asset_name="rows", query=query, temp_table_schema_name=None, batch_identifiers={}
     )
-    return _judge(engine, spec, expectations, result_format)
+    execution = OneScanEngine(engine=engine, create_temp_table=False)
+    # GX would compile the query first, which doubles each % in it: '50%' then finds no row.
+    data = SqlAlchemyBatchData(execution_engine=execution, query=query, create_temp_table=False)
+    return _judge(execution, spec, data, expectations, result_format)
 
 
 def _judge(
-    engine: sqlalchemy.Engine, spec: BatchSpec, expectations: Sequence[Any], result_format: Mapping[str, Any]
+    execution: OneScanEngine,
+    spec: BatchSpec,
+    data: SqlAlchemyBatchData,
+    expectations: Sequence[Any],
+    result_format: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    execution = OneScanEngine(engine=engine, create_temp_table=False)
-    data, markers = execution.get_batch_data_and_markers(batch_spec=spec)
     place = LegacyBatchDefinition(
         datasource_name="sandbox",
         data_connector_name="drill",
         data_asset_name=spec["data_asset_name"],
         batch_identifiers=IDDict(),
     )
-    batch = Batch(data=data, batch_spec=spec, batch_markers=markers, batch_definition=place)
+    batch = Batch(
+        data=data, batch_spec=spec, batch_markers=BatchMarkers(ge_load_time=""), batch_definition=place
+    )
     validator = Validator(execution_engine=execution, batches=[batch])
     validator.metrics_calculator.show_progress_bars = False
     found = validator.graph_validate(

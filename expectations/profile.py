@@ -258,7 +258,10 @@ def _categorise(
         "SELECT grouping({all}), {texts}, count(*) FROM {table} GROUP BY GROUPING SETS ({sets})"
     ).format(
         all=sql.SQL(", ").join(names),
-        texts=sql.SQL(", ").join(sql.SQL("{}::text").format(name) for name in names),
+        # An enum's cast to text may be the dump's own; what it puts out is PostgreSQL's.
+        texts=sql.SQL(", ").join(
+            sql.SQL("CASE WHEN {0} IS NOT NULL THEN concat({0}) END").format(name) for name in names
+        ),
         table=_table(facts.name),
         sets=sql.SQL(", ").join(sql.SQL("({})").format(name) for name in names),
     )

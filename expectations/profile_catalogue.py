@@ -32,13 +32,21 @@ select c.oid::int8, n.nspname || '.' || c.relname, greatest(c.reltuples, 0)::flo
 """
 _COLUMNS = """
 select a.attrelid::int8, a.attname,
-       coalesce(b.typname, t.typname), coalesce(b.typtype, t.typtype),
-       a.attnotnull, s.n_distinct::float8, col_description(a.attrelid, a.attnum)
+       case when b.typnamespace = 'pg_catalog'::regnamespace or exists (
+              select from pg_catalog.pg_depend d
+               where d.classid = 'pg_catalog.pg_type'::regclass and d.objid = b.oid and d.deptype = 'e')
+            then b.typname::text else pg_catalog.format_type(b.oid, null) end,
+       b.typtype, a.attnotnull, s.n_distinct::float8, pg_catalog.col_description(a.attrelid, a.attnum)
   from pg_catalog.pg_attribute a
   join pg_catalog.pg_class c on c.oid = a.attrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-  join pg_catalog.pg_type t on t.oid = a.atttypid
-  left join pg_catalog.pg_type b on t.typtype = 'd' and b.oid = t.typbasetype
+  join lateral (
+        with recursive up (oid, base) as (
+            select t.oid, t.typbasetype from pg_catalog.pg_type t where t.oid = a.atttypid
+            union all
+            select t.oid, t.typbasetype from up join pg_catalog.pg_type t on t.oid = up.base
+        ) select t.* from up join pg_catalog.pg_type t on t.oid = up.oid where up.base = 0
+       ) b on true
   left join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = c.relname
         and s.attname = a.attname and s.inherited = (c.relkind = 'p')
  where a.attrelid = any(%s) and a.attnum > 0 and not a.attisdropped

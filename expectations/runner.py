@@ -20,10 +20,20 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from expectations.catalogue import Table, read_tables
+from expectations.catalogue import Column, Table, read_tables
 from expectations.connections import Database
 from expectations.documents import clean_document, judged, table_document, unjudged
-from expectations.engine import Bound, Source, build, gx_version, open_engine, validate, warm_up
+from expectations.engine import (
+    Bound,
+    Source,
+    build,
+    gx_version,
+    open_engine,
+    quoted,
+    validate,
+    warm_up,
+    without_parameters,
+)
 from expectations.faults import exception_texts
 from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
 from expectations.suite import Expectation, Problem, Suite
@@ -40,10 +50,18 @@ _UNCONDITIONAL = (
     "expect_column_type_to_be",
 )
 _SORTING = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
+# What these look at is the same however the values are read.
+_READ_NO_VALUE = (
+    *_ABOUT_COLUMNS,
+    *_UNCONDITIONAL,
+    "expect_column_values_to_be_null",
+    "expect_column_values_to_not_be_null",
+    "expect_column_proportion_of_non_null_values_to_be_between",
+)
 # Expectations that compare with strings; GX sends these as varchar, and an enum compares with none.
 _TEXTUAL = ("_set", "_regex", "_like_pattern", "_value_lengths_", "most_common")
 _COMPARABLE = (
-    *("text", "varchar", "char", "citext", "name"),
+    *("text", "varchar", "char", "name"),
     *("smallint", "integer", "bigint", "numeric", "real", "double precision", "boolean", "money"),
     *("date", "timestamp", "timestamptz", "time", "interval"),
 )
@@ -89,7 +107,9 @@ def run_suite(
         at: run.prepare(at, one, tables.get(one.table)) for at, one in enumerate(suite.expectations)
     }
     units = _units([one for one in ready.values() if isinstance(one, Bound)], tables)
-    with open_engine(database, run.deadline) as engine:
+    columns = (column for table in tables.values() for column in table.columns.values())
+    types = {column.type for column in columns if "." in column.type and not column.enum}
+    with open_engine(database, run.deadline, types) as engine:
         done = _side_by_side(partial(run.judge, engine), units, parallel or os.cpu_count() or 1)
     results = {at: one for at, one in ready.items() if isinstance(one, ExpectationResult)}
     documents: dict[str, list[tuple[int, dict[str, object]]]] = defaultdict(list)
@@ -137,7 +157,7 @@ class _Unit:
 
     table: Table
     condition: str | None
-    as_text: frozenset[str]
+    as_text: Mapping[str, str]
     group: tuple[Bound, ...]
 
 
@@ -175,8 +195,8 @@ class _Run:
         except NoHistory as waiting:
             message = f"no earlier drill has set {waiting.args[0]}; it is judged from the next one on"
             return unjudged(one, Outcome.NO_HISTORY, message)
-        as_text = _read_as_text(one, table)
-        return replace(self._conditioned(at, one, _whole_bounds(one, kwargs)), as_text=as_text)
+        bound = self._conditioned(at, one, _whole_bounds(one, kwargs))
+        return replace(bound, as_text=_read_as_text(one, table))
 
     def judge(self, engine: Any, unit: _Unit) -> _Done:  # noqa: ANN401  SQLAlchemy's, imported late
         """Judge a unit; never raises for what an expectation does."""
@@ -199,7 +219,8 @@ class _Run:
         """Give GX the conditions that it understands, and keep SQL for a batch of its own."""
         query, condition = kwargs.get("unexpected_rows_query"), kwargs.get("row_condition")
         if isinstance(query, str):
-            return Bound(at, one, {**kwargs, "unexpected_rows_query": _braced(self._timed(query))})
+            query = without_parameters(_braced(self._timed(query)))
+            return Bound(at, one, {**kwargs, "unexpected_rows_query": query})
         if not isinstance(condition, str):
             return Bound(at, one, kwargs)
         rest = {
@@ -229,11 +250,12 @@ def _units(bound: Sequence[Bound], tables: Mapping[str, Table]) -> list[_Unit]:
     """Group what one batch answers; the largest tables first, so that the last to finish is a small one."""
     groups: dict[tuple[str, str | None, bool, bool], list[Bound]] = defaultdict(list)
     for one in bound:
-        apart = one.one.type in _SORTING and tables[one.one.table].rows >= _SPLIT_ROWS
+        large = tables[one.one.table].rows >= _SPLIT_ROWS
+        apart = one.one.type in _SORTING and (large or bool(one.as_text))
         groups[one.one.table, one.condition, bool(one.as_text), apart].append(one)
     units = []
     for (table, condition, _, _), group in groups.items():
-        as_text = frozenset(column for one in group for column in one.as_text)
+        as_text = {column: text for one in group for column, text in one.as_text.items()}
         units.append(_Unit(tables[table], condition, as_text, tuple(group)))
     return sorted(units, key=lambda unit: -unit.table.rows)
 
@@ -250,14 +272,30 @@ def _judge(source: Source, group: Sequence[Bound]) -> Iterator[tuple[Bound, dict
         yield from validate(source, [bound])
 
 
-def _read_as_text(one: Expectation, table: Table) -> tuple[str, ...]:
-    """Return the columns whose type has no comparison with text, where the expectation compares with text."""
-    if not any(word in one.type for word in _TEXTUAL):
-        return ()
-    types = {column: table.columns[column].type for column in one.columns if column in table.columns}
-    return tuple(
-        column for column, kind in types.items() if kind not in _COMPARABLE and not kind.endswith("[]")
-    )
+def _read_as_text(one: Expectation, table: Table) -> dict[str, str]:
+    """Return the columns that GX must not read as they are, each with the SQL that reads its text."""
+    if one.type in _READ_NO_VALUE:
+        return {}
+    columns = [table.columns[name] for name in one.columns if name in table.columns]
+    read = {column.name: _text_of(column, one.type) for column in columns}
+    return {name: text for name, text in read.items() if text is not None}
+
+
+def _text_of(column: Column, kind: str) -> str | None:
+    """Return the SQL for *column* as text; None where an expectation of *kind* may read it as it is.
+
+    A type of the dump's own may have casts, an ordering and an equality of the dump's own: only its output
+    function, which is PostgreSQL's, is asked. Nor may a collation of the dump's call two texts equal.
+    """
+    name = quoted(column.name)
+    if not column.own_type:
+        return f"CASE WHEN {name} IS NOT NULL THEN pg_catalog.concat({name}) END"
+    textual = any(word in kind for word in _TEXTUAL)
+    if textual and column.type not in _COMPARABLE and not column.type.endswith("[]"):
+        return f"{name}::pg_catalog.text"
+    if not column.own_collation and kind not in _SORTING:
+        return f'{name} COLLATE pg_catalog."default"'
+    return None
 
 
 def _whole_bounds(one: Expectation, kwargs: dict[str, object]) -> dict[str, object]:

@@ -161,7 +161,14 @@ def test_an_empty_table_fails_counts_and_passes_rows(shop: str) -> None:
 
 @pytest.mark.parametrize(
     ("condition", "rows"),
-    [("id < 10", 10), ('col("id") < 20', 20), ("placed_at > {as_of} - interval '4 hours 30 minutes'", 3)],
+    [
+        ("id < 10", 10),
+        ('col("id") < 20', 20),
+        ("placed_at > {as_of} - interval '4 hours 30 minutes'", 3),
+        ("id % 2 = 0 -- the even ones", 50),
+        ("'50%' = concat('50', chr(37)) AND ':id' = concat(chr(58), 'id')", 100),
+        ("code = 'A7' AND code LIKE 'A%'", 1),
+    ],
 )
 def test_row_conditions_select_rows(shop: str, condition: str, rows: int) -> None:
     kwargs = {"column": "status", "row_condition": condition}
@@ -174,6 +181,8 @@ def test_row_conditions_select_rows(shop: str, condition: str, rows: int) -> Non
     ("query", "rows"),
     [
         ("SELECT * FROM {batch} WHERE id > 97", 2),
+        ("SELECT * FROM {batch} WHERE id % 50 = 0 AND '50%' = concat('50', chr(37))", 2),
+        ("SELECT * FROM {batch} WHERE id::text = '7' AND ':id' = concat(chr(58), 'id')", 1),
         ("SELECT b.id FROM {batch} b LEFT JOIN public.empty e ON e.id = b.id WHERE e.id IS NULL", 100),
         ("SELECT * FROM {batch} WHERE status !~ '^[a-z]{3,4}$'", 33),
         ("SELECT * FROM {batch} WHERE placed_at < {as_of} - interval '100 hours'", 1),

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from expectations.connections import Database
+from expectations.connections import Database, settled
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,12 @@ def test_gx_gets_a_url_with_a_host_and_the_socket_besides() -> None:
     assert "default_transaction_read_only=on" in query["options"][0]
 
 
-def test_a_schema_is_looked_into_whatever_its_name() -> None:
-    url = Database.at("host=/s dbname=d user=u").gx_url('My "Shop')
-    options = parse_qs(urlsplit(url).query)["options"][0]
-    assert options.endswith('-c search_path="My\\ ""Shop",public')
+def test_names_resolve_in_pg_catalog_alone_and_statements_are_what_they_say() -> None:
+    options = parse_qs(urlsplit(Database.at("host=/s dbname=d user=u").gx_url()).query)["options"][0]
+    assert "-c search_path=pg_catalog -c row_security=off -c standard_conforming_strings=on" in options
+
+
+def test_before_each_statement_the_session_is_what_it_was() -> None:
+    statement = settled(1.5)
+    assert "pg_catalog.set_config('search_path', 'pg_catalog', false)" in statement
+    assert "pg_catalog.set_config('statement_timeout', '1500', false)" in statement
