@@ -80,12 +80,12 @@ tables:
 """Twenty expectations."""
 
 
-def open_sandbox(name: str) -> Sandbox:
-    """Start a cluster as a drill does."""
+def open_sandbox(name: str, config: SandboxConfig | None = None) -> Sandbox:
+    """Start a cluster as a drill does, or with the settings of *config*."""
     workspace = open_workspace(
         "bench", name, f"bench{name}", "preferred", datetime.now(UTC).replace(year=2099)
     )
-    return start_sandbox(workspace, find_postgres(MAJOR), SandboxConfig(), HOUR_S)
+    return start_sandbox(workspace, find_postgres(MAJOR), config or SandboxConfig(), HOUR_S)
 
 
 def make_database(sandbox: Sandbox) -> None:
