@@ -19,7 +19,9 @@ from tasks.model.backup import Format
 from tasks.model.encodings import reread
 from tasks.model.errors import PermanentError
 from tasks.model.target import Decrypt
+from tasks.model.units import format_bytes
 
+_LONGEST_STATEMENT_BYTES = 16 << 20  # one about a role has a line
 _ROLE_WORDS = frozenset({"ROLE", "USER", "GROUP"})
 
 
@@ -79,9 +81,16 @@ class RoleReader:
 
 
 def read_roles(chunks: Iterable[bytes]) -> tuple[Role, ...]:
-    """Return the roles that a script creates."""
+    """Return the roles that a script creates.
+
+    Raises:
+        PermanentError: `statement-too-long`.
+    """
     reader, encoding = RoleReader(), ""
-    for piece in scan(chunks):
+    for piece in scan(chunks, _LONGEST_STATEMENT_BYTES):
+        if piece.kind is Kind.TOO_LONG:
+            size = format_bytes(_LONGEST_STATEMENT_BYTES)
+            raise PermanentError(f"it holds a statement longer than {size}", rule="statement-too-long")
         if piece.kind is Kind.STATEMENT:
             encoding = encoding_set(piece.data) or encoding
             reader.feed(reread(piece.data.decode("utf-8", "surrogateescape"), encoding))

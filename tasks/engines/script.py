@@ -18,7 +18,7 @@ from tasks.engines.feeder import Expired, reading_ahead
 from tasks.engines.job import Job
 from tasks.engines.roles import Role
 from tasks.engines.scanner import scan
-from tasks.engines.script_runner import ScriptRunner
+from tasks.engines.script_runner import LONGEST_STATEMENT_BYTES, ScriptRunner
 from tasks.engines.ticker import ticking
 from tasks.engines.transcript import Transcript
 from tasks.model.backup import LocalBackup
@@ -39,7 +39,7 @@ def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...
     job.progress(f"running the script {backup.path.name}")
     try:
         with ticking(job):
-            runner.run(scan(reading_ahead(open_script(backup))))
+            runner.run(scan(reading_ahead(open_script(backup)), LONGEST_STATEMENT_BYTES))
     except Expired:
         runner.finish()
         return Transcript(timed_out=True)

@@ -43,10 +43,14 @@ from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.encodings import reread, reread_entry
 from tasks.model.errors import StageFailed
 from tasks.model.rules import finding
+from tasks.model.units import format_bytes
 
 _KEPT_DESCS = frozenset(
     {"ACL", "DEFAULT ACL", "POLICY", "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"}
 )
+LONGEST_STATEMENT_BYTES = 768 << 20
+"""PostgreSQL takes a message of 1 GiB. A statement is in our memory twice (libpq copies it), and a drill's
+process may have 2 GiB."""
 _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
 _ABSENT = re.compile(r"does not exist")
 _WITHOUT_ICU = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"
@@ -105,6 +109,8 @@ class ScriptRunner:
                 raise Expired
 
     def _take(self, piece: Piece) -> None:
+        if self.copying and piece.kind in (Kind.STATEMENT, Kind.META):
+            self._rows_end()  # the server waits for rows that the script, as it is cut here, does not hold
         if piece.kind is Kind.ROWS:
             if self.copying and self.feeder is not None:
                 self.feeder.rows(piece.data)
@@ -116,6 +122,8 @@ class ScriptRunner:
             self._rows_end()
         elif piece.kind is Kind.META:
             self._meta(piece.data)
+        elif piece.kind is Kind.TOO_LONG:
+            self._too_long()
         else:
             self._cut(piece.data)
 
@@ -363,6 +371,15 @@ class ScriptRunner:
             "It was refused, and nothing behind it was run."
         )
         raise StageFailed((finding("hostile-content", message, where=where),))
+
+    def _too_long(self) -> None:
+        message = (
+            f"A statement or comment that begins at line {self.line} of the script is longer than "
+            f"{format_bytes(LONGEST_STATEMENT_BYTES)}. It was not run, nor what follows it. It says nothing "
+            "about the backup."
+        )
+        where = self.backup.path.name
+        raise StageFailed((finding("statement-too-long", message, where=where), *self.job.findings))
 
     def _cut(self, rest: bytes) -> None:
         inside = f"the rows of {label(self.entry)}" if not rest and self.entry is not None else "a statement"

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
+from tasks.catalog import lexer
+from tasks.engines.scanner import Kind, scan
 from tasks.model.encodings import is_text
 
-TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
-    |(?P<string>[eEnNbBxX]?'(?:[^'\\]|''|\\.)*')
-    |(?P<quoted>"(?:[^"]|"")*")
-    |(?P<word>[^\W\d][\w$]*)
-    |(?P<number>\d[\w.]*)
-    |(?P<other>.)""",
-    re.VERBOSE | re.DOTALL,
-)
 _NOT_ROLES = frozenset({"public", "current_user", "session_user", "current_role", "user", "none", ""})
 _HEAD_BYTES = 4096
 
 
 def tokens(text: str) -> Iterator[str]:
     """Yield the tokens of *text*, without white space and comments."""
-    for found in TOKEN.finditer(text):
-        if found.lastgroup != "space":
-            yield found.group()
+    for token in lexer.tokens(text.encode("utf-8", "surrogateescape")):
+        yield token.decode("utf-8", "surrogateescape")
 
 
 def words(statement: bytes, count: int) -> tuple[str, ...]:
@@ -112,14 +103,11 @@ def real_roles(names: Iterable[str]) -> frozenset[str]:
 
 
 def split_statements(text: str) -> list[str]:
-    """Return the statements of a short text that holds no bodies: grants, comments."""
-    found: list[str] = []
-    current: list[str] = []
-    for token in TOKEN.finditer(text):
-        if token.group() == ";":
-            found.append("".join(current).strip())
-            current = []
-        else:
-            current.append(token.group())
-    found.append("".join(current).strip())
-    return [statement for statement in found if statement]
+    """Return the statements of a text, without their ends: grants, comments."""
+    pieces = scan([text.encode("utf-8", "surrogateescape")])
+    statements = (
+        piece.data.decode("utf-8", "surrogateescape").removesuffix(";").strip()
+        for piece in pieces
+        if piece.kind is not Kind.GAP
+    )
+    return [statement for statement in statements if statement]

@@ -194,3 +194,61 @@ def test_a_script_in_an_encoding_for_clients_only_is_restored_as_utf8(
     assert outcome.failures == set()
     with outcome.sandbox_session() as session:
         assert session.execute("SELECT t FROM public.a ORDER BY 1").fetchall() == [("\\.",), ("表示\\n",)]
+
+
+def test_comments_without_end_before_a_copy_hold_nothing_up(restore_dump: Restore, tmp_path: Path) -> None:
+    script = tmp_path / "shop.sql"
+    script.write_text(
+        "CREATE TABLE t (id integer);\n"
+        f"COPY t {'/**/ ' * 3000} TO STDOUT;\n"
+        f"COPY t {'/* /* a */ b */ ' * 3000} (id {'-- c' + chr(10)}) FROM STDIN;\n1\n2\n\\.\n"
+    )
+    outcome = restore_dump(18, script)
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.t").fetchone() == (2,)
+
+
+def test_a_copy_that_is_not_seen_as_one_ends_before_the_next_statement(
+    restore_dump: Restore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.engines.scanner._MOST_TOKENS", 2)
+    script = tmp_path / "shop.sql"
+    script.write_text("CREATE TABLE t (a integer);\nCOPY t (a) FROM STDIN;\nINSERT INTO t VALUES (1);\n")
+    outcome = restore_dump(18, script)
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.t").fetchone() == (1,)
+
+
+def test_a_statement_without_an_end_is_named_and_not_taken_into_memory(
+    restore_dump: Restore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.engines.script.LONGEST_STATEMENT_BYTES", 4 << 20)
+    script = tmp_path / "shop.sql.gz"
+    with gzip.open(script, "wb") as file:
+        file.write(b"CREATE TABLE t (id integer);\nINSERT INTO t VALUES ('")
+        for _ in range(64):
+            file.write(b"x" * (1 << 20))
+    outcome = restore_dump(18, script)
+    assert outcome.failures == {"statement-too-long"}
+    assert "line 2" in outcome.message("statement-too-long")
+
+
+def test_the_largest_statements_of_healthy_scripts_are_restored(
+    restore_dump: Restore, tmp_path: Path
+) -> None:
+    columns = ", ".join(f"c{number} integer DEFAULT 0 NOT NULL" for number in range(1600))
+    body = "  -- nothing;\n" * 200_000
+    script = tmp_path / "shop.sql"
+    with script.open("w") as file:
+        file.write(f"CREATE TABLE wide ({columns});\nINSERT INTO wide DEFAULT VALUES;\n")
+        file.write(f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN\n{body} END $$;\n")
+        file.write("CREATE TABLE t (id integer, note text);\nINSERT INTO t VALUES (0, ''),")
+        file.write(",".join(f"({number}, 'it''s; {number}')" for number in range(1, 100_000)) + ";\n")
+        file.write(f"{'/* ' * 50}deep{' */' * 50}\nSELECT 1;\n")
+    outcome = restore_dump(18, script)
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.t").fetchone() == (100_000,)
+        assert session.execute("SELECT count(*) FROM public.wide").fetchone() == (1,)

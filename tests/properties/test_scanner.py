@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.engines.scanner import Kind, scan
+from tasks.catalog.lexer import PIECE_BYTES
+from tasks.engines.scanner import Kind, is_copy_in, is_server_file, scan
+from tasks.engines.sqltext import tokens
+from tests.growth import assert_linear, peak_bytes
 
 PARTS = st.sampled_from(
     [
@@ -65,3 +70,81 @@ def test_statements_made_of_quoted_text_are_found_again(texts: list[str]) -> Non
         piece.data.decode() for piece in scan(["\n".join(quoted).encode()]) if piece.kind is Kind.STATEMENT
     ]
     assert found == quoted
+
+
+UNITS = st.lists(PARTS, min_size=1, max_size=3).map("".join)
+
+
+def scanned(text: bytes) -> None:
+    for piece in scan([text]):
+        is_server_file(piece.data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["", "SELECT ", "COPY t ", "CREATE FUNCTION f() ", "SELECT '", "SELECT E'"]), UNITS)
+@example("COPY t ", "/**/ ")
+@example("COPY t ", "(")
+@example("SELECT ", "'")
+@example("SELECT E'a'", "\n ")
+@example("SELECT ", "$a")
+def test_whatever_is_repeated_the_time_grows_with_the_length_only(begin: str, unit: str) -> None:
+    assert_linear(lambda n: scanned((begin + unit * n).encode()), 4000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(UNITS)
+@example("E'\\'")
+@example("'")
+def test_tokens_of_anything_take_time_with_its_length_only(unit: str) -> None:
+    assert_linear(lambda n: sum(1 for _ in tokens(unit * n)), 2000)
+
+
+@given(SCRIPTS)
+def test_tokens_are_parts_of_the_text_in_order(script: str) -> None:
+    at = 0
+    for token in tokens(script):
+        at = script.index(token, at) + len(token)
+
+
+@pytest.mark.parametrize("comment", ["/* x */ ", "-- x\n", "/* /* x */ */"])
+def test_comments_before_a_copys_rows_are_no_burden(comment: str) -> None:
+    assert is_copy_in(f"COPY t {comment * 30} FROM stdin;".encode())
+    assert not is_copy_in(f"COPY t {comment * 30} TO stdout;".encode())
+
+
+def test_a_long_statement_is_held_once() -> None:
+    size = 24 * PIECE_BYTES
+
+    def scanned_whole() -> None:
+        chunks = [b"INSERT INTO t VALUES ('", *[b"x" * PIECE_BYTES] * 24, b"');\n"]
+        assert max(len(piece.data) for piece in scan(chunks)) > size
+
+    assert peak_bytes(scanned_whole) < 1.3 * size + 4 * PIECE_BYTES
+
+
+def test_a_statement_without_an_end_ends_the_scan_at_the_limit() -> None:
+    def endless() -> list[Kind]:
+        return [piece.kind for piece in scan((b"x" * 4096 for _ in range(10**9)), longest=2 * PIECE_BYTES)]
+
+    assert endless() == [Kind.TOO_LONG]
+
+
+def test_rows_and_comments_without_an_end_pass_through() -> None:
+    def script() -> Iterator[bytes]:
+        yield b"COPY t FROM stdin;\n"
+        yield from [b"1\t2\n" * 10_000] * 200
+        yield b"\\.\n/*"
+        yield from [b"* / " * 10_000] * 200
+        yield b"*/ -- "
+        yield from [b"x" * 30_000] * 200
+        yield b"\nSELECT 1;"
+
+    total = sum(len(chunk) for chunk in script())
+
+    def longest() -> int:
+        lengths = [len(piece.data) for piece in scan(script(), longest=3 * PIECE_BYTES)]
+        assert sum(lengths) == total
+        return max(lengths)
+
+    assert longest() <= 3 * PIECE_BYTES
+    assert peak_bytes(longest) < 10 * PIECE_BYTES

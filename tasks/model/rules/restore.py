@@ -47,6 +47,14 @@ RULES = (
         "Drill on a worker whose PostgreSQL has it (ICU, a dictionary file, a library).",
     ),
     Rule(
+        "statement-too-long",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.RESTORE,
+        "A script holds a statement longer than a drill takes into its memory, or a quote that never ends.",
+        "Dump in the custom format (`pg_dump -Fc`), whose rows are no statements; or look for an open quote.",
+    ),
+    Rule(
         "nothing-restored",
         FindingClass.DATA,
         Severity.FAILURE,
