@@ -23,6 +23,11 @@ _JAIL = Path(__file__).with_name("jail.py")
 _START_TIMEOUT_S = 60.0
 Stream = int | IO[bytes] | None
 
+_ENGLISH = {"LC_ALL": "C", "LANGUAGE": "C"}
+"""PostgreSQL drops LC_ALL for lc_messages, which a dump's functions may set; LANGUAGE it does not know, and
+gettext asks that first (seen with 15: `SET lc_messages = 'de_DE.utf8'` stays English). What a server says in
+another language cannot be classified."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -30,7 +35,7 @@ class Orders:
 
     Attributes:
         drill_id: put into its environment, by which teardown finds it.
-        env: its whole environment, but for the drill's id and `LC_ALL=C`.
+        env: its whole environment, but for the drill's id and what makes it speak English.
         cwd: where it starts.
         parts: the namespaces to enter, of network, mount, ipc, pid.
         ids: uid and gid to become; None to stay.
@@ -55,7 +60,7 @@ class Orders:
         parts = [part for part in NAMESPACES if part in self.parts]
         return {
             "argv": list(self.argv),
-            "env": {**self.env, "LC_ALL": "C", "RESTORE_DRILL_ID": self.drill_id},
+            "env": {**self.env, **_ENGLISH, "RESTORE_DRILL_ID": self.drill_id},
             "cwd": str(self.cwd),
             "parts": parts,
             "uid": uid,

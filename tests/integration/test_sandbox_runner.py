@@ -97,7 +97,7 @@ def test_rows_in_error_messages_are_not_kept(sandbox: Callable[..., Sandbox]) ->
     assert "planted" not in said
     assert "three" not in said
     assert "duplicate key value violates unique constraint" in said
-    assert "COPY t, line 1, column b" in said
+    assert "invalid input syntax for type integer" in said
 
 
 def test_a_program_that_is_not_there_is_named(workspace: Workspace) -> None:
@@ -112,7 +112,15 @@ def test_the_environment_is_what_is_given(workspace: Workspace) -> None:
     out: list[bytes] = []
     run_tool(workspace, ["/usr/bin/env"], env={"PGTZ": "UTC"}, deadline_s=20, on_stdout=out.append)
     names = {line.partition("=")[0] for line in b"".join(out).decode().split()}
-    assert names == {"PGTZ", "LC_ALL", "RESTORE_DRILL_ID", "PGPASSFILE", "PGSERVICEFILE", "PGSYSCONFDIR"}
+    assert names == {
+        "PGTZ",
+        "LC_ALL",
+        "LANGUAGE",
+        "RESTORE_DRILL_ID",
+        "PGPASSFILE",
+        "PGSERVICEFILE",
+        "PGSYSCONFDIR",
+    }
 
 
 def test_a_download_of_a_closed_umask_can_be_read_by_the_tool(workspace: Workspace) -> None:
