@@ -28,7 +28,7 @@ from tasks.checks.session import Connection, settle
 from tasks.model.clock import iso, utc_now
 from tasks.model.errors import ConfigInvalid
 from tasks.model.inventory import Inventory
-from tasks.model.redact import mask_values
+from tasks.model.server_words import of_error
 
 SCHEMA = "restore-drill/manifest/v1"
 SUFFIX = ".inventory.json"
@@ -110,7 +110,7 @@ def write_manifest(argv: Sequence[str]) -> int:
             code = started.wait()
     except psycopg.Error as exc:
         raise ConfigInvalid(
-            f"the source cannot be read: {mask_values(str(exc)).splitlines()[0]}",
+            f"the source cannot be read: {of_error(exc)}",
             "manifest",
             "Use a role that may read every table, and the same connection options as for pg_dump.",
         ) from exc

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.model.errors import PermanentError
-from tasks.model.redact import mask_values
 from tasks.model.sandbox import Sandbox
 from tasks.sandbox import dsn
+from tasks.sandbox.stderr import masked
 
 OPTIONS = {"custom": ("-Fc",), "directory": ("-Fd",), "plain.gz": ("-Fp", "-Z6")}
 """What pg_dump is told for each format."""
@@ -85,6 +85,6 @@ def _run(source: Sandbox, argv: list[str], what: str) -> bytes:
         [program, *argv[1:]], env=env, capture_output=True, timeout=_DEADLINE_S, check=False
     )
     if done.returncode:
-        said = mask_values(done.stderr.decode("utf-8", "replace")).strip()
+        said = masked(done.stderr.decode("utf-8", "replace")).strip()
         raise PermanentError(f"{argv[0]} failed on a sample database: {said}", what, rule="drill-crashed")
     return done.stdout

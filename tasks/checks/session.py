@@ -16,8 +16,8 @@ import psycopg
 from psycopg import errors, sql
 
 from tasks.model.errors import PermanentError
-from tasks.model.redact import mask_values
 from tasks.model.sandbox import Sandbox
+from tasks.model.server_words import of_error
 from tasks.sandbox import connect
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -133,9 +133,8 @@ def timed_out(exc: psycopg.Error) -> bool:
 
 
 def why(exc: psycopg.Error) -> str:
-    """Return PostgreSQL's own sentence, one line, without the values that it quotes."""
-    text = exc.diag.message_primary or str(exc) or exc.__class__.__name__
-    return " ".join(mask_values(text).split())
+    """Return in our words what PostgreSQL refused: its own may quote rows."""
+    return of_error(exc)
 
 
 def workers() -> int:

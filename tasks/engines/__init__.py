@@ -19,9 +19,9 @@ from tasks.engines.script import restore_script
 from tasks.engines.toolerrors import raise_if_dead
 from tasks.model.backup import Format, LocalBackup, Toc
 from tasks.model.errors import PermanentError, StageFailed
-from tasks.model.redact import mask_values
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
+from tasks.model.server_words import of_error
 from tasks.model.target import Target
 
 ARCHIVES = frozenset({Format.CUSTOM, Format.DIRECTORY, Format.TAR})
@@ -85,7 +85,7 @@ def restore(
             raise
         raise StageFailed(too_late(job, where, deadline_s)) from error
     except psycopg.Error as error:
-        raise_if_dead(sandbox, (mask_values(str(error)).split("\n", 1)[0],))
+        raise_if_dead(sandbox, (of_error(error),))
         raise
 
 

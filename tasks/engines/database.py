@@ -19,8 +19,8 @@ from tasks.engines.job import Connection, Job
 from tasks.engines.sqltext import string_of, tokens
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
-from tasks.model.redact import mask_values
 from tasks.model.rules import finding
+from tasks.model.server_words import all_names, of_error
 
 MAINTENANCE = frozenset({"postgres", "template0", "template1", ""})
 FALLBACK_NAME = "restored"
@@ -129,9 +129,9 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
             trouble = error
         else:
             return f"-E {shlex.quote(options.encoding or 'UTF8')} {words}", exact
-    said = mask_values(str(trouble)).split("\n", 1)[0]
+    said = "" if trouble is None else f": {of_error(trouble, all_names((name,)))}"
     raise PermanentError(
-        f"The database could not be created: {said}. Nothing is said about the backup.",
+        f"The database could not be created{said}. Nothing is said about the backup.",
         name,
         rule="postgres-failed",
     ) from trouble

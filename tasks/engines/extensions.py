@@ -12,11 +12,11 @@ from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.meaning import Meaning
 from tasks.engines.sqltext import is_name, name_of, tokens
-from tasks.engines.trusted import said
 from tasks.model.backup import TocEntry
 from tasks.model.errors import StageFailed
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
+from tasks.model.server_words import all_names, of_error
 
 ALWAYS = "plpgsql"
 
@@ -115,7 +115,7 @@ def _create(job: Job, session: Connection, entry: TocEntry, schema: str) -> Find
         _make_schema(job, session, schema)
         return _create(job, session, entry, schema)
     except psycopg.Error as error:
-        return _unavailable(job, entry.tag, said(error))
+        return _unavailable(job, entry.tag, of_error(error, all_names((entry.tag, schema))))
     return None
 
 

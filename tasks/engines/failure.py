@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from tasks.model.backup import TocEntry
+from tasks.model.server_words import Refusal, all_names, names_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +15,55 @@ class Failure:
 
     Attributes:
         entry: the archive entry that it belongs to; None where that cannot be told (the tool's own settings).
-        message: PostgreSQL's primary message, masked.
+        words: PostgreSQL's primary message: to classify by, never to be shown or kept.
         functions: functions in whose body it happened, as CONTEXT names them.
         line: of the COPY, where CONTEXT names it.
         count: how many statements of the entry failed with this message.
         about: tables that the statement speaks of, where no table of contents tells (scripts).
+        sqlstate: "" where the tool does not pass it on.
+        raised: a function of the backup raised it, with words of its own.
+        names: what the statement names, so that the message may.
+        column: of the COPY, where CONTEXT names it.
     """
 
     entry: TocEntry | None
-    message: str
+    words: str = field(repr=False)
     functions: tuple[str, ...] = ()
     line: int | None = None
     count: int = 1
     about: tuple[str, ...] = ()
+    sqlstate: str = ""
+    raised: bool = False
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+    column: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, entry: TocEntry | None, refusal: Refusal) -> Failure:
+        """Return the failure of *entry* that *refusal* is."""
+        return cls(entry, refusal.words, sqlstate=refusal.sqlstate, raised=refusal.raised)
+
+    @property
+    def refusal(self) -> Refusal:
+        """What the server said, without where."""
+        return Refusal(self.words, self.sqlstate, self.raised)
+
+    @property
+    def message(self) -> str:
+        """What the server refused, in our words."""
+        return self.told()
+
+    def told(self, names: Collection[str] = frozenset()) -> str:
+        """Return the message with the *names* of the whole backup at hand."""
+        known = frozenset(names) | self._own_names()
+        column = f', column "{self.column}"' if self.column in known else ""
+        return self.refusal.told(known) + column
+
+    def _own_names(self) -> frozenset[str]:
+        entry = self.entry
+        if entry is None:
+            return self.names | all_names(self.about)
+        defined = names_in(entry.defn) | names_in(entry.copy_stmt)
+        return self.names | all_names((*self.about, entry.tag, entry.namespace, entry.owner)) | defined
 
 
 def label(entry: TocEntry) -> str:

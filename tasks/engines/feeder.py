@@ -21,13 +21,14 @@ from psycopg.pq.abc import PGresult
 
 from tasks.engines.failure import Failure
 from tasks.engines.job import Job
-from tasks.engines.transcript import MESSAGE_CHARS, functions_in, line_in
-from tasks.model.redact import mask_values
+from tasks.engines.transcript import functions_in, place_in
+from tasks.model.server_words import WORDS_CHARS, was_raised
 
 ROWS_BYTES = 64 << 10
 _READ_AHEAD = 8
 _WAIT_MS = 1000
 _ENDED = object()
+_FIELD_BYTES = 1 << 14
 
 
 class Expired(Exception):  # noqa: N818  what happened
@@ -131,9 +132,17 @@ class Feeder:
         if result.status != ExecStatus.FATAL_ERROR:
             return None
         primary = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message
-        context = (result.error_field(DiagnosticField.CONTEXT) or b"").decode("utf-8", "replace")
-        message = mask_values(primary.decode("utf-8", "replace"))[:MESSAGE_CHARS]
-        return Failure(None, message, functions_in(context), line_in(context))
+        context = _text(result.error_field(DiagnosticField.CONTEXT))
+        line, column = place_in(context)
+        return Failure(
+            None,
+            _text(primary)[:WORDS_CHARS],
+            functions_in(context),
+            line,
+            sqlstate=_text(result.error_field(DiagnosticField.SQLSTATE)),
+            raised=was_raised(context),
+            column=column,
+        )
 
     def _discard_rows(self) -> None:
         """Take the rows of a COPY to stdout, for which nobody asked."""
@@ -152,6 +161,11 @@ class Feeder:
         if any(event & ~select.POLLOUT for _, event in poll.poll(_WAIT_MS)):
             self._pg.consume_input()
         self.check_deadline()
+
+
+def _text(field: bytes | None) -> str:
+    """Return a field of an error as text, cut: a function of the backup decides how long it is."""
+    return (field or b"")[:_FIELD_BYTES].decode("utf-8", "replace")
 
 
 def reading_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ explained.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tasks.engines.failure import Failure, label, unquoted
@@ -16,6 +16,7 @@ from tasks.engines.meaning import MINOR_DESCS, VITAL_DESCS, Meaning, meaning_of
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Finding, Severity
 from tasks.model.rules import finding
+from tasks.model.server_words import all_names, shown_name
 
 _MISSING = re.compile(
     r"(?:relation|table|view|type|function|operator|schema|sequence|constraint|index|server|publication|collation"
@@ -82,10 +83,12 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
     """
     causes = _causes(failures, omissions, toc)
     refused = [cause for cause in causes if cause.meaning is Meaning.POLICY]
-    findings = [*_policy(refused)]
+    names = _names_of(toc) if causes else frozenset()
+    findings = [*_policy(refused, names)]
     for meaning in Meaning:
         if meaning.value and meaning is not Meaning.POLICY:
-            findings += _of_meaning(meaning, [cause for cause in causes if cause.meaning is meaning])
+            of_meaning = [cause for cause in causes if cause.meaning is meaning]
+            findings += _of_meaning(meaning, of_meaning, names)
     broken = {
         entry.dump_id for cause in causes for entry in (cause.entry, *cause.followers) if entry is not None
     }
@@ -95,6 +98,11 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
         frozenset(broken),
         tuple(causes),
     )
+
+
+def _names_of(toc: Toc) -> frozenset[str]:
+    """Return what messages may name: what the archive's table of contents names."""
+    return all_names(name for entry in toc.entries for name in (entry.tag, entry.namespace, entry.owner))
 
 
 def _causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) -> list[Cause]:
@@ -155,7 +163,7 @@ class _Known:
         entry = failure.entry
         if entry is not None and entry.dump_id in self._by_id:
             return self._by_id[entry.dump_id]
-        missed = _MISSING.search(failure.message)
+        missed = _MISSING.search(failure.refusal.plain)
         if missed is not None:
             name = next(text for text in missed.groups() if text)
             by_name = self._by_name.get(unquoted(name)) or self._by_name.get(
@@ -195,13 +203,13 @@ def _merged(failures: Iterable[Failure]) -> list[Failure]:
     return list(found.values())
 
 
-def _policy(causes: list[Cause]) -> list[Finding]:
+def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
     """Judge what only a superuser may do: listed, unless something that matters needs it."""
     needed = [cause for cause in causes if _matters(cause)]
     findings = [
         finding(
             "superuser-entry",
-            _needed_message(cause),
+            _needed_message(cause, names),
             where=None if cause.entry is None else label(cause.entry),
         )
         for cause in needed[:NAMED]
@@ -228,39 +236,39 @@ def _matters(cause: Cause) -> bool:
     return own or any(entry.desc not in MINOR_DESCS | _SUPERUSERS_OWN for entry in cause.followers)
 
 
-def _needed_message(cause: Cause) -> str:
-    said = f": {cause.failure.message}" if cause.failure is not None else ""
+def _needed_message(cause: Cause, names: Collection[str]) -> str:
+    said = f": {cause.failure.told(names)}" if cause.failure is not None else ""
     lead = f"{_name(cause)} can only be restored by a superuser{said}."
     return f"{lead}{_followers(cause)} The drill cannot judge them."
 
 
-def _of_meaning(meaning: Meaning, causes: list[Cause]) -> list[Finding]:
+def _of_meaning(meaning: Meaning, causes: list[Cause], names: Collection[str]) -> list[Finding]:
     rule = meaning.value or ""
     if meaning is Meaning.ROLE:
-        return _roles(causes)
+        return _roles(causes, names)
     found = [
-        finding(rule, _message(cause), where=None if cause.entry is None else label(cause.entry))
+        finding(rule, _message(cause, names), where=None if cause.entry is None else label(cause.entry))
         for cause in causes[:NAMED]
     ]
     rest = causes[NAMED:]
     if rest:
-        names = [_name(cause) for cause in rest]
-        found.append(finding(rule, f"{len(rest)} more entries failed in the same way: {_listing(names)}."))
+        others = _listing([_name(cause) for cause in rest])
+        found.append(finding(rule, f"{len(rest)} more entries failed in the same way: {others}."))
     return found
 
 
-def _roles(causes: list[Cause]) -> list[Finding]:
-    names = {
+def _roles(causes: list[Cause], names: Collection[str]) -> list[Finding]:
+    roles = {
         found[1]
         for cause in causes
-        if cause.failure and (found := re.search(r'role "([^"]*)"', cause.failure.message))
+        if cause.failure and (found := re.search(r'role "([^"]*)"', cause.failure.told(names)))
     }
-    if not names:
+    if not roles:
         return []
     return [
         finding(
             "role-missing",
-            f"{len(causes)} entries name roles that the backup does not bring: {_listing(sorted(names))}. "
+            f"{len(causes)} entries name roles that the backup does not bring: {_listing(sorted(roles))}. "
             "Whoever needs them cannot log in after a recovery.",
         )
     ]
@@ -282,14 +290,21 @@ _LEADS: Mapping[Meaning, str] = {
 }
 
 
-def _message(cause: Cause) -> str:
+def _message(cause: Cause, names: Collection[str]) -> str:
     failure = cause.failure
-    said = "" if failure is None else failure.message.rstrip(".")
+    said = "" if failure is None else failure.told(names)
     lead = _LEADS.get(cause.meaning, "{name} could not be restored: {said}.")
     line = f" (line {failure.line})" if failure is not None and failure.line is not None else ""
-    function = unquoted(failure.functions[0]) if failure is not None and failure.functions else ""
+    function = _function(failure, names)
     times = f" It failed {failure.count} times." if failure is not None and failure.count > 1 else ""
     return lead.format(name=_name(cause), said=said, line=line, function=function) + times + _followers(cause)
+
+
+def _function(failure: Failure | None, names: Collection[str]) -> str:
+    """Return the function that CONTEXT names, if there is one: what stands there may be a row's too."""
+    if failure is None or not failure.functions:
+        return ""
+    return shown_name(unquoted(failure.functions[0]).split("(", 1)[0], names)
 
 
 def _name(cause: Cause) -> str:

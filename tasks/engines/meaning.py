@@ -146,7 +146,7 @@ _ORPHANS = _any(r"violates foreign key constraint")
 
 def meaning_of(failure: Failure) -> Meaning:
     """Return what *failure* shows, dependence on earlier failures left aside."""
-    said, desc = failure.message, "" if failure.entry is None else failure.entry.desc
+    said, desc = failure.refusal.plain, "" if failure.entry is None else failure.entry.desc
     if _HARMLESS.search(said):
         return Meaning.HARMLESS
     if "current transaction is aborted" in said:

@@ -43,6 +43,7 @@ from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.encodings import reread, reread_entry
 from tasks.model.errors import StageFailed
 from tasks.model.rules import finding
+from tasks.model.server_words import names_in
 from tasks.model.units import format_bytes
 
 _KEPT_DESCS = frozenset(
@@ -53,6 +54,7 @@ LONGEST_STATEMENT_BYTES = 768 << 20
 process may have 2 GiB."""
 _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
 _ABSENT = re.compile(r"does not exist")
+_NAMED_BYTES = 1 << 16
 _WITHOUT_ICU = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"
 
 
@@ -94,6 +96,7 @@ class ScriptRunner:
         self.copying = False
         self._copied: TocEntry | None = None
         self._copied_tables: tuple[str, ...] = ()
+        self._copied_names: frozenset[str] = frozenset()
         self.pending: list[Failure] = []
 
     # -- the walk
@@ -190,6 +193,7 @@ class ScriptRunner:
         self.copying = feeder.copying
         if self.copying:
             self._copied, self._copied_tables = self._current(statement), tables_named(statement)
+            self._copied_names = names_in(statement[:_NAMED_BYTES].decode("utf-8", "replace"))
         if failure is not None:
             self._failed(statement, action, failure)
 
@@ -204,11 +208,12 @@ class ScriptRunner:
             self.definitions.setdefault(entry.dump_id, []).append(found[1].decode())
 
     def _failed(self, statement: bytes, action: Action, failure: Failure) -> None:
-        absent = _ABSENT.search(failure.message) is not None
+        absent = _ABSENT.search(failure.refusal.plain) is not None
         if absent and (action is Action.DROP or (not self.entries and not self.written_by_hand)):
             return
         entry = self._current(statement)
-        self._report(replace(failure, entry=entry, about=tables_named(statement)))
+        names = names_in(statement[:_NAMED_BYTES].decode("utf-8", "replace"))
+        self._report(replace(failure, entry=entry, about=tables_named(statement), names=names))
 
     def _report(self, failure: Failure) -> None:
         """Keep a failure; the same of one entry is counted: each row of an INSERT dump may fail alike."""
@@ -222,7 +227,8 @@ class ScriptRunner:
         if self.copying and self.feeder is not None:
             failure = self.feeder.rows_end()
             if failure is not None:
-                self._report(replace(failure, entry=self._copied, about=self._copied_tables))
+                tables, names = self._copied_tables, self._copied_names
+                self._report(replace(failure, entry=self._copied, about=tables, names=names))
         self.copying = False
         self.entry = None  # what follows rows without a comment of its own is not of their entry
 

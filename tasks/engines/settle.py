@@ -26,12 +26,12 @@ from tasks.engines.trusted import (
     create_publication,
     publishes_by_superuser,
     run_batches,
-    said,
 )
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.encodings import is_text
 from tasks.model.findings import Check, Outcome, Severity, Stage
 from tasks.model.rules import finding
+from tasks.model.server_words import Refusal
 
 _SYSTEM_TABLES = (
     "pg_class", "pg_attribute", "pg_type", "pg_proc", "pg_constraint", "pg_depend", "pg_index", "pg_attrdef",
@@ -92,7 +92,8 @@ def _analyze_one(job: Job, session: Connection, name: str) -> None:
         if session.broken:
             raise
     except psycopg.Error as error:
-        job.failures.append(Failure(TocEntry(-1, "STATISTICS DATA", name, "", "", "none"), said(error)))
+        entry = TocEntry(-1, "STATISTICS DATA", name, "", "", "none")
+        job.failures.append(Failure.of(entry, Refusal.of(error)))
 
 
 def create_privileged(job: Job, session: Connection) -> None:
@@ -125,9 +126,9 @@ def set_owners(job: Job, session: Connection) -> int:
         if entry is not None and _changes(thing, entry):
             statements[_alter(session, thing.target or "", entry.owner)] = entry
     statements |= _large_object_owners(job, session, roles)
-    for statement, message in run_batches(session, list(statements), _BATCH):
+    for statement, refusal in run_batches(session, list(statements), _BATCH):
         if statements[statement].desc not in OWNED_WITH_TABLE:
-            job.failures.append(Failure(_owner_entry(statements[statement]), message))
+            job.failures.append(Failure.of(_owner_entry(statements[statement]), refusal))
     return len(statements)
 
 
@@ -205,9 +206,9 @@ def run_grants(job: Job, session: Connection, entries: Iterable[TocEntry]) -> No
         if _run(session, [statement for entry in batch for statement in _grants(entry)]) is None:
             continue
         for entry in batch:
-            message = _run(session, _grants(entry))
-            if message is not None:
-                job.failures.append(Failure(entry, message))
+            refusal = _run(session, _grants(entry))
+            if refusal is not None:
+                job.failures.append(Failure.of(entry, refusal))
 
 
 def _grants(entry: TocEntry) -> list[str]:
@@ -223,7 +224,7 @@ def _grants(entry: TocEntry) -> list[str]:
     return found
 
 
-def _run(session: Connection, statements: list[str]) -> str | None:
+def _run(session: Connection, statements: list[str]) -> Refusal | None:
     """Run *statements* in one transaction; what was said against them, or None."""
     try:
         # Bytes that are no text go to the server as they are, which says so.
@@ -231,7 +232,7 @@ def _run(session: Connection, statements: list[str]) -> str | None:
     except psycopg.Error as error:
         if session.broken:
             raise
-        return said(error)
+        return Refusal.of(error)
     finally:
         if not session.broken:
             session.execute("RESET ROLE")

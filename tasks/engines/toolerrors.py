@@ -1,4 +1,7 @@
-"""What it means when a tool or the server gives up: the archive's fault, or the drill's."""
+"""What it means when a tool or the server gives up: the archive's fault, or the drill's.
+
+Of a tool's words only those are kept that are its own: what our patterns hold, and names of a dump's files.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,20 @@ from tasks.sandbox import classify_death
 _ENVIRONMENT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), rule)
     for pattern, rule in (
-        (r"No space left on device|Disk quota exceeded|could not (?:extend|write to) file", "disk-full"),
-        (r"[Oo]ut of (?:shared )?memory|shared memory segment|invalid memory alloc", "out-of-memory"),
+        (
+            (
+                r"No space left on device|Disk quota exceeded|could not (?:extend|write to) file"
+                r"|file could not be (?:extended|written)|the disk is full"
+            ),
+            "disk-full",
+        ),
+        (
+            (
+                r"[Oo]ut of (?:shared )?memory|shared memory segment|invalid memory alloc|memory is used up"
+                r"|memory was asked for"
+            ),
+            "out-of-memory",
+        ),
     )
 )
 _ARCHIVE: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
@@ -50,31 +65,44 @@ _ARCHIVE: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         ),
     )
 )
-_SAID = 3
+_FILE = re.compile(
+    r"\b(?:\d{1,10}\.dat|toc\.dat|blobs?(?:_\d{1,10})?\.toc|blob_\d{1,10}\.dat)(?:\.(?:gz|lz4|zst))?\b"
+)
+_EXIT = re.compile(r"pg_restore ended with -?\d{1,3}")
+_LINES = 100
 
 
-def tool_finding(said: tuple[str, ...], where: str) -> Finding:
+def tool_finding(lines: tuple[str, ...], where: str) -> Finding:
     """Return what pg_restore's own errors mean: a damaged archive, until something else is known.
 
     Args:
-        said: its error lines, masked.
+        lines: its errors.
         where: the archive.
     """
-    text = " / ".join(said[:_SAID])
     for pattern, rule in _ENVIRONMENT:
-        if any(pattern.search(line) for line in said):
-            return finding(
-                rule, f"pg_restore stopped: {text}. Nothing is said about the backup.", where=where
-            )
-    for line in said:
+        for line in lines[:_LINES]:
+            if words := pattern.search(line):
+                said = f"pg_restore stopped: {words.group()}. Nothing is said about the backup."
+                return finding(rule, said, where=where)
+    for line in lines[:_LINES]:
         for pattern, rule, meaning in _ARCHIVE:
-            if pattern.search(line):
-                return finding(rule, f"{meaning}, pg_restore says: {text}.", where=where)
-    return finding("restore-error", f"pg_restore could not go on: {text}.", where=where)
+            if words := pattern.search(line):
+                file = _FILE.search(line)
+                place = f" ({file.group()})" if file else ""
+                return finding(rule, f'{meaning}, pg_restore says: "{words.group()}"{place}.', where=where)
+    return finding("restore-error", f"pg_restore could not go on{_ending(lines)}.", where=where)
+
+
+def _ending(lines: tuple[str, ...]) -> str:
+    ended = next(filter(None, map(_EXIT.fullmatch, lines)), None)
+    return f": {ended.group()}" if ended else ", for a reason that the drill does not know"
 
 
 def raise_if_dead(sandbox: Sandbox, said: tuple[str, ...] = ()) -> None:
     """Raise where the server died or met the end of its disk or memory: then nothing speaks about the backup.
+
+    Args:
+        said: what the server said, in our words.
 
     Raises:
         PermanentError: `disk-full`, `out-of-memory`, `postgres-failed`.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tasks.engines.failure import Failure
 from tasks.model.backup import Toc, TocEntry
-from tasks.model.redact import mask_values
+from tasks.model.server_words import WORDS_CHARS, Refusal, was_raised
 
 _OURS = re.compile(r"pg_restore: ")
 _ENTRY = re.compile(r"pg_restore: from TOC entry (\d+); ")
@@ -26,24 +26,26 @@ _SERVER = re.compile(
     r"|no connection to the server.*|could not (?:send data to|receive data from) .*|connection to server .*"
     r"|connection not open.*)"
 )
+_SERVERS_OWN = re.compile(r"(?:FATAL|PANIC): +")
 _TOOL = re.compile(r"pg_restore: (?:error|fatal): (?P<said>.*)")
 _COMMAND = "Command was: "
 _FUNCTION = re.compile(
     r'(?:CONTEXT: +)?(?:PL/\w+|SQL) function (?:"(?P<sql>[^"]*)"|(?P<name>(?:"[^"]*"|[^\s("])+)(?:\(| line ))'
 )
-_LINE = re.compile(r"(?:CONTEXT: +)?COPY .*?, line (\d+)")
+_PLACE = re.compile(r"(?:CONTEXT: +)?COPY [^\n]{1,200}?, line (\d{1,15})(?:, column ([^\s:]{1,200}))?")
+_CONTEXT = "CONTEXT:  "
 _COMMAND_LINES = 40
-MESSAGE_CHARS = 500
+_FURTHER_LINES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said.
+    """What was said, to be classified; `tool` and `failures` hold words that are not for keeping.
 
     Attributes:
         failures: of single entries, in order.
         tool: errors of pg_restore itself: the archive cannot be read on.
-        server: the server went away.
+        server: the server went away, in our words.
         reported: how many errors pg_restore says it ignored; None where it did not get that far.
             With parallel jobs it counts some twice.
         timed_out: it was stopped at the deadline.
@@ -61,10 +63,13 @@ class _Open:
     """An error whose further lines are still being read."""
 
     entry: TocEntry | None
-    message: str
+    words: str
     functions: list[str] = field(default_factory=list)
     line: int | None = None
+    column: str = ""
+    raised: bool = False
     command: list[str] = field(default_factory=list)
+    lines: int = 0
 
 
 class Reader:
@@ -102,13 +107,13 @@ class Reader:
         elif found := _IGNORED.search(line):
             self._reported = int(found[1])
         elif found := _COPY.search(line):
-            self._open = _Open(self._copied(found["table"]), _short(found["said"]))
+            self._open = _Open(self._copied(found["table"]), found["said"][:WORDS_CHARS])
         elif found := _QUERY.search(line):
-            self._open = _Open(self._current, _short(found["said"]))
+            self._open = _Open(self._current, found["said"][:WORDS_CHARS])
         elif found := _SERVER.search(line):
-            self._server.append(_short(found["said"]))
+            self._server.append(_server_said(found["said"]))
         elif found := _TOOL.search(line):
-            self._tool.append(_short(found["said"]))
+            self._tool.append(found["said"][:WORDS_CHARS])
 
     def _copied(self, table: str) -> TocEntry | None:
         """Return the entry whose rows failed: the current one, unless another table is named."""
@@ -121,15 +126,16 @@ class Reader:
             return
         error, self._open = self._open, None
         entry = self._commanded(error.command) or error.entry
-        self._failures.append(Failure(entry, error.message, tuple(error.functions), error.line))
+        functions = tuple(error.functions)
+        self._failures.append(
+            Failure(entry, error.words, functions, error.line, raised=error.raised, column=error.column)
+        )
 
     def _commanded(self, command: list[str]) -> TocEntry | None:
         """Return the entry whose definition begins as the command does."""
         candidates = self._by_command.get(command[0], ()) if command else ()
         for entry in candidates:
-            text = [
-                mask_values(line).strip() for line in entry.defn.split("\n", _COMMAND_LINES)[:_COMMAND_LINES]
-            ]
+            text = [line.strip() for line in entry.defn.split("\n", _COMMAND_LINES)[:_COMMAND_LINES]]
             if all(a == b for a, b in zip(text, command, strict=False)):
                 return entry
         return next(iter(candidates), None)
@@ -149,10 +155,14 @@ def functions_in(context: str) -> tuple[str, ...]:
     return tuple(match["sql"] or match["name"] for match in found if match)
 
 
-def line_in(context: str) -> int | None:
-    """Return the line of a COPY that an error's CONTEXT names."""
-    found = next(filter(None, map(_LINE.match, context.splitlines())), None)
-    return None if found is None else int(found[1])
+def place_in(context: str) -> tuple[int | None, str]:
+    """Return line and column of a COPY that an error's CONTEXT names; the column may be anything there."""
+    found = next(filter(None, map(_PLACE.match, context.splitlines())), None)
+    return (None, "") if found is None else (int(found[1]), found[2] or "")
+
+
+def _server_said(words: str) -> str:
+    return Refusal(_SERVERS_OWN.sub("", words[:WORDS_CHARS])).told()
 
 
 def _further_line(error: _Open, line: str) -> None:
@@ -161,20 +171,25 @@ def _further_line(error: _Open, line: str) -> None:
     elif error.command:
         if len(error.command) < _COMMAND_LINES:
             error.command.append(line.strip())
-    elif found := _LINE.match(line):
-        error.line = int(found[1])
-    elif found := _FUNCTION.match(line):
-        error.functions.append(found["sql"] or found["name"])
+    elif error.lines < _FURTHER_LINES:
+        error.lines += 1
+        _context_line(error, line[:WORDS_CHARS])
+
+
+def _context_line(error: _Open, line: str) -> None:
+    if line.startswith(_CONTEXT):
+        error.raised = error.raised or was_raised(line.removeprefix(_CONTEXT))
+    place = _PLACE.match(line)
+    if place is not None and error.line is None:
+        error.line, error.column = int(place[1]), place[2] or ""
+    elif function := _FUNCTION.match(line):
+        error.functions.append(function["sql"] or function["name"])
 
 
 def _by_first_line(toc: Toc) -> dict[str, tuple[TocEntry, ...]]:
     found: dict[str, tuple[TocEntry, ...]] = {}
     for entry in toc.entries:
-        first = mask_values(entry.defn.split("\n", 1)[0]).strip()
+        first = entry.defn.split("\n", 1)[0].strip()
         if first:
             found[first] = (*found.get(first, ()), entry)
     return found
-
-
-def _short(text: str) -> str:
-    return mask_values(text)[:MESSAGE_CHARS]

@@ -16,7 +16,7 @@ from psycopg import sql
 from tasks.engines.job import Connection, Job
 from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens
 from tasks.model.backup import TocEntry
-from tasks.model.redact import mask_values
+from tasks.model.server_words import Refusal, of_error
 
 SETTINGS = (
     "session_replication_role", "lc_messages", "log_statement", "log_min_duration_statement", "log_duration",
@@ -160,17 +160,17 @@ def _publication_options(listed: list[str]) -> sql.Composable | None:
 
 
 def _try(session: Connection, statement: sql.Composed) -> str | None:
-    """Run a statement of ours; its error, masked, or None."""
+    """Run a statement of ours; its error, in our words, or None."""
     try:
         session.execute(statement)
     except psycopg.Error as error:
-        return said(error)
+        return of_error(error)
     return None
 
 
-def run_batches(session: Connection, statements: list[str], size: int = 200) -> list[tuple[str, str]]:
+def run_batches(session: Connection, statements: list[str], size: int = 200) -> list[tuple[str, Refusal]]:
     """Run statements that the catalogue wrote, many at a time; return those that failed and why."""
-    failed: list[tuple[str, str]] = []
+    failed: list[tuple[str, Refusal]] = []
     for start in range(0, len(statements), size):
         batch = statements[start : start + size]
         try:
@@ -180,20 +180,15 @@ def run_batches(session: Connection, statements: list[str], size: int = 200) -> 
     return failed
 
 
-def _one_by_one(session: Connection, statements: Iterable[str]) -> list[tuple[str, str]]:
-    failed: list[tuple[str, str]] = []
+def _one_by_one(session: Connection, statements: Iterable[str]) -> list[tuple[str, Refusal]]:
+    failed: list[tuple[str, Refusal]] = []
     for statement in statements:
         try:
             session.execute(statement.encode())
         except psycopg.OperationalError as error:
             if session.broken or session.closed:
                 raise
-            failed.append((statement, said(error)))
+            failed.append((statement, Refusal.of(error)))
         except psycopg.Error as error:
-            failed.append((statement, said(error)))
+            failed.append((statement, Refusal.of(error)))
     return failed
-
-
-def said(error: psycopg.Error) -> str:
-    """Return PostgreSQL's primary message, masked."""
-    return mask_values(error.diag.message_primary or str(error).split("\n", 1)[0])

@@ -24,8 +24,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tasks.model.errors import PermanentError
-from tasks.model.redact import mask_values
+from tasks.model.redact import redact
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
+from tasks.model.server_words import of_error
 from tasks.model.target import SandboxConfig
 from tasks.sandbox.extensions import library_env
 from tasks.sandbox.isolation import ids, kept_install, require_network_namespace
@@ -166,7 +167,7 @@ def alive(sandbox: Sandbox) -> bool:
 
 
 def server_log_tail(sandbox: Sandbox, lines: int = 20) -> tuple[str, ...]:
-    """Return the server's last words, masked."""
+    """Return the server's last words. They are for a server that did not start: it has met no row yet."""
     return _log_tail(sandbox.workspace.root, lines)
 
 
@@ -290,7 +291,7 @@ def _wait_ready(sandbox: Sandbox, deadline: float, role: str) -> None:
             try:
                 connect(sandbox, role=role).close()
             except psycopg.OperationalError as error:
-                trouble = mask_values(str(error))
+                trouble = of_error(error)
             else:
                 return
         time.sleep(_POLL_S)
@@ -334,7 +335,7 @@ def _log_tail(root: Path, lines: int) -> tuple[str, ...]:
             text = log.read().decode("utf-8", "replace")
     except OSError:
         return ()
-    return tuple(mask_values(text).splitlines()[-lines:])
+    return tuple(redact(line) for line in text.splitlines()[-lines:])
 
 
 def _failed(sandbox: Sandbox, what: str, lines: tuple[str, ...], rule: str | None = None) -> PermanentError:

@@ -73,7 +73,7 @@ def run_tool(
         env: its whole environment, but for the drill's id, `LC_ALL=C` and paths that silence user settings.
         stdin: chunks, pulled as fast as the tool reads them; a tool that stops reading is no error.
         deadline_s: seconds, then SIGTERM, then SIGKILL to its process group.
-        on_stderr: gets every masked line as it arrives, on another thread.
+        on_stderr: gets every line as it arrives, on another thread: to classify by, not to keep.
         on_stdout: gets stdout's chunks as they arrive, on another thread; without it they are discarded.
         cwd: where it starts; the workspace's scratch folder when None.
 
@@ -213,13 +213,13 @@ class _Streams:
         mask = Masker()
         try:
             while raw := pipe.readline(_LINE_BYTES):
-                line = mask(raw.decode("utf-8", "replace").rstrip("\r\n"))
-                if line is None:
-                    continue
-                self.seen += 1
-                self.kept.append(line)
+                line = raw.decode("utf-8", "replace").rstrip("\r\n")
                 if tell is not None:
                     tell(line)
+                masked = mask(line)
+                if masked is not None:
+                    self.seen += 1
+                    self.kept.append(masked)
         except BaseException as error:  # noqa: BLE001  raised again in the caller's thread
             self._give_up(error)
 

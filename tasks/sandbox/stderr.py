@@ -1,23 +1,28 @@
-"""What may be kept of a tool's error stream: its sentences, not the rows that they quote.
+"""What may be kept of a tool's error stream: the tool's own sentences, and the server's in our words.
 
-`mask_values` masks line by line; a value may itself hold line ends, so the lines that only continue a message
-are dropped too. The one thing that continues with meaning is the statement after `Command was:`.
+A value may itself hold line ends, so the lines that only continue what the server said, or the command that
+met it, are dropped.
 """
 
 from __future__ import annotations
 
 import re
 
-from tasks.model.redact import mask_values
+from tasks.model.redact import redact
+from tasks.model.server_words import Refusal
 
-_STARTS = re.compile(
-    r"(?:pg_\w+|psql|initdb|postgres|gpg|gpgsm|age)(?:\.exe)?:"
-    r"|(?:ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|LOG|DEBUG\d?|DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION):"
-    r"|Command was:|LINE \d+:|\s*\^\s*$|SSL |PL/pgSQL function |SQL function |SQL statement "
+LINE_CHARS = 500
+_TOOL = re.compile(r"(?:pg_\w+|psql|initdb|postgres|createdb|gpg|gpgsm|age)(?:\.exe)?:")
+_SERVER = re.compile(
+    r"(?P<lead>[\w .:<>/-]{0,100}?(?:\"[^\"]{0,100}\"[\w .:-]{0,20}?)?)\b(?:ERROR|FATAL|PANIC): +"
 )
-_VALUES = re.compile(
-    r"(?:psql:[^\n]*?:\s*)?(?:DETAIL|CONTEXT|QUERY|STATEMENT):|(?:pg_restore: |psql:[^\n]*)?.*\bERROR:"
+_WORDS = re.compile(
+    r"(?P<kind>(?:psql:[^\s]{0,200} )?"
+    r"(?:WARNING|NOTICE|INFO|LOG|DEBUG\d?|DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LOCATION|Command was"
+    r"|LINE \d{1,9})):"
 )
+_RESUMES = re.compile(r"SSL |\s*\^\s*$")
+_MASK = "***"
 
 
 class Masker:
@@ -25,14 +30,22 @@ class Masker:
 
     def __init__(self) -> None:
         self._hiding = False
-        self._talking = False
 
     def __call__(self, line: str) -> str | None:
         """Return *line* fit to be kept; None for a line that only continues what is masked."""
-        if _STARTS.match(line):
-            self._talking = True
-            self._hiding = _VALUES.match(line) is not None
-            return mask_values(line)
-        if self._hiding:
-            return None
-        return mask_values(line)
+        line = line[: 4 * LINE_CHARS]
+        if (words := _WORDS.match(line)) is not None:
+            self._hiding = True
+            return f"{words['kind']}: {_MASK}"
+        if (server := _SERVER.match(line)) is not None:
+            self._hiding = True
+            return f"{line[: server.end()]}{Refusal(line[server.end() :]).told()}"
+        if _TOOL.match(line) or _RESUMES.match(line):
+            self._hiding = False
+        return None if self._hiding else redact(line)[:LINE_CHARS]
+
+
+def masked(text: str) -> str:
+    """Return what may be kept of all that a tool said."""
+    mask = Masker()
+    return "\n".join(line for raw in text.splitlines() if (line := mask(raw)) is not None)

@@ -8,7 +8,7 @@ from tasks.engines.toolerrors import tool_finding
 
 
 @pytest.mark.parametrize(
-    ("said", "rule"),
+    ("line", "rule"),
     [
         ("could not read from input file: end of file", "archive-truncated"),
         ("input file is too short (read 0, expected 5)", "archive-truncated"),
@@ -23,7 +23,16 @@ from tasks.engines.toolerrors import tool_finding
         ("something new", "restore-error"),
     ],
 )
-def test_a_tools_own_error_has_its_rule(said: str, rule: str) -> None:
-    found = tool_finding((said,), "shop.dump")
-    assert found.rule == rule
-    assert said in found.message
+def test_a_tools_own_error_has_its_rule(line: str, rule: str) -> None:
+    assert tool_finding((line,), "shop.dump").rule == rule
+
+
+def test_the_file_of_a_folder_dump_that_is_missing_is_named() -> None:
+    line = 'could not open input file "12.dat.gz": No such file or directory'
+    assert "(12.dat.gz)" in tool_finding((line,), "shop/").message
+
+
+def test_of_an_error_only_the_tools_own_words_are_told() -> None:
+    planted = 'invalid line in large object TOC file "planted": "planted" is corrupt planted'
+    assert "planted" not in tool_finding((planted,), "shop/").message
+    assert "pg_restore ended with -6" in tool_finding(("planted", "pg_restore ended with -6"), "x").message
