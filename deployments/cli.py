@@ -5,13 +5,17 @@ Exit codes: 0 verified, 1 failed, 2 inconclusive, 3 usage or configuration, 130 
 
 from __future__ import annotations
 
+import platform
 import sys
 import traceback
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from deployments.folder_settings import refuse_settings_of
+from tasks.model.child_python import isolate_children
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.redact import redact
 
@@ -30,7 +34,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 postgres_app = typer.Typer(
@@ -68,6 +71,28 @@ EvidenceDir = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Only documents on stdout, one per line; the rest on stderr.")
 ]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        parts = (f"Python {platform.python_version()}", f"Prefect {version('prefect')}")
+        typer.echo(f"restore-drill {version('restore-drill')} ({', '.join(parts)})")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    *,
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Say no before anything of the current folder could run."""
+    del show_version  # its callback has seen to it
+    if context.invoked_subcommand != "manifest":  # it knows no Prefect, and dumps where it is started
+        refuse_settings_of(Path.cwd())
 
 
 @app.command()
@@ -326,6 +351,7 @@ def postgres_install(
 
 def main() -> NoReturn:
     """Run the command line; every way to end is one of the exit codes above."""
+    isolate_children()
     try:
         code = app(standalone_mode=False)
     except _USAGE as error:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployments import with_starter
+from tasks.model.child_python import child_python
 from tasks.model.errors import TransientError
 from tasks.sandbox.paths import postgres_dir
 
@@ -80,6 +81,8 @@ def _set_defaults() -> None:
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", OUR_LOGGERS)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    if home := os.environ.get("PREFECT_HOME"):
+        os.environ["PREFECT_HOME"] = str(Path(home).expanduser().absolute())  # our server works elsewhere
 
 
 def configured_url() -> str | None:
@@ -96,7 +99,8 @@ def _own_server() -> Iterator[str]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     server = subprocess.Popen(
-        with_starter.command([sys.executable, "-m", "deployments.prefect_api", str(port)]),
+        with_starter.command(child_python("-m", "deployments.prefect_api", str(port))),
+        cwd="/",  # Prefect reads settings from files in the current folder, and settings can name code
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@ Flows are named by dotted entrypoint: a path would load their files a second tim
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def register_fleets(fleets: Sequence[Path]) -> list[str]:
         )
     require_api(url)
     try:
-        return asyncio.run(_register(plans))
+        with contextlib.chdir(_RUN_IN):  # Prefect imports flows from the current folder first
+            return asyncio.run(_register(plans))
     except httpx.HTTPError as error:
         raise TransientError(
             f"the Prefect server did not take the deployments: {type(error).__name__}",
@@ -135,7 +137,7 @@ def _deployment(
         description=description,
         schedules=list(schedules),
         tags=[_TAG],
-        job_variables={"env": {"PREFECT_LOGGING_EXTRA_LOGGERS": OUR_LOGGERS}},
+        job_variables={"env": {"PREFECT_LOGGING_EXTRA_LOGGERS": OUR_LOGGERS, "PYTHONSAFEPATH": "1"}},
     )
     deployment.storage = LocalStorage(_RUN_IN)
     return deployment

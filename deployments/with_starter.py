@@ -12,6 +12,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from tasks.model.child_python import child_python
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -25,7 +27,7 @@ def end_with_starter(starter: int) -> None:
 
 def command(program: Sequence[str]) -> list[str]:
     """Return the argument list that runs *program* so."""
-    return [sys.executable, "-m", __name__, str(os.getpid()), *program]
+    return [*child_python("-m", "deployments.with_starter"), str(os.getpid()), *program]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 pytest_plugins = [
     "pytester",
     "tests.fix_essential",
+    "tests.fix_hostile_folder",
     "tests.fix_postgres",
     "tests.fix_prefect",
     "tests.fix_proxy",

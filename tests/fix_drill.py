@@ -257,7 +257,12 @@ def here(
     """The command line in this process, which saves seconds of imports; its exit codes are a process's."""
     from deployments import cli  # noqa: PLC0415
 
-    for name in ("PREFECT_LOGGING_EXTRA_LOGGERS", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "DO_NOT_TRACK"):
+    for name in (
+        "PREFECT_LOGGING_EXTRA_LOGGERS",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL",
+        "DO_NOT_TRACK",
+        "PYTHONSAFEPATH",
+    ):
         monkeypatch.setenv(name, os.environ.get(name, "1" if name == "DO_NOT_TRACK" else ""))
 
     def run(*arguments: object) -> Ran:

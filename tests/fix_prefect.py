@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from deployments.local_s3 import free_ports
+from tasks.model.child_python import child_python
 
 START_DEADLINE_S = 120.0
 STOP_S = 15.0
@@ -66,7 +66,7 @@ def running_server(folder: Path) -> Iterator[PrefectServer]:
     }
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.prefect_api", str(port)],
+            child_python("-m", "deployments.prefect_api", str(port)),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -85,8 +85,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(prefect_server: PrefectServer, shell: Shell) -> Iterator[Worker]:
-    """A process worker on the fleet's pool, quick to look."""
+def worker(prefect_server: PrefectServer, shell: Shell, hostile_folder: Path) -> Iterator[Worker]:
+    """A process worker on the fleet's pool, quick to look, that stands in a folder which others fill."""
     environment = {
         **shell.environment,
         "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -96,7 +96,7 @@ def worker(prefect_server: PrefectServer, shell: Shell) -> Iterator[Worker]:
         process = subprocess.Popen(
             [str(PROGRAMS / "prefect"), "worker", "start", "--pool", POOL, "--type", "process"],
             env=environment,
-            cwd=shell.folder,
+            cwd=hostile_folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

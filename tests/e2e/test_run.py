@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -181,10 +182,10 @@ def test_an_error_of_the_program_itself_never_reads_as_a_failed_backup(
 
 
 def test_without_a_configured_server_a_run_brings_its_own_and_leaves_nothing_of_it(
-    own_server_shell: Shell, fleet: Fleet, orders_dump: Path
+    own_server_shell: Shell, hostile_folder: Path, fleet: Fleet, orders_dump: Path
 ) -> None:
     fleet.add("orders", orders_dump)
-    ran = own_server_shell("run", fleet.path, "--json")
+    ran = replace(own_server_shell, folder=hostile_folder)("run", fleet.path, "--json")
     assert ran.exit_code == 0, ran
     assert not list((own_server_shell.folder / "tmp").glob("restore-drill-*"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ PROGRAMS = Path(sys.executable).parent
 
 
 @pytest.fixture
-def registered(shell: Shell, fleet: Fleet, orders_dump: Path) -> Fleet:
+def registered(shell: Shell, hostile_folder: Path, fleet: Fleet, orders_dump: Path) -> Fleet:
     fleet.keys |= {
         "work_pool": "tests-pool",
         "schedules": [
@@ -27,7 +28,7 @@ def registered(shell: Shell, fleet: Fleet, orders_dump: Path) -> Fleet:
     fleet.add("good", orders_dump)
     fleet.add("cut", orders_dump.read_bytes()[: orders_dump.stat().st_size // 2])
     fleet.add("unjudged", orders_dump, sandbox={"postgres": 99})
-    ran = shell("deploy", fleet.path)
+    ran = replace(shell, folder=hostile_folder)("deploy", fleet.path)
     assert ran.exit_code == 0, ran
     return fleet
 
