@@ -10,12 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from expectations.loader import load_suite
-from expectations.suite import SuiteInvalid
 from tasks.checks.readiness import assess, major_to_use
+from tasks.checks.suites import read_suite
 from tasks.model.backup import Discovery
 from tasks.model.clock import utc_now
-from tasks.model.errors import ConfigInvalid, DrillError, StageFailed
+from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, FindingClass, Severity, Stage
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
@@ -34,7 +33,7 @@ def check_fleet(fleet: Path, databases: tuple[str, ...], *, as_json: bool) -> in
     plan = read_fleet(str(fleet))
     targets = plan.chosen(databases)
     for target in targets:
-        _check_suite(target)
+        read_suite(target)
     console = Console(stderr=as_json, highlight=False)
     findings: list[Finding] = []
     for target in targets:
@@ -75,15 +74,6 @@ def _found(discovery: Discovery) -> str:
         f"{count} recovery point{plural}; newest {point.label} of {point.at:%Y-%m-%d %H:%M} UTC, "
         f"{format_bytes(point.object.bytes)}"
     )
-
-
-def _check_suite(target: Target) -> None:
-    if target.expect.suite is None:
-        return
-    try:
-        load_suite(target.expect.suite)
-    except SuiteInvalid as error:
-        raise ConfigInvalid(str(error), str(target.expect.suite)) from error
 
 
 def _print(console: Console, target: Target, lines: Sequence[str], findings: Sequence[Finding]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from deployments.live import show_live, show_result
 from deployments.prefect_api import prefect_api
+from tasks.checks.suites import read_suite
 from tasks.model.findings import Verdict
 from tasks.plan import choose_selection, read_fleet
 
@@ -19,13 +20,15 @@ def run_fleet(fleet: Path, databases: tuple[str, ...], select: str, evidence: st
     """Drill the databases of *fleet* through the flow and show what came out; return the exit code.
 
     Raises:
-        ConfigInvalid: the fleet file, a database's name or the selection cannot be used; nothing was drilled.
+        ConfigInvalid: the fleet file, a suite, a database's name or the selection cannot be used; nothing was
+            drilled.
         TransientError: there is no Prefect server to run on.
     """
     plan = read_fleet(str(fleet), evidence)
     targets = plan.chosen(databases)
     for target in targets:
         choose_selection(target, select)
+        read_suite(target)
     with at_work([target.name for target in targets], as_json=as_json):
         documents, verdict = drill(fleet, [target.name for target in targets], select, evidence)
     show_result(documents, plan, [target.name for target in targets], as_json=as_json)

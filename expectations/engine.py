@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -43,6 +44,7 @@ class Bound:
         at: its place in the suite.
         condition: SQL that selects the rows it is about; they become a batch of their own.
         as_text: columns that have to be read as text, with the expression that reads them so.
+        until: of the newest value of a time column: the latest that a row of the judged moment can have.
     """
 
     at: int
@@ -50,6 +52,7 @@ class Bound:
     kwargs: dict[str, object]
     condition: str | None = None
     as_text: Mapping[str, str] = field(default_factory=dict)
+    until: datetime | date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ _POSTGRES: Mapping[str, tuple[Cause, str]] = {
     "InvalidTextRepresentation": (Cause.WRONG_TYPE, "a value cannot be read as the column's type"),
     "InvalidDatetimeFormat": (Cause.WRONG_TYPE, "a value cannot be read as a time"),
     "NumericValueOutOfRange": (Cause.DATA, "a number is out of its type's range"),
+    "DataError": (Cause.DATA, "a value, such as the time infinity, lies beyond what can be compared"),
     "DivisionByZero": (Cause.DATA, "a division by zero"),
     "UndefinedObject": (Cause.BAD_QUERY, "it names a type or a collation that is not there"),
     "SyntaxError": (Cause.BAD_QUERY, "its SQL has a syntax error"),

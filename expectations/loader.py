@@ -266,7 +266,7 @@ class _Reader:
             return parse_dynamic(as_mapping(value) or {})
         except ValueError as error:
             what, _, remedy = str(error).partition("; ")
-            self._problem(what, remedy or "write {as_of: -26h} or {param: last_rows}", path, value)
+            self._problem(what, remedy or "write {as_of: -26h} or {param: last_rows}", path)
             return None
 
     def _other_table(self, one: Expectation, path: _Path) -> None:

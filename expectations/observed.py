@@ -179,7 +179,7 @@ def _relation(value: object, kwargs: Mapping[str, object]) -> str:
     seen = _comparable(value)
     if seen is None:
         return "not shown"
-    time = _moment(value) is not None
+    time = moment_of(value) is not None
     if low is not None and (seen < low or (kwargs.get("strict_min") and seen == low)):
         return "too early" if time else "below its lower bound"
     if high is not None and (seen > high or (kwargs.get("strict_max") and seen == high)):
@@ -189,11 +189,12 @@ def _relation(value: object, kwargs: Mapping[str, object]) -> str:
 
 def _comparable(value: object) -> float | None:
     """Return a number to compare by; times count in seconds."""
-    moment = _moment(value)
+    moment = moment_of(value)
     return moment.timestamp() if moment is not None else number(value)
 
 
-def _moment(value: object) -> datetime | None:
+def moment_of(value: object) -> datetime | None:
+    """Return a value of GX's that is a time, aware; None for what is none."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -207,7 +208,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def _age(value: object, column: Column, as_of: datetime) -> str | None:
-    moment = _moment(value)
+    moment = moment_of(value)
     if moment is None:
         return None
     gap = as_of - moment

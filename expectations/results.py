@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from expectations.suite import Gate, Severity
@@ -30,6 +31,7 @@ class Cause(StrEnum):
     CONNECTION = "connection"
     UNSUPPORTED = "unsupported"
     DATA = "data"
+    NO_FIGURE = "no_figure"
     OTHER = "other"
 
 
@@ -76,6 +78,7 @@ class ExpectationResult:
     def as_dict(self) -> dict[str, object]:
         """Return the result as the evidence keeps it, JSON-able."""
         return {
+            "name": self.name,
             "table": self.table,
             "type": self.type,
             "kwargs": dict(self.kwargs),
@@ -103,6 +106,8 @@ class SuiteResult:
         documents: GX's own result documents by table, JSON-able, without values.
         table_seconds: wall time by table.
         gx_version: which Great Expectations judged.
+        newest: of the columns whose newest row is compared with an earlier drill's, by table; None where no
+            row has a time.
     """
 
     suite: str
@@ -112,6 +117,7 @@ class SuiteResult:
     seconds: float
     table_seconds: Mapping[str, float]
     gx_version: str
+    newest: Mapping[str, Mapping[str, datetime | None]] = field(default_factory=dict)
 
     def count(self, outcome: Outcome) -> int:
         """Return how many expectations came out so."""

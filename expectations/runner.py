@@ -16,12 +16,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
+import psycopg
+from psycopg import sql
+
 from expectations.catalogue import Column, Table, read_tables
-from expectations.connections import Database
+from expectations.connections import Database, settled
 from expectations.documents import clean_document, judged, table_document, unjudged
 from expectations.engine import (
     Bound,
@@ -35,9 +38,11 @@ from expectations.engine import (
     without_parameters,
 )
 from expectations.faults import exception_texts
+from expectations.newest import KINDS, latest, read_newest
+from expectations.observed import moment_of
 from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
-from expectations.suite import Expectation, Problem, Suite
-from expectations.times import NoHistory, bind
+from expectations.suite import Expectation, Parameter, Problem, RelativeTime, Suite
+from expectations.times import TIME_PARAMETERS, NoHistory, bind
 from expectations.vocabulary import nearest
 
 __all__ = ["deep_problems", "run_suite", "warm_up"]
@@ -86,8 +91,9 @@ def run_suite(
         suite: as loaded.
         url: a libpq DSN or `postgresql://` URL of the restored database, as the reading role.
         as_of: aware; the moment that relative times count from.
-        parameters: by table (`schema.name`), figures of earlier drills: `last_rows` (int), `newest_row` and
-            `last_verified_at` (aware datetimes), and whatever else a caller knows.
+        parameters: by table (`schema.name`), figures of earlier drills: `last_rows` (int), `last_verified_at`
+            (aware), `newest_row` (column to aware), or an `Unset` that says why there is none; empty while no
+            drill has been verified.
         deadline_s: for the whole suite; what it cuts off is errored with cause `deadline`.
         parallel: units of work side by side; the CPUs by default.
 
@@ -103,6 +109,7 @@ def run_suite(
     run = _Run(as_of, parameters or {}, started + deadline_s)
     with database.connect(deadline_s) as connection:
         tables = read_tables(connection, suite.tables)
+        newest = run.measure_newest(connection, suite, tables)
     ready: dict[int, ExpectationResult | Bound] = {
         at: run.prepare(at, one, tables.get(one.table)) for at, one in enumerate(suite.expectations)
     }
@@ -131,6 +138,7 @@ def run_suite(
         seconds=time.monotonic() - started,
         table_seconds=seconds,
         gx_version=gx_version(),
+        newest=newest,
     )
 
 
@@ -140,7 +148,7 @@ def deep_problems(suite: Suite) -> tuple[Problem, ...]:
     file = str(suite.path) if suite.path else suite.name
     problems = []
     for one in suite.expectations:
-        stand_in = {name: 1 for value in one.kwargs.values() if (name := getattr(value, "name", None))}
+        stand_in = {"last_rows": 1, **dict.fromkeys(TIME_PARAMETERS, _DECADES_AGO)}
         kwargs = {key: bind(value, _DECADES_AGO, stand_in, None) for key, value in one.kwargs.items()}
         kwargs.pop("row_condition", None) if isinstance(kwargs.get("row_condition"), str) else None
         try:
@@ -182,21 +190,38 @@ class _Run:
         """Return *one* ready to be judged, or the reason why it cannot be."""
         if table is None:
             return unjudged(one, Outcome.TABLE_MISSING, f"the restored database has no table {one.table}")
-        absent = [column for column in one.columns if column not in table.columns]
-        if absent and one.type not in _ABOUT_COLUMNS:
-            near = nearest(absent[0], list(table.columns), 0.75)
-            message = f"{table.name} has no column {', '.join(absent)}" + (f"; is it {near}?" if near else "")
-            return unjudged(one, Outcome.ERRORED, message, Cause.COLUMN_MISSING)
+        trouble = _column_trouble(one, table)
+        if trouble is not None:
+            return unjudged(one, Outcome.ERRORED, trouble[1], trouble[0])
         columns = [table.columns[column] for column in one.columns if column in table.columns]
-        kind = columns[0].type if columns else None
-        known = self.parameters.get(one.table, _NOTHING)
+        first = columns[0] if columns else None
+        kind, name = (first.type, first.name) if first is not None else (None, None)
+        figures = self.parameters.get(one.table, _NOTHING)
         try:
-            kwargs = {key: bind(value, self.as_of, known, kind) for key, value in one.kwargs.items()}
+            kwargs = {key: bind(value, self.as_of, figures, kind, name) for key, value in one.kwargs.items()}
         except NoHistory as waiting:
-            message = f"no earlier drill has set {waiting.args[0]}; it is judged from the next one on"
-            return unjudged(one, Outcome.NO_HISTORY, message)
+            return _waiting(one, waiting)
         bound = self._conditioned(at, one, _whole_bounds(one, kwargs))
-        return replace(bound, as_text=_read_as_text(one, table))
+        return replace(bound, as_text=_read_as_text(one, table), until=self._until(one, kind))
+
+    def measure_newest(
+        self, connection: psycopg.Connection[tuple[object, ...]], suite: Suite, tables: Mapping[str, Table]
+    ) -> dict[str, dict[str, datetime | None]]:
+        """Return the newest row of each column that the next drill compares its own with."""
+        measured: dict[str, dict[str, datetime | None]] = {}
+        for one in suite.expectations:
+            column = tables[one.table].columns.get(_column(one)) if one.table in tables else None
+            if column is None or column.type not in KINDS or not _names(one, "newest_row"):
+                continue
+            schema, _, table = one.table.partition(".")
+            try:
+                connection.execute(settled(max(0.001, self.deadline - time.monotonic())).encode())
+                source = sql.Identifier(schema, table)
+                newest = read_newest(connection, source, column.name, column.type, self.as_of)
+            except psycopg.Error:  # the expectation itself says what is wrong with it
+                continue
+            measured.setdefault(one.table, {})[column.name] = newest.at
+        return measured
 
     def judge(self, engine: Any, unit: _Unit) -> _Done:  # noqa: ANN401  SQLAlchemy's, imported late
         """Judge a unit; never raises for what an expectation does."""
@@ -212,8 +237,32 @@ class _Run:
         found = []
         for bound, document in _judge(source, unit.group):
             result = judged(bound, document, unit.table, self.as_of)
+            if bound.until is not None and _is_beyond(document, bound.until):
+                document, result = self._judge_until(source, bound, unit.table)  # noqa: PLW2901
             found.append((bound.at, result, clean_document(bound, document, result)))
         return _Done(unit.table.name, tuple(found), time.monotonic() - started)
+
+    def _judge_until(
+        self, source: Source, bound: Bound, table: Table
+    ) -> tuple[dict[str, Any], ExpectationResult]:
+        """Judge the newest row once more, without the rows that are dated later than rows can be."""
+        limit = f"{quoted(_column(bound.one))} <= {sql.Literal(bound.until).as_string()}"
+        condition = limit if source.condition is None else f"({source.condition}\n) AND {limit}"
+        ((bound, document),) = validate(replace(source, condition=condition), [bound])
+        result = judged(bound, document, table, self.as_of)
+        if isinstance(result.observed, str):
+            result = replace(result, observed=f"{result.observed}; rows dated later are left out")
+        return document, result
+
+    def _until(self, one: Expectation, kind: str | None) -> datetime | date | None:
+        """Return the latest time that counts, where only the newest row's age is asked."""
+        low = one.kwargs.get("min_value")
+        asked = isinstance(low, RelativeTime) and low.offset_s <= 0
+        asked = asked or (isinstance(low, Parameter) and low.name in TIME_PARAMETERS)
+        about_newest = one.type == "expect_column_max_to_be_between" and one.kwargs.get("max_value") is None
+        if kind is None or kind not in KINDS or not (asked and about_newest):
+            return None
+        return latest(kind, self.as_of)
 
     def _conditioned(self, at: int, one: Expectation, kwargs: dict[str, object]) -> Bound:
         """Give GX the conditions that it understands, and keep SQL for a batch of its own."""
@@ -233,8 +282,56 @@ class _Run:
             return Bound(at, one, {**rest, **native})
         return Bound(at, one, rest, self._timed(condition))
 
-    def _timed(self, sql: str) -> str:
-        return sql.replace("{as_of}", f"timestamptz '{self.as_of.isoformat()}'")
+    def _timed(self, text: str) -> str:
+        return text.replace("{as_of}", f"timestamptz '{self.as_of.isoformat()}'")
+
+
+def _column_trouble(one: Expectation, table: Table) -> tuple[Cause, str] | None:
+    """Return why *one* cannot be asked of the columns that *table* has."""
+    absent = [column for column in one.columns if column not in table.columns]
+    if absent and one.type not in _ABOUT_COLUMNS:
+        near = nearest(absent[0], list(table.columns), 0.75)
+        meant = f"; is it {near}?" if near else ""
+        return Cause.COLUMN_MISSING, f"{table.name} has no column {', '.join(absent)}{meant}"
+    column = table.columns.get(_column(one))
+    if column is not None and column.type not in KINDS and _names(one, "newest_row"):
+        return Cause.WRONG_TYPE, f"newest_row is a time, and {column.name} is {column.type}"
+    return None
+
+
+def _waiting(one: Expectation, waiting: NoHistory) -> ExpectationResult:
+    """Return what becomes of an expectation whose figure no earlier drill has set."""
+    unset = waiting.unset
+    if unset.for_now:
+        message = f"it waits for {waiting.name}: {unset.why}; it is judged from the next verified drill on"
+        return unjudged(one, Outcome.NO_HISTORY, message)
+    message = f"{waiting.name} has no value: {unset.why}"
+    return unjudged(one, Outcome.ERRORED, message, Cause.NO_FIGURE)
+
+
+def _column(one: Expectation) -> str:
+    column = one.kwargs.get("column")
+    return column if isinstance(column, str) else ""
+
+
+def _names(one: Expectation, parameter: str) -> bool:
+    """Say whether *one* is compared with *parameter*."""
+    values = list(one.kwargs.values())
+    while values:
+        value = values.pop()
+        if isinstance(value, Parameter) and value.name == parameter:
+            return True
+        values += value if isinstance(value, list) else value.values() if isinstance(value, Mapping) else ()
+    return False
+
+
+def _is_beyond(document: Mapping[str, Any], until: datetime | date) -> bool:
+    """Say whether the newest value is dated later than *until*, or is none that Python can hold."""
+    if exception_texts(document.get("exception_info")):
+        return True
+    newest = moment_of((document.get("result") or {}).get("observed_value"))
+    limit = moment_of(until)
+    return newest is not None and limit is not None and newest > limit
 
 
 def _side_by_side(judge: Callable[[_Unit], _Done], units: Sequence[_Unit], workers: int) -> list[_Done]:

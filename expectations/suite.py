@@ -45,7 +45,7 @@ class Parameter:
     """A figure from an earlier drill: `{param: last_rows, times: 0.9}`.
 
     Attributes:
-        name: key in the parameters of the table; runs know `last_rows`, `newest_row` and `last_verified_at`.
+        name: `last_rows`, `newest_row` (of the expectation's own column) or `last_verified_at`.
         times: factor on a number.
         plus: added to a number, or seconds added to a time.
         default: used while there is no earlier drill; None means that the expectation waits for one.
@@ -54,7 +54,7 @@ class Parameter:
     name: str
     times: float = 1.0
     plus: float = 0.0
-    default: float | None = None
+    default: float | RelativeTime | None = None
 
 
 @dataclass(frozen=True, slots=True)

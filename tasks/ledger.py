@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -213,6 +213,8 @@ class Ledger:
         """Keep what the data team's suite showed."""
         self.suite = outcome
         self.take(outcome.seen)
+        if self.inventory is not None and outcome.newest_age_s:
+            self.inventory = replace(self.inventory, newest_age_s=outcome.newest_age_s)
 
     def kept_nothing(self, left_behind: tuple[str, ...], at: datetime) -> None:
         """Keep the receipt of the teardown."""

@@ -154,12 +154,13 @@ def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Ground:
     drill = _drill_of(fresh, history, fresh.target.deadline)
     healthy = judge_copy(drill, twin, prove)
     took = time.monotonic() - started
-    suite = fresh.target.expect.suite
+    suite = None if fresh.target.expect.suite is None else load_suite(fresh.target.expect.suite)
+    tables = history.records[-1].inventory.tables
     remedies = Remedies(
         healthy=url(sandbox, twin, sandbox.reader),
         as_of=fresh.as_of,
-        parameters=parameters_of(history, fresh.as_of),
-        sensitive=() if suite is None else load_suite(suite).sensitive,
+        parameters=parameters_of(history, fresh.as_of, tables, tables),
+        sensitive=() if suite is None else suite.sensitive,
     )
     limit_s = min(fresh.target.deadline, max(LEAST_LIMIT_S, _TIMES_HEALTHY * took))
     ran = None if drill.suite is None else drill.suite.ran

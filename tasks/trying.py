@@ -96,7 +96,8 @@ def try_suite(one: KeptBackup, suite: Suite, target: Target, until: datetime) ->
     Raises:
         PermanentError: the sandbox is in use or cannot be started or read.
     """
-    parameters = parameters_of(recall_drills(target, one.restored_at), one.restored_at)
+    history = recall_drills(target, one.restored_at)
+    parameters = parameters_of(history, one.restored_at, suite.tables)
     with started_again(one.kept, until, START_DEADLINE_S) as sandbox:
         try:
             return run_suite(

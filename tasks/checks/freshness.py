@@ -1,23 +1,22 @@
 """How old the newest row was at the moment that is judged.
 
 Decided here:
-- Rows dated after that moment do not count: one row with a planned or mistyped date would hide that nothing
-  has been written for a week. They are a warning. Five minutes are allowed for clocks; fourteen hours where
-  the column has no time zone, for it is taken as UTC and the source may write local time.
+- Rows dated after that moment do not count (`expectations.newest`); they are a warning. Where there are no
+  others, the column does not tell how fresh the content is.
 - A date stands for the end of its day: any of its rows may have been written then.
-- Infinite dates are no dates.
 - A table without rows, or with nothing but nulls, is as stale as can be.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import psycopg
 from psycopg import sql
 
+from expectations.newest import KINDS, Newest, read_newest
 from tasks.checks.outcome import errored, judged, not_configured, not_run
 from tasks.checks.session import Connection, Limit, reading, timed_out, why
 from tasks.model.findings import Check, Finding, Outcome, Stage
@@ -29,33 +28,24 @@ from tasks.model.target import Freshness, Target
 from tasks.model.units import format_duration
 
 NAME = "freshness"
-_CLOCKS = timedelta(minutes=5)
-_ZONES = timedelta(hours=14)
 _A_DAY = timedelta(days=1)
-_KINDS = {"timestamptz": "timestamptz", "timestamp": "timestamp", "date": "date"}
 _COLUMN = """
 SELECT c.relkind::text, b.typname, a.attname IS NOT NULL
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_attribute a
          ON a.attrelid = c.oid AND a.attname = %(column)s AND a.attnum > 0 AND NOT a.attisdropped
-  LEFT JOIN pg_type t ON t.oid = a.atttypid
-  LEFT JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+  LEFT JOIN LATERAL (
+        WITH RECURSIVE up (oid, base) AS (
+            SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+            UNION ALL
+            SELECT t.oid, t.typbasetype FROM up JOIN pg_type t ON t.oid = up.base
+        ) SELECT CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text
+                      ELSE format_type(t.oid, NULL) END AS typname
+            FROM up JOIN pg_type t ON t.oid = up.oid WHERE up.base = 0
+       ) b ON true
  WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'm', 'v')
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """What a column says.
-
-    Attributes:
-        at: of the newest row that counts, aware UTC; None where there is none.
-        future: rows dated later than that can be.
-    """
-
-    at: datetime | None
-    future: int
 
 
 def measure_freshness(
@@ -93,7 +83,9 @@ def judge_age(newest: Newest, wanted: Freshness, as_of: datetime) -> tuple[float
     if newest.future:
         message = f"{newest.future:,} rows of {place} are dated after the moment that is judged."
         findings.append(finding("content-in-future", message, where=place))
-        age_s = 0.0 if age_s is None else age_s
+    if newest.future and age_s is None:
+        seen = _unknown(wanted, f"every date in {place} lies after the moment that is judged")
+        return None, replace(seen, findings=(*findings, *seen.findings))
     if age_s is None:
         findings.append(
             finding("content-stale", f"{place} holds no date at all: nothing in it is fresh.", where=place)
@@ -115,36 +107,14 @@ def _measure(
     if row is None:
         return None, _table_missing(wanted, target, history)
     relkind, kind, has_column = row
-    if not has_column or kind not in _KINDS:
+    if not has_column or kind not in KINDS:
         said = "has no such column" if not has_column else f"holds {kind} there, which is no date"
         return None, _unknown(wanted, f"{wanted.table} {said} ({wanted.column})")
     source = sql.SQL("{} {}").format(sql.SQL("ONLY" if relkind == "r" else ""), sql.Identifier(schema, table))
-    return judge_age(_newest(connection, source, wanted.column, kind, as_of), wanted, as_of)
-
-
-def _newest(connection: Connection, source: sql.Composed, column: str, kind: str, as_of: datetime) -> Newest:
-    allowed = as_of.astimezone(UTC) + (_CLOCKS if kind == "timestamptz" else _ZONES)
-    latest: datetime | date = allowed
-    if kind == "timestamp":
-        latest = allowed.replace(tzinfo=None)
-    elif kind == "date":
-        latest = allowed.date()
-    parts = {"c": sql.Identifier(column), "source": source, "latest": sql.Literal(latest)}
-    (at,) = connection.execute(
-        sql.SQL("SELECT max({c}) FROM {source} WHERE {c} <= {latest} AND {c} > '-infinity'").format(**parts)
-    ).fetchone() or (None,)
-    (future,) = connection.execute(
-        sql.SQL("SELECT count(*) FROM {source} WHERE {c} > {latest} AND {c} < 'infinity'").format(**parts)
-    ).fetchone() or (0,)
-    return Newest(_moment(at), future)
-
-
-def _moment(at: datetime | date | None) -> datetime | None:
-    if at is None:
-        return None
-    if isinstance(at, datetime):
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    return datetime(at.year, at.month, at.day, tzinfo=UTC) + _A_DAY
+    newest = read_newest(connection, source, wanted.column, kind, as_of)
+    if kind == "date" and newest.at is not None:
+        newest = replace(newest, at=newest.at + _A_DAY)
+    return judge_age(newest, wanted, as_of)
 
 
 def _table_missing(wanted: Freshness, target: Target, history: History) -> Checked:

@@ -6,14 +6,15 @@ Decided here:
 - An expectation that errored did not run. One on a column that is gone errs too: whether the column was lost
   or mistyped cannot be told.
 - A suite with `gate: report` never fails a drill: what it finds are warnings, what it could not do is told.
-- An expectation that waits for an earlier drill's figure is not configured yet.
+- An expectation that waits for an earlier drill's figure is not configured, as long as the next verified
+  drill will set it. What still waits although a verified drill exists was not judged: inconclusive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -24,11 +25,12 @@ from expectations.results import Outcome as Result
 from expectations.runner import run_suite
 from expectations.suite import Gate, Suite, SuiteInvalid
 from expectations.suite import Severity as Weight
+from expectations.times import Unset
 from tasks.checks.baseline import choose_baselines
 from tasks.checks.outcome import errored, not_configured
 from tasks.model.errors import ConfigInvalid, PermanentError
-from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
-from tasks.model.history import History
+from tasks.model.findings import Check, Finding, Outcome, Severity, Stage, Verdict
+from tasks.model.history import History, PastDrill
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
@@ -53,11 +55,13 @@ class SuiteOutcome:
     Attributes:
         ran: its results; None without a suite.
         sha256: of the suite's file.
+        newest_age_s: what the next drill compares its newest rows with, as the inventory keeps it.
     """
 
     seen: Checked
     ran: SuiteResult | None = None
     sha256: str | None = None
+    newest_age_s: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     @property
     def results(self) -> Mapping[str, Mapping[str, Any]]:
@@ -67,6 +71,21 @@ class SuiteOutcome:
 
 RunSuite = Callable[..., SuiteResult]
 """How a suite is run: called like `run_suite`."""
+
+
+def read_suite(target: Target) -> Suite | None:
+    """Return the suite of *target*, None where it names none.
+
+    Raises:
+        ConfigInvalid: the suite cannot be used.
+    """
+    path = target.expect.suite
+    if path is None:
+        return None
+    try:
+        return load_suite(path)
+    except SuiteInvalid as exc:
+        raise ConfigInvalid(str(exc), str(path), "Correct the suite: nothing was validated.") from exc
 
 
 def check_suite(
@@ -86,20 +105,16 @@ def check_suite(
         ConfigInvalid: the suite cannot be used.
         PermanentError: the sandbox cannot be reached.
     """
-    path = target.expect.suite
-    if path is None:
+    suite = read_suite(target)
+    if suite is None:
         return SuiteOutcome(not_configured("suite", "no suite is named", stage=STAGE))
-    try:
-        suite = load_suite(path)
-    except SuiteInvalid as exc:
-        raise ConfigInvalid(str(exc), str(path), "Correct the suite: nothing was validated.") from exc
     known = known_tables(target, history, as_of)
     try:
         ran = run(
             suite,
             url(sandbox, database, sandbox.reader),
             as_of=as_of,
-            parameters=parameters_of(history, as_of),
+            parameters=parameters_of(history, as_of, suite.tables, inventory.tables),
             deadline_s=deadline_s,
         )
     except psycopg.Error as exc:
@@ -107,7 +122,7 @@ def check_suite(
             "The restored database could not be reached for validation.", rule="postgres-failed"
         ) from exc
     seen = judge_suite(suite, ran, known | frozenset(inventory.tables))
-    return SuiteOutcome(seen, ran, suite.sha256)
+    return SuiteOutcome(seen, ran, suite.sha256, _ages(ran, as_of))
 
 
 def known_tables(target: Target, history: History, as_of: datetime) -> frozenset[str]:
@@ -117,16 +132,64 @@ def known_tables(target: Target, history: History, as_of: datetime) -> frozenset
     return held | frozenset(target.expect.required_tables)
 
 
-def parameters_of(history: History, as_of: datetime) -> dict[str, dict[str, object]]:
-    """Return what earlier drills tell a suite: each table's rows in the last verified one, and its time."""
+def parameters_of(
+    history: History, as_of: datetime, tables: Collection[str], counted: Collection[str] | None = None
+) -> dict[str, dict[str, object]]:
+    """Return what earlier drills tell a suite of each of its *tables*; nothing while none was verified.
+
+    Args:
+        counted: the tables whose rows this drill counts, where that is known: a view is none of them.
+    """
     before = [record for record in history.verified if record.recovery_point_at <= as_of]
     if not before:
         return {}
     last = before[-1]
+    others = sorted(
+        (record for record in history.records if record.recovery_point_at <= as_of and record is not last),
+        key=lambda record: (record.verdict is Verdict.VERIFIED, record.recovery_point_at, record.finished_at),
+    )
+    measured = [*others, last]
     return {
-        name: {"last_verified_at": last.finished_at}
-        | ({} if figures.rows is None else {"last_rows": figures.rows})
-        for name, figures in last.inventory.tables.items()
+        table: {
+            "last_verified_at": last.finished_at,
+            "last_rows": _last_rows(table, last, counted),
+            "newest_row": _newest_rows(table, measured),
+        }
+        for table in tables
+    }
+
+
+def _last_rows(table: str, last: PastDrill, counted: Collection[str] | None) -> int | Unset:
+    figures = last.inventory.tables.get(table)
+    if figures is not None and figures.rows is not None:
+        return figures.rows
+    if figures is not None:
+        return Unset("the last verified drill did not count the table's rows (checks.counts)", for_now=False)
+    if counted is not None and table not in counted:
+        return Unset(f"rows are counted of tables, and {table} is none; write a figure", for_now=False)
+    return Unset("the table was not in the last verified drill", for_now=True)
+
+
+def _newest_rows(table: str, measured: Collection[PastDrill]) -> dict[str, datetime | Unset]:
+    """Return the newest row of each column as the last drill that measured it saw it."""
+    newest: dict[str, datetime | Unset] = {}
+    for record in measured:
+        for column, age_s in record.inventory.newest_age_s.get(table, {}).items():
+            if age_s is None:
+                newest[column] = Unset(
+                    f"no row had a time in {column} in the last verified drill", for_now=True
+                )
+            else:
+                newest[column] = record.as_of - timedelta(seconds=age_s)
+    return newest
+
+
+def _ages(ran: SuiteResult, as_of: datetime) -> dict[str, dict[str, float | None]]:
+    return {
+        table: {
+            column: None if at is None else (as_of - at).total_seconds() for column, at in columns.items()
+        }
+        for table, columns in ran.newest.items()
     }
 
 

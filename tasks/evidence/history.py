@@ -62,7 +62,7 @@ def read_records(
     before: datetime | None = None,
     limit: int = ENOUGH_VERIFIED,
 ) -> tuple[PastDrill, ...]:
-    """Return the newest *limit* verified drills, and those with accepted changes on the way; newest first.
+    """Return the newest *limit* verified drills, and what else is remembered on the way; newest first.
 
     Raises:
         DrillError: rule `history-unreadable`.
@@ -97,8 +97,13 @@ def _records(
 
 
 def _record(name: EvidenceName, document: Evidence, accepted: tuple[dict[str, Any], ...]) -> PastDrill | None:
-    """Return the baseline that *document* is; None if it is not verified and nothing of it accepted."""
-    if document["inventory"] is None or not (document["verdict"] == "verified" or accepted):
+    """Return what *document* remembers; None if it is no baseline and nothing of it accepted or measured."""
+    inventory = document["inventory"]
+    if inventory is None or not (
+        document["verdict"] == "verified"
+        or accepted
+        or (document["verdict"] == "inconclusive" and "newest_age_s" in inventory)
+    ):
         return None
     try:
         point = document["recovery_point"]
@@ -108,7 +113,7 @@ def _record(name: EvidenceName, document: Evidence, accepted: tuple[dict[str, An
             as_of=datetime.fromisoformat(document["as_of"]),
             recovery_point_at=datetime.fromisoformat(point["at"]),
             verdict=Verdict(document["verdict"]),
-            inventory=inventory_from_dict(document["inventory"], where=name.uri, strict=False),
+            inventory=inventory_from_dict(inventory, where=name.uri, strict=False),
             bytes=point["bytes"],
             accepted=(*document["accepted"], *accepted),
             path=name.uri,

@@ -5,7 +5,8 @@ Every way in which a green drill could still be wrong is said here, in the evide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from tasks.evidence.facts import DrillFacts
 from tasks.evidence.measure import restore_completed
@@ -110,8 +111,24 @@ def _not_configured(facts: DrillFacts) -> Iterator[str]:
     for name, results in facts.suite_results.items():
         if results.get("gate") == "report":
             yield f"That the expectations of {name} hold: the suite only reports, it gates nothing."
+        yield from _unjudged(results.get("results", ()))
     if expect.freshness is None:
         yield "How old the newest row is: no freshness is configured."
+
+
+def _unjudged(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what of a suite was not put to the proof, although nothing went wrong."""
+    waiting = [_expectation(result) for result in results if result.get("outcome") == "no_history"]
+    if waiting:
+        yield f"Compared with an earlier drill: {_some(waiting)} (it waits for a verified drill's figure)."
+    passed = (result for result in results if result.get("outcome") == "passed")
+    rowless = [_expectation(result) for result in passed if result.get("element_count") == 0]
+    if rowless:
+        yield f"That any row meets {_some(rowless)}: there was no row to judge."
+
+
+def _expectation(result: Mapping[str, Any]) -> str:
+    return str(result.get("name") or f"{result.get('table')} {result.get('type')}")
 
 
 def _speed(facts: DrillFacts) -> Iterator[str]:

@@ -21,7 +21,8 @@ from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
 
-_PARTS = frozenset({"tables", "objects", "large_objects", "keys", "belongs_to"})
+_PARTS = frozenset({"tables", "objects", "large_objects", "keys", "belongs_to", "newest_age_s"})
+_LONGEST_AGE_S = 10_000 * 366 * 86400.0
 _FIGURES = frozenset({"rows", "bytes", "partition_of", "partition_rank"})
 
 
@@ -66,7 +67,8 @@ class History:
     """Every earlier drill that can serve as a baseline, and the seed for the first one.
 
     Attributes:
-        records: verified drills, and others with accepted changes; in any order.
+        records: verified drills, others with accepted changes, and inconclusive ones that measured the newest
+            row of a table; in any order.
         seed: compared with only while no drill has been verified.
     """
 
@@ -117,6 +119,10 @@ def inventory_from_dict(document: object, *, where: str = "inventory", strict: b
             str(name): str(table)
             for name, table in _mapping(parts.get("belongs_to"), f"{where}.belongs_to").items()
         },
+        newest_age_s={
+            str(table): _ages(ages, f"{where}.newest_age_s.{table}")
+            for table, ages in _mapping(parts.get("newest_age_s"), f"{where}.newest_age_s").items()
+        },
     )
 
 
@@ -157,6 +163,19 @@ def _figures(value: object, where: str, *, strict: bool) -> TableFigures:
         partition_of=parent,
         partition_rank=_count(figures.get("partition_rank"), f"{where}.partition_rank"),
     )
+
+
+def _ages(value: object, where: str) -> dict[str, float | None]:
+    ages = _mapping(value, where)
+    for column, age_s in ages.items():
+        if age_s is not None and not _is_age(age_s):
+            raise _wrong(f"{where}.{column}", "a number of seconds")
+    return {str(column): age_s for column, age_s in ages.items()}
+
+
+def _is_age(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(float(str(value))) < _LONGEST_AGE_S
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +57,8 @@ class Inventory:
         keys: those of the constraints that are primary, unique or foreign keys of their own (not inherited
             from a partitioned parent); None where an old record or a seed does not say.
         belongs_to: index, sequence or constraint to its table, where the name does not tell.
+        newest_age_s: of the columns whose newest row a suite compares with, by table: its age at the moment
+            that was judged; None where no row has a time.
     """
 
     tables: dict[str, TableFigures]
@@ -64,6 +67,7 @@ class Inventory:
     large_object_bytes: int = 0
     keys: tuple[str, ...] | None = None
     belongs_to: dict[str, str] = field(default_factory=dict)
+    newest_age_s: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the inventory as the evidence, a seed or a manifest holds it."""
@@ -76,4 +80,6 @@ class Inventory:
             document["keys"] = list(self.keys)
         if self.belongs_to:
             document["belongs_to"] = dict(sorted(self.belongs_to.items()))
+        if self.newest_age_s:
+            document["newest_age_s"] = {table: dict(ages) for table, ages in self.newest_age_s.items()}
         return document

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,6 +16,7 @@ from expectations.loader import load_suite, parse_suite
 from expectations.results import Cause, ExpectationResult, Outcome, SuiteResult
 from expectations.runner import deep_problems, run_suite, warm_up
 from expectations.suite import SuiteInvalid
+from expectations.times import Unset
 from expectations.vocabulary import UNSUPPORTED, expectation_types
 from tests.fix_postgres import Source
 
@@ -194,22 +195,87 @@ def test_custom_sql_counts_the_rows_that_break_the_rule(shop: str, query: str, r
 
 
 def test_figures_of_earlier_drills_are_bounds(shop: str) -> None:
-    entries = [
-        {
-            "type": "expect_table_row_count_to_be_between",
-            "kwargs": {"min_value": {"param": "last_rows", "times": 0.9}},
-        },
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": {"param": "other"}}},
-    ]
-    text = json.dumps({"suite": "shop", "tables": {"public.orders": entries}})
-    suite = parse_suite(text, Path("shop.yaml"))
+    kwargs = {"min_value": {"param": "last_rows", "times": 0.9}}
+    entries = [{"type": "expect_table_row_count_to_be_between", "kwargs": kwargs}]
+    suite = parse_suite(json.dumps({"tables": {"public.orders": entries}}), Path("shop.yaml"))
 
-    def outcomes(rows: int) -> list[str]:
-        known = {"public.orders": {"last_rows": rows}}
-        return [one.outcome for one in run_suite(suite, shop, as_of=AS_OF, parameters=known).results]
+    def outcome(rows: object) -> ExpectationResult:
+        known = {"public.orders": {"last_rows": rows}} if rows else {}
+        return only(run_suite(suite, shop, as_of=AS_OF, parameters=known))
 
-    assert outcomes(110) == ["passed", "no_history"]
-    assert outcomes(112) == ["failed", "no_history"]
+    assert [outcome(rows).outcome for rows in (110, 112)] == ["passed", "failed"]
+    first = outcome(None)
+    assert (first.outcome, first.cause) == (Outcome.NO_HISTORY, None)
+    assert "no drill has been verified yet; it is judged from the next" in (first.message or "")
+    assert outcome(Unset("the table was not in the last", for_now=True)).outcome is Outcome.NO_HISTORY
+    never = outcome(Unset("it is a view", for_now=False))
+    assert (never.outcome, never.cause) == (Outcome.ERRORED, Cause.NO_FIGURE)
+    assert never.message == "last_rows has no value: it is a view"
+
+
+@pytest.mark.parametrize("column", ["placed_at", "seen_at", "shipped_on"])
+def test_the_newest_row_of_the_last_drill_is_a_bound_and_this_ones_is_measured(
+    shop: str, column: str
+) -> None:
+    kwargs = {"column": column, "min_value": {"param": "newest_row"}}
+    suite = parse_suite(
+        json.dumps(
+            {"tables": {"public.orders": [{"type": "expect_column_max_to_be_between", "kwargs": kwargs}]}}
+        ),
+        Path("shop.yaml"),
+    )
+    first = run_suite(suite, shop, as_of=AS_OF)
+    assert only(first).outcome is Outcome.NO_HISTORY
+    newest = first.newest["public.orders"][column]
+    assert newest == (
+        datetime(2026, 3, 3, tzinfo=UTC) if column == "shipped_on" else AS_OF - timedelta(hours=2)
+    )
+
+    def outcome(at: datetime) -> str:
+        known = {"public.orders": {"newest_row": {column: at}}}
+        return only(run_suite(suite, shop, as_of=AS_OF, parameters=known)).outcome
+
+    assert [outcome(newest), outcome(newest + timedelta(days=1))] == ["passed", "failed"]
+    other = only(
+        run_suite(suite, shop, as_of=AS_OF, parameters={"public.orders": {"newest_row": {"x": newest}}})
+    )
+    assert (other.outcome, other.cause) == (Outcome.ERRORED, Cause.NO_FIGURE)
+
+
+def test_the_newest_row_of_what_is_no_time_is_the_suites_mistake(shop: str) -> None:
+    kwargs = {"column": "amount", "min_value": {"param": "newest_row"}}
+    one = only(run(shop, ("expect_column_max_to_be_between", kwargs)))
+    assert (one.outcome, one.cause) == (Outcome.ERRORED, Cause.WRONG_TYPE)
+    assert one.message == "newest_row is a time, and amount is numeric"
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
+@pytest.mark.parametrize("planned", ["2999-01-01", "infinity"])
+def test_a_row_of_the_future_does_not_make_old_rows_new(
+    cluster: Callable[[int], Source], kind: str, planned: str
+) -> None:
+    source = cluster(17)
+    source.create_database("planned")
+    source.execute(
+        f"CREATE TABLE public.old (id int, at {kind}); CREATE TABLE public.new (id int, at {kind});"
+        f"INSERT INTO public.old VALUES (1, '2020-01-01'), (2, '{planned}'), (3, '-infinity');"
+        f"INSERT INTO public.new VALUES (1, '2026-03-04 10:00'), (2, '{planned}');",
+        "planned",
+    )
+    dsn = source.dsn("planned", "drill_reader")
+    fresh = {"column": "at", "min_value": {"as_of": "-26h"}}
+    rows = ("expect_table_row_count_to_be_between", {"min_value": 1})
+    for table, outcome in (("public.old", Outcome.FAILED), ("public.new", Outcome.PASSED)):
+        result = run(dsn, ("expect_column_max_to_be_between", fresh), rows, table=table)
+        assert [one.outcome for one in result.results] == [outcome, Outcome.PASSED]
+        assert "rows dated later are left out" in str(result.results[0].observed)
+        some = {**fresh, "row_condition": "id < 9 -- all"}
+        assert only(run(dsn, ("expect_column_max_to_be_between", some), table=table)).outcome is outcome
+    ahead = {"column": "at", "min_value": {"as_of": "1h"}}
+    soon = only(run(dsn, ("expect_column_max_to_be_between", ahead), table="public.old"))
+    assert soon.outcome is (Outcome.PASSED if planned == "2999-01-01" else Outcome.ERRORED)
+    with source.connect() as session:
+        session.execute("DROP DATABASE planned WITH (FORCE)")
 
 
 def every_type() -> list[tuple[str, dict[str, object]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from expectations.results import Cause, ExpectationResult, SuiteResult
 from expectations.results import Outcome as Result
 from expectations.suite import Gate, Suite
 from expectations.suite import Severity as Weight
+from expectations.times import Unset
 from tasks.checks.suites import judge_suite, known_tables, parameters_of
 from tasks.model.findings import Outcome, Severity, Verdict
 from tasks.model.history import History
@@ -129,12 +131,46 @@ def test_the_tables_that_a_backup_should_hold_are_the_required_and_the_baselines
 
 
 def test_a_suites_parameters_come_from_the_last_verified_drill() -> None:
-    good, bad = (
-        past(inventory_of({"a.t": 7, "a.off": None}), 2),
-        past(inventory_of({"a.t": 1}), 1, Verdict.FAILED),
+    good = past(
+        inventory_of({"a.t": 7, "a.off": None}, newest_age_s={"a.t": {"at": 3600.0, "never": None}}), 2
     )
-    assert parameters_of(History((good, bad)), NOW) == {
-        "a.t": {"last_verified_at": good.finished_at, "last_rows": 7},
-        "a.off": {"last_verified_at": good.finished_at},
+    bad = past(inventory_of({"a.t": 1}), 1, Verdict.FAILED)
+    known = parameters_of(History((good, bad)), NOW, ("a.t", "a.off", "a.new", "a.view"), ("a.t", "a.new"))
+    assert {figures["last_verified_at"] for figures in known.values()} == {good.finished_at}
+    assert known["a.t"]["last_rows"] == 7
+    assert known["a.t"]["newest_row"] == {
+        "at": good.as_of - timedelta(hours=1),
+        "never": Unset("no row had a time in never in the last verified drill", for_now=True),
     }
-    assert parameters_of(History(), NOW) == {}
+    waits = {table: figures["last_rows"] for table, figures in known.items() if table != "a.t"}
+    assert {table: unset.for_now for table, unset in waits.items() if isinstance(unset, Unset)} == {
+        "a.off": False,
+        "a.new": True,
+        "a.view": False,
+    }
+
+
+def test_before_a_drill_is_verified_a_suite_has_no_parameters() -> None:
+    failed = past(inventory_of({"a.t": 1}), 1, Verdict.FAILED)
+    assert parameters_of(History((failed,)), NOW, ("a.t",)) == {}
+
+
+def test_the_newest_row_is_the_last_verified_drills_or_that_of_the_inconclusive_one_that_measured_it() -> (
+    None
+):
+    verified = past(inventory_of({"a.t": 7}), 3)
+    first = past(inventory_of({"a.t": 7}, newest_age_s={"a.t": {"at": 60.0}}), 2, Verdict.INCONCLUSIVE)
+    known = parameters_of(History((first, verified)), NOW, ("a.t",))
+    assert known["a.t"]["newest_row"] == {"at": first.as_of - timedelta(minutes=1)}
+    again = past(inventory_of({"a.t": 7}, newest_age_s={"a.t": {"at": 30.0}}), 1)
+    known = parameters_of(History((again, first, verified)), NOW, ("a.t",))
+    assert known["a.t"]["newest_row"] == {"at": again.as_of - timedelta(seconds=30)}
+
+
+def test_an_expectation_that_will_never_have_its_figure_was_not_judged() -> None:
+    seen = judged(
+        result(Result.ERRORED, cause=Cause.NO_FIGURE, message="last_rows has no value: it is a view")
+    )
+    assert outcome(seen) is Outcome.NOT_RUN
+    assert failures(seen) == {("expectation-errored", "a.t.x values_to_not_be_null")}
+    assert "no figure" in seen.findings[0].message

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
 from expectations.suite import Parameter, RelativeTime
-from expectations.times import NoHistory, bind, is_dynamic, parse_dynamic, parse_seconds, say_dynamic
+from expectations.times import NoHistory, Unset, bind, is_dynamic, parse_dynamic, parse_seconds, say_dynamic
 
 AS_OF = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 DAY_AGO = RelativeTime(-86400.0, "-1d")
@@ -79,11 +80,58 @@ def test_without_history_the_default_counts() -> None:
 
 @pytest.mark.parametrize(
     "written",
-    [{"param": 3}, {"param": "x", "times": "2"}, {"param": "x", "time": 2}, {"as_of": None}, {"param": ""}],
+    [
+        {"param": 3},
+        {"param": "last_rows", "times": "2"},
+        {"param": "last_rows", "times": float("nan")},
+        {"param": "last_rows", "time": 2},
+        {"param": "last_rows", "plus": "2h"},
+        {"param": "last_rows", "default": {"as_of": "-1h"}},
+        {"param": "newest_row", "plus": 60},
+        {"param": "newest_row", "times": 0.9},
+        {"param": "newest_row", "default": 3},
+        {"param": "newest_row", "default": {"as_of": "-1h", "x": 1}},
+        {"as_of": None},
+        {"as_of": "-999999999999999d"},
+        {"param": ""},
+    ],
 )
 def test_a_bad_object_is_refused(written: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"write|known"):
         parse_dynamic(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("last_row", "did you mean last_rows?"),
+        ("newest_rows", "did you mean newest_row?"),
+        ("last_verified", "did you mean last_verified_at?"),
+        ("max_orders", "known: last_rows, newest_row, last_verified_at"),
+    ],
+)
+@pytest.mark.parametrize("key", ["param", "$PARAMETER"])
+def test_a_parameter_that_nobody_sets_is_refused_with_the_one_that_was_meant(
+    key: str, name: str, remedy: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f'no drill sets a parameter "{name}"; {remedy}')):
+        parse_dynamic({key: name})
+
+
+def test_a_time_without_history_may_have_a_relative_default() -> None:
+    written = {"param": "newest_row", "plus": "-1h", "default": {"as_of": "-2h"}}
+    assert bind(parse_dynamic(written), AS_OF, {}, "timestamptz", "at") == AS_OF - timedelta(hours=3)
+    known = {"newest_row": {"at": AS_OF}}
+    assert bind(parse_dynamic(written), AS_OF, known, "timestamptz", "at") == AS_OF - timedelta(hours=1)
+
+
+def test_a_figure_that_is_unset_says_why() -> None:
+    with pytest.raises(NoHistory) as caught:
+        bind(Parameter("last_rows"), AS_OF, {"last_rows": Unset("it is a view", for_now=False)}, None)
+    assert (caught.value.name, caught.value.unset.why) == ("last_rows", "it is a view")
+    with pytest.raises(NoHistory) as caught:
+        bind(Parameter("newest_row"), AS_OF, {"newest_row": {"other": AS_OF}}, "date", "at")
+    assert (caught.value.unset.for_now, "of at" in caught.value.unset.why) == (False, True)
 
 
 def test_they_are_said_in_words() -> None:
