@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.server_words import of_error
+from tasks.model.shell import file_argument
 from tasks.model.target import Target
 
 ARCHIVES = frozenset({Format.CUSTOM, Format.DIRECTORY, Format.TAR})
@@ -92,5 +92,5 @@ def restore(
 def _globals(job: Job, path: Path) -> tuple[Role, ...]:
     started = time.monotonic()
     roles = read_globals(path, job.target.backup.decrypt, job.sandbox.workspace.backup_dir)
-    job.command(f"psql -X -d postgres -f {shlex.quote(path.name)}", started)
+    job.command(started, ["psql", "-X", "-d", "postgres", "-f", file_argument(path.name)])
     return roles

@@ -6,7 +6,6 @@ of it and done by `trusted`; owners and grants follow in `settle`.
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
 from pathlib import Path
@@ -35,6 +34,7 @@ from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
+from tasks.model.shell import database_argument, file_argument
 from tasks.sandbox import ToolResult, dsn, run_tool
 
 OURS = frozenset({"EXTENSION", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "ACL", "DEFAULT ACL"})
@@ -171,9 +171,9 @@ def tool_arguments(job: Job, form: Format, listing: Path, path: Path) -> list[st
 
 
 def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
-    jobs = f"-j {job.sandbox.jobs} " if backup.head.format in _PARALLEL else ""
-    name = shlex.quote(backup.path.name)
-    job.command(f"pg_restore {jobs}-d {shlex.quote(job.database)} {name}", started)
+    jobs = ["-j", str(job.sandbox.jobs)] if backup.head.format in _PARALLEL else []
+    database, file = database_argument(job.database), file_argument(backup.path.name)
+    job.command(started, ["pg_restore", *jobs, "-d", database, file])
 
 
 def _ended(sandbox: Sandbox, said: Transcript, result: ToolResult) -> Transcript:

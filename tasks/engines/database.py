@@ -7,7 +7,6 @@ lands in another database.
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -92,8 +91,9 @@ def create_database(job: Job, name: str, options: DatabaseOptions) -> None:
         options = replace(options, encoding="UTF8")
     with job.superuser("postgres") as session:
         session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        words, exact = _create(session, job, name, options)
-    job.command(f"createdb -T template0 {words}{shlex.quote(name)}", started)
+        arguments, exact = _create(session, job, name, options)
+    last = ["--", name] if name.startswith("-") else [name]
+    job.command(started, ["createdb", "-T", "template0", *arguments, *last])
     if not exact:
         job.findings.append(
             finding(
@@ -114,9 +114,9 @@ def create_database(job: Job, name: str, options: DatabaseOptions) -> None:
         )
 
 
-def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) -> tuple[str, bool]:
+def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) -> tuple[list[str], bool]:
     trouble: psycopg.Error | None = None
-    for clauses, words, exact in _choices(options, job.sandbox.postgres.major):
+    for clauses, arguments, exact in _choices(options, job.sandbox.postgres.major):
         statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {} {}").format(
             sql.Identifier(name),
             sql.Identifier(job.sandbox.owner),
@@ -128,7 +128,7 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
         except psycopg.Error as error:
             trouble = error
         else:
-            return f"-E {shlex.quote(options.encoding or 'UTF8')} {words}", exact
+            return ["-E", options.encoding or "UTF8", *arguments], exact
     said = "" if trouble is None else f": {of_error(trouble, all_names((name,)))}"
     raise PermanentError(
         f"The database could not be created{said}. Nothing is said about the backup.",
@@ -137,26 +137,27 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
     ) from trouble
 
 
-def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composable, str, bool]]:
-    """Yield the locales to try, the original first: SQL, words for createdb, whether it is the original."""
+def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composable, list[str], bool]]:
+    """Yield the locales to try, the original first: SQL, createdb's arguments, whether it is the original."""
     known = bool(options.collate)
     if options.provider == "builtin" and options.provider_locale:
         clause = sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {} LC_COLLATE {} LC_CTYPE {}")
         locale = options.provider_locale
-        yield clause.format(locale, "C", "C"), f"--locale-provider=builtin --builtin-locale={locale} ", True
+        arguments = ["--locale-provider=builtin", f"--builtin-locale={locale}"]
+        yield clause.format(locale, "C", "C"), arguments, True
     elif options.provider == "icu" and options.provider_locale:
         icu = sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {} LC_COLLATE {} LC_CTYPE {}")
         locale = options.provider_locale
-        words = f"--locale-provider=icu --icu-locale={locale} "
-        yield icu.format(locale, options.collate or "C", options.ctype or "C"), words, True
-        yield icu.format(locale, "C", "C"), words, True
+        arguments = ["--locale-provider=icu", f"--icu-locale={locale}"]
+        yield icu.format(locale, options.collate or "C", options.ctype or "C"), arguments, True
+        yield icu.format(locale, "C", "C"), arguments, True
     elif known:
-        yield _libc(options.collate, options.ctype, major), _words(options.collate, options.ctype), True
+        yield _libc(options.collate, options.ctype, major), _locales(options.collate, options.ctype), True
     same = not known or options.collate.lower() in _C
     exact = options.provider == "libc" and same
     if options.encoding in ("", "UTF8"):
-        yield _libc("C.UTF-8", "C.UTF-8", major), "--locale=C.UTF-8 ", exact
-    yield _libc("C", "C", major), "--locale=C ", exact
+        yield _libc("C.UTF-8", "C.UTF-8", major), ["--locale=C.UTF-8"], exact
+    yield _libc("C", "C", major), ["--locale=C"], exact
 
 
 def _libc(collate: str, ctype: str, major: int) -> sql.Composable:
@@ -164,10 +165,10 @@ def _libc(collate: str, ctype: str, major: int) -> sql.Composable:
     return sql.SQL(provider + "LC_COLLATE {} LC_CTYPE {}").format(collate, ctype)
 
 
-def _words(collate: str, ctype: str) -> str:
+def _locales(collate: str, ctype: str) -> list[str]:
     if collate == ctype:
-        return f"--locale={shlex.quote(collate)} "
-    return f"--lc-collate={shlex.quote(collate)} --lc-ctype={shlex.quote(ctype)} "
+        return [f"--locale={collate}"]
+    return [f"--lc-collate={collate}", f"--lc-ctype={ctype}"]
 
 
 def collations_named(texts: Iterable[str]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Finding
 from tasks.model.restored import RecoveryCommand
 from tasks.model.sandbox import Sandbox
+from tasks.model.shell import shell_line
 from tasks.model.target import Target
 from tasks.sandbox import connect
 
@@ -73,6 +74,6 @@ class Job:
         """Open a connection of the role that restores."""
         return connect(self.sandbox, self.database if database is None else database, self.sandbox.owner)
 
-    def command(self, text: str, started: float) -> None:
-        """Record a command that worked, as a person would type it; *started* in monotonic seconds."""
-        self.commands.append(RecoveryCommand(text, time.monotonic() - started))
+    def command(self, started: float, *commands: Sequence[str]) -> None:
+        """Record commands that worked, piped, as a person would type them; *started* in monotonic seconds."""
+        self.commands.append(RecoveryCommand(shell_line(*commands), time.monotonic() - started))

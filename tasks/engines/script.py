@@ -9,7 +9,6 @@ docs/decisions.
 
 from __future__ import annotations
 
-import shlex
 import time
 
 from tasks.catalog.opening import open_script
@@ -23,8 +22,15 @@ from tasks.engines.ticker import ticking
 from tasks.engines.transcript import Transcript
 from tasks.model.backup import LocalBackup
 from tasks.model.errors import PermanentError
+from tasks.model.shell import database_argument, file_argument
 
-_UNPACK = {"gzip": "gunzip -c", "zstd": "zstd -dc", "lz4": "lz4 -dc", "xz": "xz -dc", "bzip2": "bunzip2 -c"}
+_UNPACK = {
+    "gzip": ["gunzip", "-c"],
+    "zstd": ["zstd", "-dc"],
+    "lz4": ["lz4", "-dc"],
+    "xz": ["xz", "-dc"],
+    "bzip2": ["bunzip2", "-c"],
+}
 
 
 def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...]) -> Transcript:
@@ -90,10 +96,9 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
 
 def _note_command(job: Job, backup: LocalBackup, started: float, *, creates: bool) -> None:
     """Record what a person would type; a script that creates its database needs no createdb before it."""
-    name, database = shlex.quote(backup.path.name), shlex.quote(job.database)
+    file = file_argument(backup.path.name)
+    psql = ["psql", "-X", "-d", "postgres" if creates else database_argument(job.database)]
     if creates:
-        database = "postgres"
         job.commands[:] = [one for one in job.commands if not one.command.startswith("createdb ")]
     inner = [wrapper for wrapper in backup.head.wrappers if wrapper in _UNPACK]
-    unpack = f"{_UNPACK[inner[0]]} {name} | " if inner else ""
-    job.command(f"{unpack}psql -X -d {database}" + ("" if inner else f" -f {name}"), started)
+    job.command(started, *([[*_UNPACK[inner[0]], file], psql] if inner else [[*psql, "-f", file]]))

@@ -8,7 +8,6 @@ objects away.
 from __future__ import annotations
 
 import queue
-import shlex
 import threading
 import time
 from collections.abc import Iterable
@@ -32,6 +31,7 @@ from tasks.model.encodings import is_text
 from tasks.model.findings import Check, Outcome, Severity, Stage
 from tasks.model.rules import finding
 from tasks.model.server_words import Refusal
+from tasks.model.shell import database_argument
 
 _SYSTEM_TABLES = (
     "pg_class", "pg_attribute", "pg_type", "pg_proc", "pg_constraint", "pg_depend", "pg_index", "pg_attrdef",
@@ -68,7 +68,8 @@ def analyze(job: Job) -> None:
     for worker in workers:
         worker.join()
     job.analyze_s = time.monotonic() - started
-    job.command(f"vacuumdb --analyze-only -j {job.sandbox.jobs} {shlex.quote(job.database)}", started)
+    jobs, name = str(job.sandbox.jobs), database_argument(job.database)
+    job.command(started, ["vacuumdb", "--analyze-only", "-j", jobs, "-d", name])
 
 
 def _analyze_some(job: Job, waiting: queue.SimpleQueue[str]) -> None:

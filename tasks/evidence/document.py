@@ -262,8 +262,8 @@ def _config(facts: DrillFacts) -> dict[str, Any]:
 
 # --- cleaning: what JSON can hold, and nothing that must not get out
 
-_EXACT = frozenset({"drill_id", "fleet", "database", "rule", "name", "where"})
-"""Keys whose values are looked up again, so that masking must not touch them."""
+_EXACT = frozenset({"drill_id", "fleet", "database", "rule", "name", "where", "command"})
+"""Keys whose values are looked up again, or pasted, so that masking must not touch them."""
 
 
 def _clean(value: object, key: str = "") -> Json:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tasks.model.errors import PermanentError
 from tasks.model.target import SandboxConfig
@@ -175,3 +178,31 @@ def test_a_superusers_restore_refuses_programs_before_anything_runs(
         rules = {refused.rule}
     assert rules in ({"hostile-content"}, {"isolation-unavailable"})
     assert not mark.exists()
+
+
+def test_what_a_dump_names_its_locale_and_database_stays_one_word_of_a_command(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source, database = cluster(17), "-x=$(>pwned)'"
+    source.create_database(database)
+    source.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1)", database)
+    dump = source.dump(database, tmp_path / "shop.dump", "-Fc")
+    said = b"LOCALE_PROVIDER = libc LOCALE = 'C.UTF-8'"
+    evil = b"LOCALE_PROVIDER=icu LOCALE='und-$(>evil)'"
+    assert (dump.read_bytes().count(said), len(said)) == (1, len(evil))
+    dump.write_bytes(dump.read_bytes().replace(said, evil))
+
+    outcome = restore_dump(17, dump)
+    assert outcome.restored is not None
+    commands = [command.command for command in outcome.restored.commands]
+    words = [shlex.split(command) for command in commands]
+    assert [command[0] for command in words] == ["createdb", "pg_restore", "vacuumdb"]
+    assert words[0][-2:] == ["--", database]
+    assert all(
+        conninfo_to_dict(command[command.index("-d") + 1])["dbname"] == database for command in words[1:]
+    )
+    (tmp_path / "typed").mkdir()
+    for command in commands:
+        pasted = ["/bin/sh", "-c", f"PATH=; {command}"]
+        subprocess.run(pasted, cwd=tmp_path / "typed", check=False, capture_output=True, timeout=20)
+    assert list((tmp_path / "typed").iterdir()) == []
