@@ -21,6 +21,7 @@ from tasks.model.clock import iso, stamp
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
 from tasks.model.redact import redact
 from tasks.model.sandbox import Workspace
+from tasks.model.shell import redact_line
 
 SCHEMA = "restore-drill/evidence/v1"
 FIELDS = frozenset(
@@ -262,15 +263,15 @@ def _config(facts: DrillFacts) -> dict[str, Any]:
 
 # --- cleaning: what JSON can hold, and nothing that must not get out
 
-_EXACT = frozenset({"drill_id", "fleet", "database", "rule", "name", "where", "command"})
-"""Keys whose values are looked up again, or pasted, so that masking must not touch them."""
+_EXACT = frozenset({"drill_id", "fleet", "database", "rule", "name", "where"})
+"""Keys whose values are looked up again, so that masking must not touch them."""
 
 
 def _clean(value: object, key: str = "") -> Json:
     if isinstance(value, Mapping):
         return {str(k): _clean(v, str(k)) for k, v in value.items()}
     if isinstance(value, str) and not isinstance(value, Enum):
-        return _text(value if key in _EXACT else redact(value))
+        return _text(value if key in _EXACT else redact_line(value) if key == "command" else redact(value))
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         return [_clean(item, key) for item in value]
     return _scalar(value)

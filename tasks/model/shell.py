@@ -18,6 +18,18 @@ def shell_line(*commands: Sequence[str]) -> str:
     return " | ".join(shlex.join([redact(argument) for argument in command]) for command in commands)
 
 
+def redact_line(line: str) -> str:
+    """Return a line of commands with secrets masked in its arguments, and its quoting whole."""
+    try:
+        words = shlex.split(line)
+    except ValueError:  # no line of ours
+        return redact(line)
+    masked = [redact(word) for word in words]
+    return (
+        line if masked == words else " ".join(word if word == "|" else shlex.quote(word) for word in masked)
+    )
+
+
 def file_argument(name: str) -> str:
     """Return a file's name such that no program takes it for an option."""
     return f"./{name}" if name.startswith("-") else name

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from tasks.model.redact import redact
-from tasks.model.shell import database_argument, file_argument, shell_line
+from tasks.model.shell import database_argument, file_argument, redact_line, shell_line
 
 PIECES = [
     "$(>pwned)", "`>pwned`", "';>pwned;'", '"', "'", "\\", "\n", " ", "-", "--", "|", ">pwned", "&", "é", "=",
@@ -30,6 +30,14 @@ def test_the_line_gives_the_argument_lists_back(commands: list[list[str]]) -> No
     for arguments in commands:
         expected += ["|", "run", *map(redact, arguments)] if expected else ["run", *map(redact, arguments)]
     assert shlex.split(line) == expected
+
+
+@given(st.lists(LISTS, min_size=1, max_size=3))
+def test_masking_a_line_again_leaves_its_words_whole(commands: list[list[str]]) -> None:
+    line = shell_line(*[["run", *arguments] for arguments in commands])
+    again = redact_line(line)
+    assert shlex.split(again) == [redact(word) for word in shlex.split(line)]
+    assert redact_line("psql postgres://u:planted@h | cat") == "psql 'postgres://u:***@h' | cat"
 
 
 @given(LISTS)
