@@ -20,6 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boto3.s3.transfer import TransferConfig
 from rich.console import Console
 from rich.text import Text
 
@@ -41,6 +42,7 @@ BUCKET = "acme-backups"
 MARK = ".made-by-restore-drill-demo"
 MEMORY_NIGHTS_AGO = STOPPED_NIGHTS_AGO + 1
 _UPLOADS = 4
+_CLASSIC = TransferConfig(preferred_transfer_client="classic")  # awscrt's refuses endpoints without a name
 _NOT_OURS = (
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
@@ -199,8 +201,12 @@ def _upload(root: Path, client: S3Client) -> None:
     client.create_bucket(Bucket=BUCKET)
     files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     with ThreadPoolExecutor(_UPLOADS) as pool:
-        for _ in pool.map(lambda p: client.upload_file(str(p), BUCKET, str(p.relative_to(root))), files):
+        for _ in pool.map(lambda path: _upload_file(path, root, client), files):
             pass
+
+
+def _upload_file(path: Path, root: Path, client: S3Client) -> None:
+    client.upload_file(str(path), BUCKET, str(path.relative_to(root)), Config=_CLASSIC)
 
 
 @contextmanager
