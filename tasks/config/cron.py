@@ -1,36 +1,33 @@
 """Cron lines, checked when the file is read: a schedule that never runs is a drill that nobody misses.
 
-Five fields, the subset that Prefect's scheduler reads: numbers, names, `*`, lists, ranges, steps, `L` for
-the last day of a month and `#` for the n-th weekday.
+What Prefect's scheduler takes is taken, since croniter reads the line, the very release that Prefect carries
+a copy of. Three of those are refused: a line that never runs, one that draws a new time whenever it is
+looked at, and one that fires within a minute again (the sixth field is seconds, and easily meant as another).
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from croniter import croniter
+
+from tasks.model.clock import utc_now
+
 EXAMPLE = "0 3 * * *"
-
-
-class _Field(NamedTuple):
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-
-
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of the month", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of the week", 0, 7, _DAYS),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12 or jan to dec"),
+    ("day of the week", "0 to 7 or sun to sat"),
+    ("second", "0 to 59"),
+    ("year", "1970 to 2099"),
 )
-_LONGEST = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
-_TERM = re.compile(r"(?P<start>\*|[a-z0-9]+)(?:-(?P<end>[a-z0-9]+))?(?:/(?P<step>[0-9]+))?")
+_SECOND = 5
+_RANDOM = re.compile(r"[rh](?![a-z])")
+"""`R`, `H` and their ranges; no name of a month or a day begins so."""
 
 
 def check_cron(text: str) -> str:
@@ -39,16 +36,30 @@ def check_cron(text: str) -> str:
     Raises:
         ValueError: which field is wrong, and how a line looks.
     """
-    parts = text.split()
-    if len(parts) != len(_FIELDS):
+    if any(_RANDOM.match(part.lower()) for part in re.split(r"[\s,]+", text)):
         raise ValueError(
-            f'"{text}" has {len(parts)} fields; write minute hour day month weekday, such as "{EXAMPLE}"'
+            f'"{text}" draws its time anew at every look; write fixed times, such as "{EXAMPLE}"'
         )
-    values = [_values(part.lower(), field, text) for part, field in zip(parts, _FIELDS, strict=True)]
-    _, _, days, months, _ = values
-    if parts[4] == "*" and days and min(days) > max(_LONGEST[month] for month in months):
-        raise ValueError(f'"{text}" never runs: none of its months has a day {min(days)}')
+    if not _is_read(text):
+        raise ValueError(_trouble(text))
+    seconds = croniter.expand(text)[0][_SECOND:][:1]
+    if seconds and (len(seconds[0]) > 1 or seconds[0] == ["*"]):
+        raise ValueError(
+            f'"{text}" fires more than once a minute: its sixth field is seconds, after the day of the week; '
+            f'write five fields, such as "{EXAMPLE}"'
+        )
+    if next_run(text, utc_now()) is None:
+        raise ValueError(f'"{text}" never runs: no moment of the next fifty years is what it asks for')
     return text
+
+
+def next_run(cron: str, after: datetime) -> datetime | None:
+    """Return when *cron* runs next after *after*, in the time zone of *after*, or None for never."""
+    try:
+        following: datetime = croniter(cron, after).get_next(datetime)
+    except ValueError:  # croniter's for a date that it does not find within fifty years
+        return None
+    return following
 
 
 def check_timezone(name: str) -> str:
@@ -64,35 +75,28 @@ def check_timezone(name: str) -> str:
     return name
 
 
-def _values(part: str, field: _Field, line: str) -> set[int]:
-    found: set[int] = set()
-    for term in part.split(","):
-        found |= _term(term, field, line)
-    return found
+def _is_read(text: str) -> bool:
+    try:
+        return bool(croniter.is_valid(text))
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # a line it has no error for
+        return False
 
 
-def _term(term: str, field: _Field, line: str) -> set[int]:
-    if field.name == "day of the month" and term == "l":
-        return {28}
-    nth = re.fullmatch(r"(?P<day>[a-z0-9]+)#[1-5]", term) if field.names is _DAYS else None
-    match = _TERM.fullmatch(nth["day"] if nth else term)
-    wrong = ValueError(
-        f'"{line}": the {field.name} "{term}" is not between {field.low} and {field.high}; '
-        f'write a line such as "{EXAMPLE}"'
-    )
-    if match is None:
-        raise wrong
-    first = field.low if match["start"] == "*" else _number(match["start"], field)
-    last = first if match["end"] is None else _number(match["end"], field)
-    if match["start"] == "*" or (match["step"] and match["end"] is None):
-        last = field.high
-    step = int(match["step"] or 1)
-    if first is None or last is None or step < 1 or not field.low <= first <= last <= field.high:
-        raise wrong
-    return set(range(first, last + 1, step))
-
-
-def _number(text: str, field: _Field) -> int | None:
-    if text in field.names:
-        return field.names.index(text) + field.low
-    return int(text) if text.isdigit() else None
+def _trouble(text: str) -> str:
+    """Say which field croniter does not take: the first that it refuses among stars."""
+    parts = text.split()
+    if parts and parts[0].startswith("@"):
+        return f'"{text}" is no name of a schedule; write @hourly, @daily, @weekly, @monthly or @yearly'
+    if not 5 <= len(parts) <= len(_FIELDS):  # noqa: PLR2004  a cron line's
+        return f'"{text}" has {len(parts)} fields; write minute hour day month weekday, such as "{EXAMPLE}"'
+    stars = ["*"] * len(parts)
+    for i, ((name, values), part) in enumerate(zip(_FIELDS, parts, strict=False)):
+        if not _is_read(" ".join([*stars[:i], part, *stars[i + 1 :]])):
+            return f'"{text}": the {name} "{part}" is not {values}; write a line such as "{EXAMPLE}"'
+    return f'"{text}": its fields do not go together; write a line such as "{EXAMPLE}"'

@@ -26,7 +26,7 @@ class Schedule(Strict):
     """When a fleet is drilled.
 
     Attributes:
-        cron: five fields.
+        cron: a line as Prefect takes it.
         select: which backups; None leaves it to each database's own `select`.
     """
 

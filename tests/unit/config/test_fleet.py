@@ -295,7 +295,7 @@ def test_a_bad_value_names_path_value_and_remedy(
         ({"databases": ["orders"]}, 'databases[0]: "orders" is not valid; write a mapping'),
         ({"databses": []}, 'databses: unknown key; did you mean "databases"?'),
         ({"schedule": {"cron": "0 25 * * *"}}, 'schedule.cron: "0 25 * * *": the hour "25"'),
-        ({"schedule": {"cron": "@daily"}}, 'schedule.cron: "@daily" has 1 fields'),
+        ({"schedule": {"cron": "@nightly"}}, 'schedule.cron: "@nightly" is no name of a schedule'),
         (
             {"schedule": {"cron": "0 3 * * *", "timezone": "Mars"}},
             'schedule.timezone: "Mars" is not a time zone',
