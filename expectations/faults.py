@@ -53,6 +53,7 @@ _QUALIFY = (
     "suites look in pg_catalog alone, so that no operator of the dump judges it: write what is your own with "
     "its schema, public.NAME, an operator as OPERATOR(public.=)"
 )
+_READ_CHARS = 20_000
 _GX: tuple[tuple[re.Pattern[str], Cause, str], ...] = (
     (re.compile(r"DeadlinePassed"), Cause.DEADLINE, "the deadline passed"),
     (
@@ -93,7 +94,7 @@ def explain(texts: Iterable[str], known: Iterable[str], *, own_sql: bool = False
         known: words that the suite or the catalogue holds; only these are repeated.
         own_sql: the suite itself holds SQL, a query or a condition.
     """
-    whole = "\n".join(texts)
+    whole = "\n".join(texts)[:_READ_CHARS]
     cause, sentence = _classify(whole)
     remedy = ""
     unqualified = _UNQUALIFIED.get(_postgres_class(whole) or "") if own_sql else None

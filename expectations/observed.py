@@ -17,7 +17,7 @@ from expectations.plain import MASK
 from expectations.suite import Expectation, Parameter, RelativeTime
 
 FEWEST_ROWS = 5  # below it a mean or a sum says too much about one row
-_TOLD_AGE = re.compile(r"(?P<amount>[\d.]+) (?P<step>[dh]) (?P<side>before|after) ")
+_TOLD_AGE = re.compile(r"(?<![\d.])(?P<amount>[\d.]{1,30}) (?P<step>[dh]) (?P<side>before|after) ")
 _COUNTS = (
     "element_count",
     "unexpected_count",

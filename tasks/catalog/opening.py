@@ -250,7 +250,7 @@ def _verify_script(
     """Read a script to its end once: every wrapper proves itself on the way."""
     stream = Stream(unwrap_all(head.wrappers, file_pieces(path, job.deadline), job.name))
     head_text = script_text(stream)
-    facts = script.scan_script(stream.rest())
+    facts = script.scan_script(stream.rest(), job.name)
     findings = script.end_findings(head, facts, head_text, job.name)
     for found in findings:
         if found.severity is Severity.FAILURE:

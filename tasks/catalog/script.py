@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tasks.catalog.lexer import Lexer
 from tasks.model.backup import ArchiveHead, Format, Toc
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
@@ -21,9 +22,10 @@ CLUSTER_HEAD_BYTES = 4 << 20
 """pg_dumpall writes the roles first; versions stand where the first database begins."""
 _TAIL_BYTES = 16 << 10
 _OVERLAP = 512
+_MOST_DATABASES = 10_000
 
-_SERVER = re.compile(r"^-- Dumped from database version (.+?)\s*$", re.MULTILINE)
-_DUMPER = re.compile(r"^-- Dumped by pg_dump(?:all)? version (.+?)\s*$", re.MULTILINE)
+_SERVER = re.compile(r"^-- Dumped from database version ([^\r\n]{1,200})", re.MULTILINE)
+_DUMPER = re.compile(r"^-- Dumped by pg_dump(?:all)? version ([^\r\n]{1,200})", re.MULTILINE)
 _ENCODING = re.compile(r"^SET client_encoding = '([^']*)';", re.MULTILINE)
 _STARTED = re.compile(r"^-- Started on (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
 _RESTRICT = re.compile(r"^\\restrict (\w+)", re.MULTILINE)
@@ -36,25 +38,24 @@ _DUMP_END = "-- PostgreSQL database dump complete"
 _CLUSTER_END = "-- PostgreSQL database cluster dump complete"
 _CLUSTER_END_BLOCK = re.compile(rb"\n--\r?\n-- PostgreSQL database cluster dump complete\r?\n--\r?\n")
 
-_COMMENT = re.compile(r"\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/", re.DOTALL)
-_STATEMENT = re.compile(
+_FIRST_WORD = re.compile(
     r"(?:abort|alter|analyze|begin|call|cluster|comment|commit|copy|create|delete|do|drop|grant|import|insert"
     r"|lock|merge|prepare|reassign|refresh|reindex|reset|revoke|rollback|savepoint|security|select|set|start"
-    r"|truncate|update|vacuum|values|with)\b[^;]*;|\\[a-z]+\b",
+    r"|truncate|update|vacuum|values|with)\b|\\[a-z]",
     re.IGNORECASE,
 )
 _STRANGERS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\s*(?:<!doctype html|<html)", re.IGNORECASE), "an HTML page"),
-    (re.compile(r"\s*<\?xml|\s*<error>", re.IGNORECASE), "an XML document, such as a store's error answer"),
-    (re.compile(r"\s*[{\[]"), "a JSON document"),
-    (re.compile(r"\s*-- (?:MySQL|MariaDB) dump|\s*/\*!\d{5}", re.IGNORECASE), "a dump of MySQL or MariaDB"),
-    (re.compile(r"\s*PRAGMA foreign_keys", re.IGNORECASE), "a dump of SQLite"),
+    (re.compile(r"<!doctype html|<html", re.IGNORECASE), "an HTML page"),
+    (re.compile(r"<\?xml|<error>", re.IGNORECASE), "an XML document, such as a store's error answer"),
+    (re.compile(r"[{\[]"), "a JSON document"),
+    (re.compile(r"-- (?:MySQL|MariaDB) dump|/\*!\d{5}", re.IGNORECASE), "a dump of MySQL or MariaDB"),
+    (re.compile(r"PRAGMA foreign_keys", re.IGNORECASE), "a dump of SQLite"),
     (
-        re.compile(r"\s*(?:pg_dump|pg_dumpall|pg_basebackup|psql)(?:\.exe)?: "),
+        re.compile(r"(?:pg_dump|pg_dumpall|pg_basebackup|psql)(?:\.exe)?: "),
         "an error message of PostgreSQL's tools",
     ),
-    (re.compile(r"\s*(?:FATAL|ERROR|error|Error|fatal)\b"), "an error message"),
-    (re.compile(r"\s*#!"), "a program's script"),
+    (re.compile(r"(?:FATAL|ERROR|error|Error|fatal)\b"), "an error message"),
+    (re.compile(r"#!"), "a program's script"),
 )
 
 
@@ -111,13 +112,24 @@ def is_cluster_script(text: str) -> bool:
     return _CLUSTER_HEADER.search(text) is not None
 
 
-def scan_script(pieces: Iterable[bytes]) -> ScriptFacts:
-    """Return what one pass over the *pieces* of a whole script shows, holding no more than its tail."""
+def scan_script(pieces: Iterable[bytes], where: str = "") -> ScriptFacts:
+    """Return what one pass over the *pieces* of a whole script shows, holding no more than its tail.
+
+    Raises:
+        PermanentError: `format-unsupported`; it connects to more databases than anybody has.
+    """
     databases: dict[str, None] = {}
     tail, size, cluster_end_at = b"\n", 0, -1
     for piece in pieces:
         window = tail[-_OVERLAP:] + piece
         databases.update(dict.fromkeys(connected_databases(window)))
+        if len(databases) > _MOST_DATABASES:
+            raise PermanentError(
+                f"The script connects to more than {_MOST_DATABASES:,} databases. Its own is not looked for "
+                "among so many.",
+                where,
+                rule="format-unsupported",
+            )
         for found in _CLUSTER_END_BLOCK.finditer(window):
             cluster_end_at = size + len(piece) - len(window) + found.start()
         size += len(piece)
@@ -210,7 +222,8 @@ def _must_be_sql(text: str, *, whole: bool, where: str) -> None:
             where,
             rule="archive-tiny",
         )
-    looks_like = next((name for pattern, name in _STRANGERS if pattern.match(text)), None)
+    begin = text.lstrip()
+    looks_like = next((name for pattern, name in _STRANGERS if pattern.match(begin)), None)
     if looks_like is None and _begins_as_sql(text, whole=whole):
         return
     raise PermanentError(
@@ -222,15 +235,15 @@ def _must_be_sql(text: str, *, whole: bool, where: str) -> None:
 
 
 def _begins_as_sql(text: str, *, whole: bool) -> bool:
-    at = 0
-    while comment := _COMMENT.match(text, at):
-        at = comment.end()
-    if at == len(text):
+    """Say whether the first word behind comments is a statement's; a whole text's must end, too."""
+    lexer = Lexer((text.encode("utf-8", "surrogateescape"),))
+    for _ in lexer.blanks():
+        lexer.drop()
+    if lexer.at_end():
         return not whole
-    if _STATEMENT.match(text, at):
-        return True
-    first = text[at:].split(None, 1)[0].lower()
-    return not whole and _STATEMENT.match(first + ";") is not None  # a statement longer than what was read
+    rest = bytes(lexer.buffer[lexer.position :]).decode("utf-8", "surrogateescape")
+    first = _FIRST_WORD.match(rest)
+    return first is not None and (not whole or rest.startswith("\\") or ";" in rest)
 
 
 def _database_of(argument: str) -> str:
@@ -249,9 +262,17 @@ def _toc(text: str) -> Toc:
     started = _STARTED.search(text)
     return Toc(
         (),
-        server_version=server[1] if server else "",
-        dump_version=dumper[1] if dumper else "",
+        server_version=server[1].rstrip() if server else "",
+        dump_version=dumper[1].rstrip() if dumper else "",
         database=names[0] if len(names) == 1 and not _CLUSTER_HEADER.search(text) else "",
-        made_at=datetime.fromisoformat(started[1]) if started else None,  # local to the dumping host
+        made_at=_made_at(started[1]) if started else None,
         encoding=encoding[1] if encoding else "",
     )
+
+
+def _made_at(text: str) -> datetime | None:
+    """Return a time, local to the dumping host; None for digits that are none."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

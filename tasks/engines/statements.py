@@ -101,7 +101,8 @@ _ACTIONS: tuple[tuple[tuple[str, ...], Action], ...] = (
     (("SET",), Action.SETTING),
     (("RESET",), Action.SETTING),
 )
-_OWNER_TO = re.compile(rb"(?is)\bOWNER\s+TO\s+(?:\"(?:[^\"]|\"\")+\"|[\w$\x80-\xff]+)\s*;?\s*\Z")
+_OWNER_TO = re.compile(rb"(?is)\bOWNER\s{1,9}TO\s{1,9}(?:\"(?:[^\"]|\"\")+\"|[\w$\x80-\xff]+)\Z")
+_ENDS = b"; \t\r\n\f\v"
 _CREATES_ROLE = re.compile(r'\bCREATE\s+(?:ROLE|USER)\s+("(?:[^"]|"")+"|[A-Za-z_][\w$]*)', re.IGNORECASE)
 _MODIFIERS = frozenset(
     {"OR", "REPLACE", "UNIQUE", "UNLOGGED", "TEMP", "TEMPORARY", "GLOBAL", "LOCAL", "RECURSIVE", "CONSTRAINT",
@@ -122,7 +123,7 @@ def decide(statement: bytes) -> Action:
         return Action.SETTING if b"set_config" in statement[:64] else Action.RUN
     if word == b"COPY":
         return Action.HOSTILE if is_server_file(statement) else Action.RUN
-    if word == b"ALTER" and _OWNER_TO.search(statement[-400:]):
+    if word == b"ALTER" and _OWNER_TO.search(statement[-400:].rstrip(_ENDS)):
         return Action.SKIP if statement[:32].upper().startswith(b"ALTER DATABASE") else Action.OWNER
     head = words(statement, _WORDS)
     if any(head[: len(prefix)] == prefix for prefix in _SKIPPED if prefix != ("ALTER", "ROLE")):
@@ -243,14 +244,11 @@ def _place(listed: list[str]) -> tuple[str, str]:
 # -- psql commands and pg_dump's comments
 
 _CLIENT_ENCODING = re.compile(rb"(?i)\ASET\s+client_encoding\s*(?:=|TO)\s*'?([\w-]+)")
-_META = re.compile(r"\\(?P<word>[^\s\\]*)\s*(?P<rest>[^\n]*?)\s*\Z")
+_META = re.compile(r"\\(?P<word>[^\s\\]*)")
 _KEY = re.compile(r"[A-Za-z0-9]+")
 _DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
-_ENTRY = re.compile(
-    rb"^-- (?:Data for )?Name: (?P<tag>.*); Type: (?P<desc>[A-Z ]+); Schema: (?P<schema>.*?)"
-    rb"; Owner: (?P<owner>.*?)(?:; Tablespace: .*)?\r?$",
-    re.MULTILINE,
-)
+_ENTRY = re.compile(rb"^-- (?:Data for )?Name: ([^\n]*)", re.MULTILINE)
+_DESC = re.compile(rb"[A-Z ]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +268,9 @@ class Meta:
 
 def read_meta(line: bytes) -> Meta:
     """Read a psql command; what is not understood has neither database nor key."""
-    found = _META.match(line.decode("utf-8", "replace"))
-    word, rest = (found["word"], found["rest"]) if found is not None else ("", "")
+    text = line.decode("utf-8", "replace")
+    found = _META.match(text)
+    word, rest = (found["word"], text[found.end() :].strip()) if found is not None else ("", "")
     if word in ("restrict", "unrestrict") and _KEY.fullmatch(rest):
         return Meta(word, key=rest)
     if word in ("connect", "c"):
@@ -306,17 +305,22 @@ def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
     """
     if b"-- " not in gap:
         return []
+    announced = (_announced(found[1]) for found in _ENTRY.finditer(gap))
     return [
-        TocEntry(
-            first_id + offset,
-            found["desc"].decode(),
-            found["tag"].decode("utf-8", "surrogateescape"),
-            _known(found["schema"]),
-            _known(found["owner"]),
-            "none",
-        )
-        for offset, found in enumerate(_ENTRY.finditer(gap))
+        TocEntry(first_id + offset, *names, "none")
+        for offset, names in enumerate(names for names in announced if names is not None)
     ]
+
+
+def _announced(line: bytes) -> tuple[str, str, str, str] | None:
+    """Return kind, tag, schema and owner in `tag; Type: X; Schema: s; Owner: o; Tablespace: t`."""
+    tag, _, rest = line.rpartition(b"; Type: ")
+    desc, _, rest = rest.partition(b"; Schema: ")
+    schema, has_owner, owner = rest.partition(b"; Owner: ")
+    if not has_owner or _DESC.fullmatch(desc) is None:
+        return None
+    owner = owner.partition(b"; Tablespace: ")[0].removesuffix(b"\r")
+    return desc.decode(), tag.decode("utf-8", "surrogateescape"), _known(schema), _known(owner)
 
 
 def _known(text: bytes) -> str:

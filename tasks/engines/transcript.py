@@ -16,18 +16,19 @@ from tasks.engines.failure import Failure
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.server_words import WORDS_CHARS, Refusal, was_raised
 
-_OURS = re.compile(r"pg_restore: ")
-_ENTRY = re.compile(r"pg_restore: from TOC entry (\d+); ")
-_IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d+)")
-_COPY = re.compile(r'pg_restore: error: COPY failed for table "(?P<table>.*)": ERROR:\s+(?P<said>.*)')
-_QUERY = re.compile(r"pg_restore: error: .*?\bERROR:\s+(?P<said>.*)")
+_OURS = "pg_restore: "
+_ERROR = re.compile(r"pg_restore: (?:error|fatal): ")
+_ENTRY = re.compile(r"pg_restore: from TOC entry (\d{1,18}); ")
+_IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d{1,18})\b")
+# Of what follows `pg_restore: error: `: patterns with that in them would try each of its occurrences anew.
+_COPY = re.compile(r'COPY failed for table "(?P<table>.*)": ERROR:\s+(?P<said>.*)')
+_QUERY = re.compile(r"\bERROR:\s+(?P<said>.*)")
 _SERVER = re.compile(
-    r"pg_restore: error: .*?(?P<said>\b(?:FATAL|PANIC):.*|server closed the connection unexpectedly.*"
+    r"\b(?:FATAL|PANIC):.*|server closed the connection unexpectedly.*"
     r"|no connection to the server.*|could not (?:send data to|receive data from) .*|connection to server .*"
-    r"|connection not open.*)"
+    r"|connection not open.*"
 )
 _SERVERS_OWN = re.compile(r"(?:FATAL|PANIC): +")
-_TOOL = re.compile(r"pg_restore: (?:error|fatal): (?P<said>.*)")
 _COMMAND = "Command was: "
 _FUNCTION = re.compile(
     r'(?:CONTEXT: +)?(?:PL/\w+|SQL) function (?:"(?P<sql>[^"]*)"|(?P<name>(?:"[^"]*"|[^\s("])+)(?:\(| line ))'
@@ -35,6 +36,7 @@ _FUNCTION = re.compile(
 _PLACE = re.compile(r"(?:CONTEXT: +)?COPY [^\n]{1,200}?, line (\d{1,15})(?:, column ([^\s:]{1,200}))?")
 _CONTEXT = "CONTEXT:  "
 _COMMAND_LINES = 40
+_COMPARED = 20
 _FURTHER_LINES = 200
 
 
@@ -78,6 +80,7 @@ class Reader:
     def __init__(self, toc: Toc) -> None:
         self._entries = {entry.dump_id: entry for entry in toc.entries}
         self._by_command = _by_first_line(toc)
+        self._by_text: dict[str, dict[tuple[str, ...], TocEntry]] = {}
         self._rows_of: dict[str, list[TocEntry]] = {}
         for entry in toc.of("TABLE DATA"):
             self._rows_of.setdefault(entry.tag, []).append(entry)
@@ -90,7 +93,7 @@ class Reader:
 
     def feed(self, line: str) -> None:
         """Take the next line of the stream, without its line end."""
-        if _OURS.search(line):
+        if _OURS in line:
             self._close()
             self._own_line(line)
         elif self._open is not None:
@@ -106,14 +109,18 @@ class Reader:
             self._current = self._entries.get(int(found[1]))
         elif found := _IGNORED.search(line):
             self._reported = int(found[1])
-        elif found := _COPY.search(line):
+        elif found := _ERROR.search(line):
+            self._error(line[found.end() :])
+
+    def _error(self, words: str) -> None:
+        if found := _COPY.match(words):
             self._open = _Open(self._copied(found["table"]), found["said"][:WORDS_CHARS])
-        elif found := _QUERY.search(line):
+        elif found := _QUERY.search(words):
             self._open = _Open(self._current, found["said"][:WORDS_CHARS])
-        elif found := _SERVER.search(line):
-            self._server.append(_server_said(found["said"]))
-        elif found := _TOOL.search(line):
-            self._tool.append(found["said"][:WORDS_CHARS])
+        elif found := _SERVER.search(words):
+            self._server.append(_server_said(found[0]))
+        else:
+            self._tool.append(words[:WORDS_CHARS])
 
     def _copied(self, table: str) -> TocEntry | None:
         """Return the entry whose rows failed: the current one, unless another table is named."""
@@ -133,12 +140,21 @@ class Reader:
 
     def _commanded(self, command: list[str]) -> TocEntry | None:
         """Return the entry whose definition begins as the command does."""
-        candidates = self._by_command.get(command[0], ()) if command else ()
-        for entry in candidates:
-            text = [line.strip() for line in entry.defn.split("\n", _COMMAND_LINES)[:_COMMAND_LINES]]
-            if all(a == b for a, b in zip(text, command, strict=False)):
+        candidates = self._by_command.get(command[0], []) if command else []
+        if len(candidates) > _COMPARED:
+            entry = self._alike(command[0], candidates).get(tuple(command))
+            if entry is not None:
                 return entry
-        return next(iter(candidates), None)
+        for entry in candidates[:_COMPARED]:
+            if all(a == b for a, b in zip(_lines(entry), command, strict=False)):
+                return entry
+        return candidates[0] if candidates else None
+
+    def _alike(self, first: str, candidates: list[TocEntry]) -> dict[tuple[str, ...], TocEntry]:
+        """Return the many *candidates* that begin alike by their text, so that none is compared twice."""
+        if first not in self._by_text:
+            self._by_text[first] = {_lines(entry): entry for entry in reversed(candidates)}
+        return self._by_text[first]
 
 
 def read_transcript(lines: Iterable[str], toc: Toc) -> Transcript:
@@ -186,10 +202,14 @@ def _context_line(error: _Open, line: str) -> None:
         error.functions.append(function["sql"] or function["name"])
 
 
-def _by_first_line(toc: Toc) -> dict[str, tuple[TocEntry, ...]]:
-    found: dict[str, tuple[TocEntry, ...]] = {}
+def _by_first_line(toc: Toc) -> dict[str, list[TocEntry]]:
+    found: dict[str, list[TocEntry]] = {}
     for entry in toc.entries:
-        first = entry.defn.split("\n", 1)[0].strip()
+        first = entry.defn.partition("\n")[0].strip()
         if first:
-            found[first] = (*found.get(first, ()), entry)
+            found.setdefault(first, []).append(entry)
     return found
+
+
+def _lines(entry: TocEntry) -> tuple[str, ...]:
+    return tuple(line.strip() for line in entry.defn.split("\n", _COMMAND_LINES)[:_COMMAND_LINES])

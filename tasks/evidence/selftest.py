@@ -31,7 +31,8 @@ from tasks.stores.blobs import list_blobs, read_blob, write_blob
 SCHEMA = "restore-drill/selftest/v1"
 FOLDER = "selftest"
 _NAME = re.compile(
-    r".*?(?P<fleet>[^/]+)/(?P<database>[^/]+)/" + FOLDER + r"/(?P<stem>\d{8}T\d{6}Z_[\w.-]+)\.json", re.ASCII
+    r"(?:.*/)?(?P<fleet>[^/]+)/(?P<database>[^/]+)/" + FOLDER + r"/(?P<stem>\d{8}T\d{6}Z_[\w.-]+)\.json",
+    re.ASCII,
 )
 _MOST_NAMED = 3
 

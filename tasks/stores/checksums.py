@@ -22,7 +22,7 @@ from awscrt import checksums as crt
 
 _PREFERRED = ("sha256", "crc64nvme", "crc32c", "crc32", "sha1")
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_SIDECAR_LINE = re.compile(r"\\?(?P<hex>[0-9A-Fa-f]{64})(?:[ \t]+\*?(?P<name>.+))?")
+_SIDECAR_LINE = re.compile(r"\\?(?P<hex>[0-9A-Fa-f]{64})(?:[ \t](?P<name>.*))?")
 _SIDECAR_BSD = re.compile(r"SHA2?-?256 ?\((?P<name>.+)\) ?= ?(?P<hex>[0-9A-Fa-f]{64})", re.IGNORECASE)
 
 
@@ -91,7 +91,7 @@ def digests_by_name(text: str) -> dict[str, str]:
     for line in text.lstrip("\ufeff").splitlines():
         match = _SIDECAR_BSD.fullmatch(line.strip()) or _SIDECAR_LINE.fullmatch(line.strip())
         if match:
-            name = (match["name"] or "").strip().replace("\\", "/").removeprefix("./")
+            name = (match["name"] or "").strip().removeprefix("*").replace("\\", "/").removeprefix("./")
             found[name if "/" not in name else name.rsplit("/", 1)[-1]] = match["hex"].lower()
     return found
 

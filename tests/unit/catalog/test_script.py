@@ -117,3 +117,16 @@ def test_messages_of_the_tool_before_the_script_are_named() -> None:
 
 def test_a_comment_before_the_script_is_no_message() -> None:
     assert findings("-- made by cron: pg_dump: nightly\n" + archives.script()) == []
+
+
+def test_a_date_that_is_none_is_no_date() -> None:
+    head = "-- Dumped from database version 17.1\n-- Started on 2026-19-45 99:99:99\nSELECT 1;\n"
+    toc = read_script_head(head, whole=True, where="x").toc
+    assert toc is not None
+    assert toc.made_at is None
+
+
+def test_more_databases_than_anybody_has_are_not_collected() -> None:
+    with pytest.raises(PermanentError) as error:
+        scan_script((f"\n\\connect d{number}\n".encode() for number in range(20_000)), "x")
+    assert error.value.rule == "format-unsupported"

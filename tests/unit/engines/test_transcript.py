@@ -7,10 +7,11 @@ import pytest
 from tasks.engines.failure import label
 from tasks.engines.findings import judge
 from tasks.engines.meaning import Meaning
-from tasks.engines.transcript import read_transcript
+from tasks.engines.transcript import Transcript, read_transcript
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Severity
 from tests.corpus.transcripts import MAJORS, read_lines, read_toc
+from tests.growth import assert_linear
 
 TABLES = Toc(
     (
@@ -170,3 +171,34 @@ def test_the_meaning_of_an_unknown_table_is_an_error() -> None:
     said = read_transcript([line, "Command was: CREATE TABLE public.orders ("], TABLES)
     (cause,) = judge(said.failures, (), TABLES).causes
     assert cause.meaning is Meaning.ERROR
+
+
+def test_an_error_among_thousands_that_begin_alike_finds_its_own_entry() -> None:
+    entries = tuple(
+        TocEntry(
+            number,
+            "CONSTRAINT",
+            f"t c{number}",
+            "public",
+            "",
+            "post-data",
+            f"ALTER TABLE t\n    ADD c{number};\n",
+        )
+        for number in range(1, 40_001)
+    )
+    toc = Toc(entries)
+
+    def read(errors: int) -> Transcript:
+        lines = []
+        for number in range(40_000, 40_000 - errors, -1):
+            lines += ["pg_restore: error: could not execute query: ERROR:  out of luck"]
+            lines += ["Command was: ALTER TABLE t", f"    ADD c{number};", ""]
+        return read_transcript(lines, toc)
+
+    assert [failure.entry for failure in read(3).failures] == [entries[-1], entries[-2], entries[-3]]
+    assert_linear(read, 2000)
+
+
+def test_a_count_of_thousands_of_digits_is_no_count() -> None:
+    line = f"pg_restore: warning: errors ignored on restore: {'9' * 5000}"
+    assert read_transcript([line, f"pg_restore: from TOC entry {'9' * 5000}; x"], Toc(())).reported is None
