@@ -89,7 +89,7 @@ def initialise(
         )
     config, now = store or StoreConfig(), now or utc_now()
     root = normalised(uri).rstrip("/") + "/"
-    opened = open_store(config, root)
+    opened = open_store(config, f"{root}*")
     explored = explore(opened, root)
     names = sort_names(explored, root)
     kinds, unread = _kinds(opened, names)

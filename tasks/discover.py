@@ -13,7 +13,7 @@ from tasks.stores import Store, discover, open_store
 @step("open store", retried=True)
 def open_backup_store(target: Target) -> Store:
     """Reach the store as the role that a real recovery would use."""
-    return open_store(target.store, target.backup.at)
+    return open_store(target.store, target.backup.at, target.backup.globals)
 
 
 @step("discover", retried=True)

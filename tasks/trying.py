@@ -131,7 +131,12 @@ def newer_backup(one: KeptBackup, target: Target, now: datetime) -> RecoveryPoin
         DrillError: the store cannot be asked.
     """
     try:
-        found = discover(target, open_store(target.store, target.backup.at), now, Selection(kind="newest"))
+        found = discover(
+            target,
+            open_store(target.store, target.backup.at, target.backup.globals),
+            now,
+            Selection(kind="newest"),
+        )
     except StageFailed:
         return None
     newest = found.points[0]

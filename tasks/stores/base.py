@@ -85,8 +85,13 @@ class Store(Protocol):
         ...
 
 
-def open_store(config: StoreConfig, at: str) -> Store:
+def open_store(config: StoreConfig, at: str, *also: str | None) -> Store:
     """Return the store that *at* (`s3://`, `file://` or a path) lies in.
+
+    Args:
+        config: how it is reached.
+        at: a pattern or a place.
+        also: what else is to be read from it, such as the globals' pattern.
 
     Raises:
         PermanentError: the recovery role could not be assumed; the URI or endpoint cannot be used.
@@ -98,7 +103,7 @@ def open_store(config: StoreConfig, at: str) -> Store:
         return S3Store(config)
     from tasks.stores.local import LocalStore  # noqa: PLC0415
 
-    return LocalStore()
+    return LocalStore(*(place for place in (at, *also) if place is not None and not is_s3(place)))
 
 
 class Deadline:

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.target import StoreConfig
 from tasks.stores.aws import s3_client
+from tasks.stores.beneath import Root
 from tasks.stores.translate import Action, is_missing, translated
 from tasks.stores.uris import S3Location, file_uri, is_s3, local_path, s3_location
 
@@ -41,7 +42,7 @@ def read_blob(config: StoreConfig, uri: str) -> bytes:
     with _as_rule("history-unreadable", Action.READ, uri):
         try:
             if not is_s3(uri):
-                return local_path(uri).read_bytes()
+                return _content(local_path(uri))
             at = s3_location(uri)
             return _client(config).get_object(Bucket=at.bucket, Key=at.key)["Body"].read()
         except FileNotFoundError as exc:
@@ -75,6 +76,12 @@ def list_blobs(config: StoreConfig, uri_prefix: str) -> list[str]:
     """
     with _as_rule("history-unreadable", Action.LIST, uri_prefix):
         return sorted(_keys(config, s3_location(uri_prefix)) if is_s3(uri_prefix) else _files(uri_prefix))
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's content: no link out of its folder is followed, and no pipe is waited for."""
+    with Root(str(path.parent)).opened(str(path)) as handle, os.fdopen(os.dup(handle), "rb") as file:
+        return file.read()
 
 
 def _client(config: StoreConfig) -> S3Client:

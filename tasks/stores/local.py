@@ -1,7 +1,7 @@
 """Folders as a store: backups on a mounted disk, listed and copied as S3 would.
 
 Files are copied, never linked: whoever writes the backups could change a linked file while it is being
-judged.
+judged. Nothing is read but what lies beneath the folders that the fleet file names (see `beneath`).
 """
 
 from __future__ import annotations
@@ -10,30 +10,47 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.model.backup import StoredObject
-from tasks.model.errors import PermanentError, TransientError
+from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.findings import Finding
 from tasks.stores.base import Deadline, Progress
+from tasks.stores.beneath import Root
 from tasks.stores.checksums import Digests
 from tasks.stores.reading import BlockSource
 from tasks.stores.transfer import disk_full
 from tasks.stores.translate import Action, translated
-from tasks.stores.uris import file_uri, local_path
+from tasks.stores.uris import constant_folder, file_uri, local_path
 
 _CHUNK = 8 << 20
 _FICLONE = 0x40049409
 _MANY = 1000
+_DEEPEST = 64
+"""Folders below the one that is listed: no backup job nests deeper, and names end at 4,096 bytes."""
+
+
+class _Entry(NamedTuple):
+    name: str
+    is_folder: bool
+    is_link: bool
 
 
 class LocalStore:
-    """The worker's own file system."""
+    """The worker's own file system.
 
-    def __init__(self) -> None:
-        self._names: dict[str, tuple[int, Sequence[str]]] = {}
+    Args:
+        places: patterns or paths, as fleet files name them; nothing but what lies beneath their constant
+            folders is read. What lies elsewhere is held beneath its own folder.
+    """
+
+    def __init__(self, *places: str) -> None:
+        self._roots = sorted((Root(constant_folder(at)) for at in places), key=lambda root: -len(root.path))
+        self._entries_of: dict[str, tuple[int, Sequence[_Entry]]] = {}
 
     def identity(self) -> str | None:
         """See `Store`. A folder knows no ARN."""
@@ -50,15 +67,17 @@ class LocalStore:
     def list(
         self, prefix: str, *, start_after: str | None = None, limit: int | None = None
     ) -> Iterator[StoredObject]:
-        """See `Store`. Links are followed, once each; what is no regular file is left out."""
-        path = str(local_path(prefix)) + ("/" if prefix.endswith("/") else "")
-        folder, _, part = path.rpartition("/")
+        """See `Store`. Links are followed, a folder's once; what cannot be read is listed as empty.
+
+        A link that leads nowhere or out of the store is as much a backup's name as any: reading it says so.
+        """
+        path = _listed_path(prefix)
         after = None if start_after is None else str(local_path(start_after))
         given = 0
-        for found in self._walk(folder or "/", part, frozenset()):
+        for found, entry in self._walk(path):
             if after is not None and found <= after:
                 continue
-            obj = _file(found)
+            obj = self._object(found, entry)
             if obj is not None:
                 yield obj
                 given += 1
@@ -67,28 +86,30 @@ class LocalStore:
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         """See `Store`."""
-        return tuple(f"{file_uri(path)}/" for path in self._level(prefix) if Path(path).is_dir())[:_MANY]
+        return tuple(f"{file_uri(path)}/" for path in self._level(prefix, folders=True))
 
     def files(self, prefix: str) -> tuple[str, ...]:
         """See `Store`."""
-        return tuple(file_uri(path) for path in self._level(prefix) if not Path(path).is_dir())[:_MANY]
+        return tuple(file_uri(path) for path in self._level(prefix, folders=False))
 
     def head(self, uri: str) -> StoredObject:
         """See `Store`."""
         path = str(local_path(uri))
         try:
-            return _stored(path, Path(path).stat())
+            with self._root_of(path).opened(path) as file:
+                return _stored(path, os.fstat(file))
         except OSError as exc:
             raise translated(exc, Action.READ, uri) from exc
 
     def source(self, obj: StoredObject) -> BlockSource:
         """See `Store`."""
-        path = local_path(obj.uri)
+        path = str(local_path(obj.uri))
+        self.head(obj.uri)  # what is listed as empty may be no file
 
         def read(offset: int, length: int) -> bytes:
             try:
-                with path.open("rb", buffering=0) as file:
-                    return os.pread(file.fileno(), length, offset)
+                with self._root_of(path).opened(path) as file:
+                    return os.pread(file, length, offset)
             except OSError as exc:
                 raise translated(exc, Action.READ, obj.uri) from exc
 
@@ -104,15 +125,12 @@ class LocalStore:
     ) -> None:
         """See `Store`."""
         copy = _Copy(obj.uri, progress, Deadline(deadline_s), digests)
+        path = str(local_path(obj.uri))
         try:
-            with local_path(obj.uri).open("rb", buffering=0) as source:
-                before = os.fstat(source.fileno())
-                handle = os.open(dest, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-                try:
-                    copy(source.fileno(), handle, before.st_size)
-                finally:
-                    os.close(handle)
-                _require_unchanged(before, os.fstat(source.fileno()), obj)
+            with self._root_of(path).opened(path) as source, _created(dest) as handle:
+                before = os.fstat(source)
+                copy(source, handle, before.st_size)
+                _require_unchanged(before, os.fstat(source), obj)
         except OSError as exc:
             raise translated(exc, Action.READ, obj.uri) from exc
 
@@ -120,56 +138,118 @@ class LocalStore:
         """See `Store`. Folders keep no versions."""
         return iter(())
 
-    def _level(self, prefix: str) -> Sequence[str]:
-        path = str(local_path(prefix)) + ("/" if prefix.endswith("/") else "")
-        folder, _, part = path.rpartition("/")
-        return [f"{folder}/{name}" for name in self._entries(folder or "/") if name.startswith(part)]
+    def _root_of(self, path: str) -> Root:
+        known = next((root for root in self._roots if root.holds(path)), None)
+        return known or Root(path.rstrip("/").rpartition("/")[0] or "/")
 
-    def _walk(self, folder: str, part: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-        """Yield the files below *folder* whose first name begins with *part*, in order."""
-        for name in self._entries(folder):
-            if not name.startswith(part):
-                continue
-            path = f"{folder.rstrip('/')}/{name}"
-            if not os.path.isdir(path):  # noqa: PTH112  a hundred thousand of them: Path costs ten times as much
-                yield path
-                continue
-            here = _identity(path)
-            if here not in above:
-                yield from self._walk(path, "", above | {here})
+    def _level(self, prefix: str, *, folders: bool) -> Sequence[str]:
+        folder, _, part = _listed_path(prefix).rpartition("/")
+        paths = (
+            path
+            for entry in self._entries(folder or "/")
+            if entry.name.startswith(part)
+            and (self._folder(path := f"{folder}/{entry.name}", entry) is not None) == folders
+        )
+        return [path for path, _ in zip(paths, range(_MANY), strict=False)]
 
-    def _entries(self, folder: str) -> Sequence[str]:
-        """Return the names in *folder*, sorted; remembered until the folder changes."""
+    def _walk(self, prefix: str) -> Iterator[tuple[str, _Entry]]:
+        """Yield what lies below *prefix* and is no folder, in the order of names."""
+        folder, _, part = prefix.rpartition("/")
+        linked: set[tuple[int, int]] = set()
+        first = (entry for entry in self._entries(folder or "/") if entry.name.startswith(part))
+        waiting: list[tuple[str, Iterator[_Entry]]] = [(folder.rstrip("/"), first)]
+        while waiting:
+            above, entries = waiting[-1]
+            entry = next(entries, None)
+            if entry is None:
+                waiting.pop()
+                continue
+            path = f"{above}/{entry.name}"
+            identity = self._folder(path, entry)
+            if identity is None:
+                yield path, entry
+            elif len(waiting) <= _DEEPEST and not (entry.is_link and identity in linked):
+                linked |= {identity} if entry.is_link else set()
+                waiting.append((path, iter(self._entries(path))))
+
+    def _folder(self, path: str, entry: _Entry) -> tuple[int, int] | None:
+        """Return the identity of the folder that *path* is or leads to; None for anything else."""
+        if not entry.is_link:
+            return (0, 0) if entry.is_folder else None
         try:
-            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
-            known = self._names.get(folder)
-            if known is None or known[0] != changed:
-                known = (changed, sorted(os.listdir(folder)))  # noqa: PTH208
-                self._names[folder] = known
-        except FileNotFoundError:
+            state = self._root_of(path).state(path)
+        except (OSError, DrillError):
+            return None
+        return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else None
+
+    def _object(self, path: str, entry: _Entry) -> StoredObject | None:
+        """Return what is stored at *path*; None for what has just gone."""
+        try:
+            state = os.stat(path, follow_symlinks=False)  # noqa: PTH116  Path costs ten times as much
+        except OSError:
+            return None
+        if entry.is_link:
+            try:
+                state = self._root_of(path).state(path)
+            except (OSError, DrillError):
+                return _stored(path, state, size=0)
+        return _stored(path, state, size=None if stat.S_ISREG(state.st_mode) else 0)
+
+    def _entries(self, folder: str) -> Sequence[_Entry]:
+        """Return what is in *folder*, sorted; remembered until the folder changes."""
+        try:
+            with self._opened_folder(folder) as handle:
+                changed = os.fstat(handle).st_mtime_ns
+                known = self._entries_of.get(folder)
+                if known is None or known[0] != changed:
+                    known = (changed, _scanned(handle))
+                    self._entries_of[folder] = known
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as exc:
             raise translated(exc, Action.LIST, file_uri(folder)) from exc
         return known[1]
 
+    @contextmanager
+    def _opened_folder(self, folder: str) -> Iterator[int]:
+        """Yield a folder open for listing: the operator's as it is, the store's own beneath their root."""
+        root = next((root for root in self._roots if root.holds(folder)), None)
+        if root is None:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            with root.looked_up(folder) as found:
+                handle = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
 
-def _identity(path: str) -> tuple[int, int]:
-    seen = os.stat(path)  # noqa: PTH116
-    return seen.st_dev, seen.st_ino
+
+def _listed_path(prefix: str) -> str:
+    return str(local_path(prefix)) + ("/" if prefix.endswith("/") else "")
 
 
-def _file(path: str) -> StoredObject | None:
-    """Return the regular file *path*; None for pipes, devices, dangling links and what has just gone."""
+def _scanned(handle: int) -> Sequence[_Entry]:
+    with os.scandir(handle) as entries:
+        return sorted(
+            _Entry(entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries
+        )
+
+
+def _stored(path: str, state: os.stat_result, size: int | None = None) -> StoredObject:
+    modified = datetime.fromtimestamp(state.st_mtime, UTC)
+    return StoredObject(
+        uri=file_uri(path), bytes=state.st_size if size is None else size, modified_at=modified
+    )
+
+
+@contextmanager
+def _created(dest: Path) -> Iterator[int]:
+    handle = os.open(dest, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        seen = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None
-    return _stored(path, seen) if stat.S_ISREG(seen.st_mode) else None
-
-
-def _stored(path: str, seen: os.stat_result) -> StoredObject:
-    modified = datetime.fromtimestamp(seen.st_mtime, UTC)
-    return StoredObject(uri=file_uri(path), bytes=seen.st_size, modified_at=modified)
+        yield handle
+    finally:
+        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,7 @@ _MEANING = {
 _LOCAL = {
     errno.ENOSPC: "disk-full",
     errno.EDQUOT: "disk-full",
+    errno.ELOOP: "object-gone",
     errno.EIO: "store-unreachable",
     errno.ESTALE: "store-unreachable",
     errno.ETIMEDOUT: "store-unreachable",

@@ -75,6 +75,13 @@ def normalised(uri: str) -> str:
     return file_uri(path) + ("/" if uri.endswith("/") and str(path) != "/" else "")
 
 
+def constant_folder(at: str) -> str:
+    """Return the folder that a local pattern names before anything in it may vary, and above the backup."""
+    path = normalised(at).removeprefix(FILE_SCHEME).rstrip("/")
+    varies = min((place for place in (path.find(mark) for mark in "%*") if place >= 0), default=len(path))
+    return path[:varies].rpartition("/")[0] or "/"
+
+
 def printable(uri: str) -> str:
     """Return *uri* fit for a record: bytes that are no UTF-8 are escaped."""
     return uri.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -23,6 +23,22 @@ RULES = (
         "Check `at`; is the volume mounted on this worker?",
     ),
     Rule(
+        "link-leaves-store",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "A link leads out of the folder that holds the backups; the drill follows none that does.",
+        "Name the folder that the link leads to in `at`, or keep the files themselves beneath it.",
+    ),
+    Rule(
+        "not-a-file",
+        FindingClass.PATH,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "A folder, pipe, device or socket lies where a file of the backup should.",
+        "Look at what wrote it; whoever recovers has nothing to read there.",
+    ),
+    Rule(
         "list-denied",
         FindingClass.PATH,
         Severity.FAILURE,

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import random
+import subprocess
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,16 +60,41 @@ class TestListing:
     def test_missing_folder_lists_nothing(self, tmp_path: Path) -> None:
         assert listed(tmp_path, "none/x") == []
 
-    def test_links_are_followed_once_and_pipes_are_left_out(self, tmp_path: Path) -> None:
+    def test_folders_links_are_followed_once(self, tmp_path: Path) -> None:
         write(tmp_path, {"real/o1": b"x"})
         (tmp_path / "linked").symlink_to(tmp_path / "real")
         (tmp_path / "real" / "loop").symlink_to(tmp_path)
-        (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-        os.mkfifo(tmp_path / "pipe")
         names = listed(tmp_path)
         assert {"real/o1", "linked/o1"} <= set(names)
-        assert not {"gone", "pipe"} & set(names)
         assert len(names) < 20
+
+    def test_folders_that_link_to_one_another_are_listed_in_no_time(self, tmp_path: Path) -> None:
+        folders = [tmp_path / f"d{number}" for number in range(12)]
+        for folder in folders:
+            folder.mkdir()
+            for other in folders:
+                (folder / f"to_{other.name}").symlink_to(f"../{other.name}")
+            (folder / "o").write_bytes(b"x")
+        assert len(listed(tmp_path)) < 5000
+
+    def test_deeply_nested_folders_are_listed_down_to_what_no_job_makes(self, tmp_path: Path) -> None:
+        handle = os.open(tmp_path, os.O_RDONLY)
+        for _ in range(1100):
+            os.mkdir("a", dir_fd=handle)  # a path this deep has no name
+            below = os.open("a", os.O_RDONLY, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        os.close(handle)
+        write(tmp_path, {"a/a/o1": b"", "b": b""})
+        assert listed(tmp_path) == ["a/a/o1", "b"]
+        subprocess.run(["/bin/rm", "-rf", tmp_path / "a"], check=True)
+
+    def test_a_link_or_pipe_is_a_name_like_any_other(self, tmp_path: Path) -> None:
+        write(tmp_path / "s", {"o": b"x"})
+        (tmp_path / "s" / "gone").symlink_to("nowhere")
+        (tmp_path / "s" / "out").symlink_to("../secret")
+        os.mkfifo(tmp_path / "s" / "pipe")
+        assert listed(tmp_path / "s") == ["gone", "o", "out", "pipe"]
 
     def test_start_after_and_limit_page_through(self, tmp_path: Path) -> None:
         write(tmp_path, {f"o{i}": b"" for i in range(5)})
@@ -97,7 +123,7 @@ class TestListing:
         def denied(_: object) -> list[str]:
             raise PermissionError(errno.EACCES, "Permission denied")  # root may read everything
 
-        monkeypatch.setattr(local_module.os, "listdir", denied)
+        monkeypatch.setattr(local_module.os, "scandir", denied)
         with pytest.raises(PermanentError) as caught:
             listed(tmp_path, "a/")
         assert caught.value.rule == "list-denied"
