@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.catalog import open_backup
+from tasks.catalog import Wanted, open_backup
 from tasks.ledger import Deadline
 from tasks.model.backup import LocalBackup, RecoveryPoint
 from tasks.model.sandbox import Workspace
@@ -42,6 +42,7 @@ def prove_backup(
         decrypt=target.backup.decrypt,
         workdir=workspace.backup_dir,
         deadline_s=deadline.remaining_s(),
+        wanted=Wanted(target.backup.database, target.name),
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from expectations.runner import run_suite
 from tasks.checks import RunSuite, SuiteOutcome
 from tasks.checks.accept import apply_acceptances
-from tasks.checks.readiness import Readiness, major_to_use
+from tasks.checks.readiness import Readiness, assess_opened, major_to_use
 from tasks.evidence import DrillFacts, judge, settle
 from tasks.interrupt import began, ended, was_stopped
 from tasks.model.backup import Discovery, LocalBackup, RecoveryPoint
@@ -184,11 +184,16 @@ class Ledger:
         return major_to_use(self.proven_backup.head, self.target)
 
     def keep_backup(self, backup: LocalBackup) -> None:
-        """Keep the proven download."""
+        """Keep the proven download; stop here when what it turned out to be cannot be drilled.
+
+        Raises:
+            StageFailed: the opened backup is not the one that was asked for, or needs what is not here.
+        """
         self.backup = backup
         self.findings.extend(backup.findings)
         self._passed("backup-complete", backup.head.format.value)
         self._passed("integrity", backup.integrity)
+        self._stop_on_failures(assess_opened(backup.head, self.readiness, self.chosen_point, self.target))
 
     def keep_sandbox(self, sandbox: Sandbox) -> None:
         """Keep the running cluster, and what the host did not allow it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.catalog.contained import Wanted
 from tasks.catalog.extensions import DEFAULT_EXTENSIONS, is_allowed, required_extensions
 from tasks.catalog.head import read_head
 from tasks.catalog.opening import open_backup, open_script
@@ -12,6 +13,7 @@ from tasks.catalog.shape import TocShape, listed_relations, toc_shape
 __all__ = [
     "DEFAULT_EXTENSIONS",
     "TocShape",
+    "Wanted",
     "is_allowed",
     "listed_relations",
     "open_backup",

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.catalog.toc import ParsedToc
+from tasks.catalog.appended import doubled, followed
+from tasks.catalog.toc import MAGIC, ParsedToc, TocCutError, TocParser
 from tasks.model.backup import TocEntry
 from tasks.model.errors import PermanentError
-from tasks.model.findings import Finding, Severity
-from tasks.model.rules import finding
+from tasks.model.findings import Finding
 
 _DATA, _LARGE_OBJECTS = 1, 3
 _LARGE = 64 << 20
 _KEPT_BYTES = 16 << 20
+_TOC_READ = 1 << 20
 
 
 class _EndError(Exception):
@@ -193,33 +194,53 @@ def _truncated(
 
 
 def _after(blocks: _Blocks, parsed: ParsedToc, at: int) -> tuple[Finding, ...]:
-    """Return what the bytes after the last block, which begin at *at*, mean.
-
-    pg_dump 16 and later, told to write to standard output, append a second table of contents where they mean
-    to rewrite the first: harmless, and a sign of a whole archive.
-    """
-    left, again = blocks.size - at, parsed.end - parsed.begin
-    if not left:
+    """Return what the bytes after the last block, which begin at *at*, mean."""
+    end = _second_toc(blocks, parsed, at)
+    if end == blocks.size:
         return ()
-    sample = min(
-        left, 3 * (1 + parsed.int_bytes)
-    )  # the count, the first entry's number and whether it has data
-    if blocks.data[at : at + sample] == blocks.data[parsed.begin : parsed.begin + sample] and left <= again:
-        if left == again:
-            return ()
-        raise PermanentError(
-            f"The archive ends at byte {blocks.size}, {again - left} bytes before the end that pg_dump "
-            "wrote. All "
-            "rows are there, and whatever cut it did not stop at rows.",
-            blocks.where,
-            rule="archive-truncated",
-        )
-    return (
-        finding(
-            "archive-corrupt",
-            f"{left} bytes follow the archive's last data block: something was appended, or written over its "
-            "end.",
-            where=blocks.where,
-            severity=Severity.WARNING,
-        ),
+    second = blocks.data.find(MAGIC, end)
+    if second >= 0:
+        raise doubled(second, "custom", blocks.where)
+    return (followed(blocks.size - end, "the archive's last data block", blocks.where),)
+
+
+def _second_toc(blocks: _Blocks, parsed: ParsedToc, at: int) -> int:
+    """Return where the second table of contents that begins at *at* ends; *at* itself if there is none.
+
+    pg_dump 16 and later, told to write to standard output, append one where they mean to rewrite the first:
+    harmless, and a sign of a whole archive. It may be of another length: pg_dump 18 leaves the statistics'
+    statements out of one of the two.
+
+    Raises:
+        PermanentError: `archive-truncated`: it begins and does not end.
+    """
+    count = 3 * (1 + parsed.int_bytes)  # of entries, the first entry's number and whether it has data
+    sample = blocks.data[at : min(at + count, blocks.size)]
+    if not sample or sample != blocks.data[parsed.begin : parsed.begin + len(sample)]:
+        return at
+    parser = TocParser(blocks.where)
+    parser.feed(bytes(blocks.data[: parsed.begin]))
+    read_to = at
+    while read_to < blocks.size:
+        parser.feed(bytes(blocks.data[read_to : read_to + _TOC_READ]))
+        read_to += _TOC_READ
+        try:
+            again = parser.parse()
+        except TocCutError:
+            continue
+        except PermanentError:
+            return at
+        return at + again.end - again.begin if _same_entries(again, parsed) else at
+    raise PermanentError(
+        f"The archive ends at byte {blocks.size}, inside the table of contents that pg_dump writes last. All "
+        "rows are there, and whatever cut it did not stop at rows.",
+        blocks.where,
+        rule="archive-truncated",
     )
+
+
+def _same_entries(first: ParsedToc, second: ParsedToc) -> bool:
+    def listed(parsed: ParsedToc) -> list[tuple[int, str, str]]:
+        return [(entry.dump_id, entry.desc, entry.tag) for entry in parsed.toc.entries]
+
+    return listed(first) == listed(second)

@@ -8,11 +8,14 @@ older pg_restore releases take a cut gzip for a short one.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from tasks.catalog.compression import GZIP, LZ4, ZSTD, unwrap
+from tasks.catalog.contained import Contained, Wanted, choose, parts_of
 from tasks.catalog.custom import label
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sources import Deadline, file_pieces
@@ -24,6 +27,61 @@ TOC_NAME = "toc.dat"
 _SUFFIXES = {"": "", ".gz": GZIP, ".lz4": LZ4, ".zst": ZSTD}
 _COPY_END = b"\\.\n\n\n"
 _TOC_READ = 4 << 20
+_DATA_MEMBER = re.compile(r"(^|/)(\d+\.dat|blob_\d+\.dat|blobs(_\d+)?\.toc)(\.(gz|lz4|zst))?$")
+File = TypeVar("File")
+
+
+def is_data_member(name: str) -> bool:
+    """Say whether a tar's member *name* is a file of a directory dump."""
+    return _DATA_MEMBER.search(name) is not None
+
+
+def directory_dumps(files: Mapping[str, File]) -> dict[str, dict[str, File]]:
+    """Return each folder of *files* that holds a dump, with the dump's own files by their base names.
+
+    Where no folder has a toc.dat, those that hold data files are returned: what is lost is said of them.
+    """
+    folders: dict[str, dict[str, File]] = {}
+    for name, file in files.items():
+        folder, _, base = name.rpartition("/")
+        if base == TOC_NAME or is_data_member(base):
+            folders.setdefault(folder, {})[base] = file
+    return {folder: held for folder, held in folders.items() if TOC_NAME in held} or folders
+
+
+def dump_folder(members: Mapping[str, ByteSource], wanted: Wanted, where: str) -> str:
+    """Return the folder below a backup's own that holds the dump that is meant; "" for the backup's own.
+
+    Raises:
+        PermanentError: `database-choice-ambiguous`, `database-not-in-dump`.
+    """
+    files = {"/".join(parts): source for name, source in members.items() if (parts := parts_of(name))}
+    folders = {} if TOC_NAME in files else directory_dumps(files)
+    dumps = [
+        Contained(folder, databases_of(held[TOC_NAME]))
+        for folder, held in folders.items()
+        if TOC_NAME in held
+    ]
+    return choose(dumps, wanted, where).place if dumps else ""
+
+
+def below(members: Mapping[str, File], folder: str) -> Mapping[str, File]:
+    """Return the files of *folder* by their names in it; all of them for ""."""
+    if not folder:
+        return members
+    named = {"/".join(parts_of(name)): file for name, file in members.items()}
+    return {
+        name.removeprefix(f"{folder}/"): file for name, file in named.items() if name.startswith(f"{folder}/")
+    }
+
+
+def databases_of(toc: ByteSource) -> tuple[str, ...]:
+    """Return the database that a `toc.dat` names; none where it is damaged, which shows later."""
+    try:
+        database = read_toc(toc, TOC_NAME).toc.database
+    except PermanentError:
+        return ()
+    return (database,) if database else ()
 
 
 def read_directory_head(members: Mapping[str, ByteSource], where: str) -> ArchiveHead:
@@ -124,7 +182,7 @@ def _with_files(toc: Toc) -> Iterable[TocEntry]:
 
 def _stored_as(entry: TocEntry, sizes: Mapping[str, int], where: str) -> str:
     """Return the name under which the entry's file is stored, compressed or not."""
-    name = _find(entry.filename or "", sizes)
+    name = _find(entry.filename or "", sizes, where)
     if name is None:
         raise PermanentError(
             f"The file {entry.filename} of {label(entry)} is missing. That data is lost.",
@@ -141,8 +199,23 @@ def _stored_as(entry: TocEntry, sizes: Mapping[str, int], where: str) -> str:
     return name
 
 
-def _find(name: str, sizes: Mapping[str, int]) -> str | None:
-    return next((name + suffix for suffix in _SUFFIXES if name + suffix in sizes), None)
+def _find(name: str, sizes: Mapping[str, int], where: str = "") -> str | None:
+    """Return the name under which a file is stored.
+
+    Raises:
+        PermanentError: `archive-doubled`: it is there twice, and pg_restore takes the first that it knows.
+    """
+    stored = [name + suffix for suffix in _SUFFIXES if name + suffix in sizes]
+    if len(stored) > 1:
+        raise PermanentError(
+            f"The folder holds {' and '.join(stored)}: two dumps lie in it, one over the other. pg_restore "
+            f"reads {stored[0]}, of whichever of them that is.",
+            where or name,
+            "Dump into an empty folder, and copy it with what deletes the files of the dump before "
+            "(aws s3 sync --delete).",
+            rule="archive-doubled",
+        )
+    return stored[0] if stored else None
 
 
 def _large_objects(listing: Path, sizes: Mapping[str, int], where: str) -> list[str]:

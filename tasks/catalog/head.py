@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tasks.catalog import physical, script, tar
+from tasks.catalog import physical, script, tar, terminal
 from tasks.catalog.compression import COMPRESSIONS, unwrap
-from tasks.catalog.directory import TOC_NAME, read_directory_head
+from tasks.catalog.contained import Wanted, parts_of
+from tasks.catalog.directory import TOC_NAME, below, dump_folder, is_data_member, read_directory_head
 from tasks.catalog.sniff import ENCRYPTIONS, SNIFF_BYTES, sniff
 from tasks.catalog.sources import HeadLimitError, Stream, growing_reads
 from tasks.catalog.toc import ParsedToc, TocCutError, TocParser
-from tasks.model.backup import ArchiveHead, ByteSource, Format
+from tasks.model.backup import ArchiveHead, ByteSource, Format, Toc
 from tasks.model.errors import PermanentError
 
 TAR = "tar"
 """A wrapper too, where somebody made a tar of a dump."""
 
 _DEEPEST = 8  # wrappers round one another: more is no backup but an attack
-_TAR_MEMBERS = 64  # so many members of a tar are looked at for a toc.dat
+_TAR_MEMBERS = 64  # so many members of a tar, and so much of it, are looked at before the download
+_TAR_LOOK_BYTES = 8 << 20
 _SMALLEST = 16
-_DATA_MEMBER = re.compile(r"(^|/)(\d+\.dat|blob_\d+\.dat|blobs(_\d+)?\.toc)(\.(gz|lz4|zst))?$")
 
 
-def read_head(source: ByteSource | Mapping[str, ByteSource], name: str) -> ArchiveHead:
+def read_head(
+    source: ByteSource | Mapping[str, ByteSource],
+    name: str,
+    wanted: Wanted = Wanted(),  # noqa: B008  immutable
+) -> ArchiveHead:
     """Return what the first bytes of a backup tell.
 
     Args:
         source: the file; of a directory dump, its files by relative name.
         name: the key or its last part, for messages.
+        wanted: the database that is to be drilled, where a container holds several dumps.
 
     Returns:
         The head; its `toc` is None where the first 64 MiB do not hold it, or the backup is encrypted.
@@ -38,30 +43,38 @@ def read_head(source: ByteSource | Mapping[str, ByteSource], name: str) -> Archi
     Raises:
         PermanentError: `archive-empty`, `archive-tiny`, `not-a-backup`, `archive-truncated`,
             `archive-corrupt`, `archive-uploading`, `archive-incomplete`, `archive-version-unsupported`,
-            `format-unsupported`.
+            `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`.
     """
     if isinstance(source, Mapping):
-        return read_directory_head(source, name)
+        return read_directory_head(below(source, dump_folder(source, wanted, name)), name)
     try:
-        return read_stream_head(Stream(growing_reads(source)), name)
+        return read_stream_head(Stream(growing_reads(source)), name, wanted=wanted)
     except HeadLimitError:
         return ArchiveHead(Format.UNKNOWN)
+    except PermanentError as error:
+        terminal.raise_if_rewritten(error, growing_reads(source), name)
+        raise
 
 
-def read_stream_head(stream: Stream, name: str, wrappers: tuple[str, ...] = ()) -> ArchiveHead:
+def read_stream_head(
+    stream: Stream,
+    name: str,
+    wrappers: tuple[str, ...] = (),
+    wanted: Wanted = Wanted(),  # noqa: B008  immutable
+) -> ArchiveHead:
     """Return what the first bytes of *stream* tell; *wrappers* are those it was taken out of already."""
     looks = sniff(stream.peek(SNIFF_BYTES))
     kind = looks.kind
     if kind == "empty":
         raise _empty(name, wrappers)
     if kind in COMPRESSIONS:
-        return _inside(Stream(unwrap(kind, stream.rest(), name)), name, (*wrappers, kind))
+        return _inside(Stream(unwrap(kind, stream.rest(), name)), name, (*wrappers, kind), wanted)
     if kind in ENCRYPTIONS:
         return ArchiveHead(Format.UNKNOWN, (*wrappers, kind))
     if kind == "custom":
         return _custom_head(stream, name, wrappers)
     if kind == "tar":
-        return _tar_head(stream, name, wrappers)
+        return _tar_head(stream, name, wrappers, wanted)
     if kind == "text":
         return replace(_script_head(stream, name), wrappers=wrappers)
     raise _no_backup(kind, looks.looks_like, stream.peek(_SMALLEST), name)
@@ -88,11 +101,6 @@ def read_stream_toc(stream: Stream, name: str) -> ParsedToc:
     )
 
 
-def is_data_member(name: str) -> bool:
-    """Say whether a tar's member *name* is a file of a directory dump."""
-    return _DATA_MEMBER.search(name) is not None
-
-
 def _custom_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> ArchiveHead:
     try:
         return ArchiveHead(Format.CUSTOM, wrappers, read_stream_toc(stream, name).toc)
@@ -100,14 +108,14 @@ def _custom_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> Archiv
         return ArchiveHead(Format.CUSTOM, wrappers)
 
 
-def _inside(stream: Stream, name: str, wrappers: tuple[str, ...]) -> ArchiveHead:
+def _inside(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
     if len(wrappers) > _DEEPEST:
         raise PermanentError(
             f"The backup is wrapped more than {_DEEPEST} times. No backup job does that.",
             name,
             rule="not-a-backup",
         )
-    return read_stream_head(stream, name, wrappers)
+    return read_stream_head(stream, name, wrappers, wanted)
 
 
 def _empty(name: str, wrappers: tuple[str, ...]) -> PermanentError:
@@ -159,43 +167,110 @@ class _Sequential:
     """Ranged reads at ascending offsets, out of a stream."""
 
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+        self._stream = stream
         self._at = 0
 
     def read(self, offset: int, length: int) -> bytes:
-        self.stream.skip(offset - self._at)
-        piece = self.stream.take(length)
-        self._at = offset + len(piece)
+        """Return *length* bytes from *offset*, fewer only at the end."""
+        self._at += self._stream.skip(offset - self._at)
+        piece = self._stream.take(length)
+        self._at += len(piece)
         return piece
 
+    def pieces(self, offset: int, length: int) -> Iterator[bytes]:
+        """Yield *length* bytes from *offset*, read as they are asked for."""
+        self.read(offset, 0)
+        for piece in self._stream.portion(length):
+            self._at += len(piece)
+            yield piece
 
-def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> ArchiveHead:
-    """Return what the first members tell: pg_dump's own tar begins with toc.dat, others may hold a dump."""
-    own = tar.is_pg_dumps(stream.peek(tar.BLOCK))
-    reader = _Sequential(stream)
-    seen: list[str] = []
+
+@dataclass(slots=True)
+class _TarHeads:
+    """The dumps that the first members of a tar showed, as far as they were read.
+
+    Attributes:
+        seen: names of all members.
+        heads: of what could be the backup, by its place in the tar.
+        opaque: something was met that could be a dump and could not be read here.
+    """
+
+    seen: list[str] = field(default_factory=list)
+    heads: dict[str, ArchiveHead] = field(default_factory=dict)
+    opaque: bool = False
+
+
+def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
+    """Return what the first members tell: pg_dump's own tar begins with toc.dat, others may hold a dump.
+
+    A tar that somebody made may hold several. Where not all of it can be looked at, the one of the right name
+    is described in part: nothing may be held against it that another of its name would not share.
+    """
+    if tar.is_pg_dumps(stream.peek(tar.BLOCK)):
+        return _own_tar_head(stream, name, wrappers)
+    reader, found = _Sequential(stream), _TarHeads()
     try:
-        for member in islice(tar.walk(reader.read, name), _TAR_MEMBERS):
-            seen.append(member.name)
-            layout = physical.recognise_layout(seen)
+        for member in islice(tar.walk(reader.read, name), _TAR_MEMBERS + 1):
+            layout = _note_member(member, reader, found, (*wrappers, TAR), wanted)
             if layout is not None:
                 return ArchiveHead(layout, wrappers)
-            if member.kind != tar.REGULAR:
-                continue
-            if member.name.rsplit("/", 1)[-1] == TOC_NAME:
-                return _tar_toc_head(reader.read(member.offset, member.size), name, wrappers, own=own)
-            if not is_data_member(member.name):
-                reader.read(member.offset, 0)
-                return read_stream_head(Stream(reader.stream.portion(member.size)), name, (*wrappers, TAR))
+            if member.next_at > _TAR_LOOK_BYTES or len(found.seen) > _TAR_MEMBERS:
+                found.opaque = True
+                break
     except HeadLimitError:
-        pass
-    if not seen:
+        found.opaque = True
+    if not found.seen:
         raise PermanentError("The backup is a tar without a member.", name, rule="archive-tiny")
-    return ArchiveHead(Format.DIRECTORY, (*wrappers, TAR))
+    if not found.opaque and len(found.heads) == 1:
+        return next(iter(found.heads.values()))
+    meant = next((head for head in found.heads.values() if _is_meant(head, wanted)), None)
+    return ArchiveHead(Format.UNKNOWN, (*wrappers, TAR)) if meant is None else _in_part(meant)
 
 
-def _tar_toc_head(content: bytes, name: str, wrappers: tuple[str, ...], *, own: bool) -> ArchiveHead:
-    toc = read_stream_toc(Stream([content]), name).toc
-    if own and toc.compression == "none":
+def _note_member(
+    member: tar.TarMember, reader: _Sequential, found: _TarHeads, wrappers: tuple[str, ...], wanted: Wanted
+) -> Format | None:
+    """Look at one member; return the layout of a physical backup that the names so far show."""
+    found.seen.append(member.name)
+    layout = physical.recognise_layout(found.seen)
+    parts = parts_of(member.name)
+    if layout is not None or member.kind != tar.REGULAR or not parts or is_data_member(parts[-1]):
+        return layout
+    place, pieces = "/".join(parts), Stream(reader.pieces(member.offset, member.size))
+    try:
+        if parts[-1] == TOC_NAME:
+            toc = read_stream_toc(pieces, place).toc
+            found.heads["/".join(parts[:-1])] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
+        else:
+            found.heads[place] = _inside(pieces, place, wrappers, wanted)
+    except PermanentError:
+        found.opaque = True  # no dump, or a broken one: known when the whole tar is there
+    return None
+
+
+def _is_meant(head: ArchiveHead, wanted: Wanted) -> bool:
+    """Say whether *head* is of a dump of the database that is to be drilled."""
+    own = () if head.toc is None or not head.toc.database else (head.toc.database,)
+    return wanted.database_or_name in (head.databases or own)
+
+
+def _in_part(head: ArchiveHead) -> ArchiveHead:
+    """Return what another dump of the same database would need too: its versions and extensions."""
+    if head.toc is None:
+        return head
+    toc = Toc(
+        head.toc.of("EXTENSION"),
+        server_version=head.toc.server_version,
+        dump_version=head.toc.dump_version,
+        database=head.toc.database,
+    )
+    return replace(head, toc=toc)
+
+
+def _own_tar_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> ArchiveHead:
+    reader = _Sequential(stream)
+    first = next(tar.walk(reader.read, name))
+    toc = read_stream_toc(Stream(reader.pieces(first.offset, first.size)), name).toc
+    if toc.compression == "none":
         return ArchiveHead(Format.TAR, wrappers, toc)
     return ArchiveHead(Format.DIRECTORY, (*wrappers, TAR), toc)

@@ -6,24 +6,30 @@ is in them is for the restore and the checks to say.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.catalog import script, tar
+from tasks.catalog import script, tar, terminal
 from tasks.catalog.compression import COMPRESSIONS, proves_content, unwrap_all
+from tasks.catalog.contained import Contained, Wanted, choose
 from tasks.catalog.custom import verify_custom
 from tasks.catalog.directory import (
     TOC_NAME,
+    below,
+    databases_of,
+    directory_dumps,
+    dump_folder,
     read_directory_head,
     unsupported,
     verify_directory,
 )
 from tasks.catalog.disk import write_pieces
 from tasks.catalog.encryption import decrypt_file
-from tasks.catalog.head import is_data_member, read_stream_head, read_stream_toc, script_text
+from tasks.catalog.head import read_stream_head, read_stream_toc, script_text
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, misnamed
 from tasks.catalog.sources import PIECE_BYTES, Deadline, FileSource, Stream, file_pieces
@@ -34,16 +40,19 @@ from tasks.model.rules import finding
 from tasks.model.target import Decrypt
 
 _MOST_LAYERS = 4  # encryptions and tars round one another
+_NO_DUMP = frozenset({"not-a-backup", "archive-tiny", "archive-empty", "format-unsupported"})
+"""What a file is that lies beside a dump and is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What every layer needs: the name for messages, keys, room and time."""
+    """What every layer needs: the name for messages, keys, room and time, which dump of several is meant."""
 
     name: str
     decrypt: Decrypt | None
     workdir: Path
     deadline: Deadline
+    wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ def open_backup(
     decrypt: Decrypt | None,
     workdir: Path,
     deadline_s: float | None = None,
+    wanted: Wanted = Wanted(),  # noqa: B008  immutable
 ) -> LocalBackup:
     """Return the download at *path*, decrypted, unwrapped and proven complete.
 
@@ -87,17 +97,19 @@ def open_backup(
         decrypt: keys by reference.
         workdir: for what is unwrapped; on the sandbox's disk.
         deadline_s: seconds that all this may take.
+        wanted: the database that is to be drilled, where a container holds several dumps.
 
     Raises:
         PermanentError: the `archive-*` rules, `not-a-backup`, `end-marker-missing`, `decryption-*`,
-            `format-unsupported`, `disk-full`, `stage-deadline`.
+            `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`, `disk-full`,
+            `stage-deadline`.
     """
-    job = _Job(name, decrypt, workdir, Deadline(deadline_s))
+    job = _Job(name, decrypt, workdir, Deadline(deadline_s), wanted)
     if path.is_dir():
-        head, findings = _open_folder(path, job)
-        opened = _Layers(path)
+        folder, head, findings = _open_folder(path, job)
+        opened = _Layers(folder)
     else:
-        opened, head, findings = _open_file(_Layers(path), job)
+        opened, head, findings = _open_download(path, job)
     claim = misnamed(name, head)
     proven, unproven = _integrity(integrity, path, head, name)
     return LocalBackup(
@@ -127,19 +139,29 @@ def _still_on(wrappers: tuple[str, ...]) -> tuple[str, ...]:
     return wrappers[last + 1 :]
 
 
-def _open_folder(folder: Path, job: _Job) -> tuple[ArchiveHead, tuple[Finding, ...]]:
-    files = (item for item in sorted(folder.rglob("*")) if item.is_file())
-    members = {item.relative_to(folder).as_posix(): FileSource(item) for item in files}
-    head = read_directory_head(members, job.name)
+def _open_folder(path: Path, job: _Job) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
+    """Open the directory dump in *path*, or in the one folder below it that is meant."""
+    files = (item for item in sorted(path.rglob("*")) if item.is_file())
+    members = {item.relative_to(path).as_posix(): FileSource(item) for item in files}
+    place = dump_folder(members, job.wanted, job.name)
+    head = read_directory_head(below(members, place), job.name)
     if head.format in TOOLS:
         raise unsupported(head.format, job.name)
     if head.toc is not None:
-        verify_directory(folder, head.toc, job.name, job.deadline)
-    return head, ()
+        verify_directory(path / place, head.toc, job.name, job.deadline)
+    return path / place, head, ()
+
+
+def _open_download(path: Path, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[Finding, ...]]:
+    try:
+        return _open_file(_Layers(path), job)
+    except PermanentError as error:
+        terminal.raise_if_rewritten(error, file_pieces(path), job.name)
+        raise
 
 
 def _open_file(layers: _Layers, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[Finding, ...]]:
-    head = read_stream_head(Stream(file_pieces(layers.path, job.deadline)), job.name)
+    head = read_stream_head(Stream(file_pieces(layers.path, job.deadline)), job.name, wanted=job.wanted)
     full = replace(head, wrappers=(*layers.removed, *head.wrappers))
     peeled = next((w for w in head.wrappers if w not in COMPRESSIONS), None)
     if head.format in TOOLS:
@@ -165,15 +187,17 @@ def _peel(
         layers = _unwrapped(layers, outside, job)
     began = time.monotonic()
     dest = _next_path(layers, job)
+    appended: tuple[Finding, ...] = ()
     if peeled in ENCRYPTIONS:
         decrypt_file(peeled, layers.path, dest, decrypt=job.decrypt, deadline=job.deadline, where=job.name)
     else:
-        _extract(layers.path, dest, job)
+        appended = _extract(layers.path, dest, job)
     inner = _superseded(layers, dest, (peeled,), began)
     if not dest.is_dir():
-        return _open_file(inner, job)
-    found, findings = _open_folder(dest, job)
-    return inner, replace(found, wrappers=inner.removed), findings
+        opened, head, findings = _open_file(inner, job)
+        return opened, head, (*appended, *findings)
+    folder, found, findings = _open_folder(dest, job)
+    return replace(inner, path=folder), replace(found, wrappers=inner.removed), (*appended, *findings)
 
 
 def _unwrapped(layers: _Layers, wrappers: tuple[str, ...], job: _Job) -> _Layers:
@@ -196,31 +220,110 @@ def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...], began: fl
     return _Layers(dest, (*layers.removed, *removed), (*layers.made, dest), seconds)
 
 
-def _extract(path: Path, dest: Path, job: _Job) -> None:
-    """Take a directory dump, or the one file that holds a dump, out of a tar that somebody made of it."""
+def _extract(path: Path, dest: Path, job: _Job) -> tuple[Finding, ...]:
+    """Take the dump that is meant out of a tar that somebody made: a directory dump's folder, or a file."""
     source = FileSource(path)
-    files = [member for member in tar.members_of(source, job.name) if member.kind == tar.REGULAR]
-    layout = recognise_layout(member.name for member in files)
+    walked = tar.members_of(source, job.name)
+    layout = recognise_layout(member.name for member in walked if member.kind == tar.REGULAR)
     if layout is not None:
         raise unsupported(layout, job.name)
-    flat = {member.name.rsplit("/", 1)[-1]: member for member in files}
-    dumps = [inner for inner in flat if inner == TOC_NAME or is_data_member(inner)]
-    if dumps:
-        shutil.rmtree(dest, ignore_errors=True)  # of an attempt before this one
-        dest.mkdir()
-        dest.chmod(0o755)
-        for inner in dumps:
-            write_pieces(_member_pieces(source, flat[inner]), dest / inner, job.deadline, job.name)
-    elif len(files) == 1:
-        write_pieces(_member_pieces(source, files[0]), dest, job.deadline, job.name)
+    appended = tar.refuse_appended(source, walked, job.name)
+    files = tar.files_of(walked)
+    folders = directory_dumps(files)
+    if folders:
+        places = [
+            Contained(place, databases_of(_Member(source, held[TOC_NAME])) if TOC_NAME in held else ())
+            for place, held in folders.items()
+        ]
+        _write_folder(source, folders[choose(places, job.wanted, job.name).place], dest, job)
     else:
+        _write_file(source, _file_meant(source, files, job), dest, job)
+    return appended
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A member of a tar as a source of its own."""
+
+    container: FileSource
+    member: tar.TarMember
+
+    @property
+    def uri(self) -> str:
+        return self.member.name
+
+    @property
+    def size(self) -> int:
+        return self.member.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.container.read(self.member.offset + offset, max(0, min(length, self.size - offset)))
+
+
+def _write_folder(source: FileSource, files: Mapping[str, tar.TarMember], dest: Path, job: _Job) -> None:
+    shutil.rmtree(dest, ignore_errors=True)  # of an attempt before this one
+    dest.mkdir()
+    dest.chmod(0o755)
+    written: dict[int, Path] = {}
+    for name, member in files.items():
+        if member.offset in written:  # a link: the bytes are there already
+            os.link(written[member.offset], dest / name)
+            continue
+        _write_member(source, member, dest / name, job)
+        written[member.offset] = dest / name
+
+
+def _write_file(source: FileSource, member: tar.TarMember, dest: Path, job: _Job) -> None:
+    if dest.is_dir():
+        shutil.rmtree(dest)
+    _write_member(source, member, dest, job)
+
+
+def _write_member(source: FileSource, member: tar.TarMember, dest: Path, job: _Job) -> None:
+    if member.kind == tar.SPARSE:
         raise PermanentError(
-            f"The tar holds {len(files)} files, none of them an archive's toc.dat. Which of them is the "
-            "backup cannot be known.",
+            f"The tar's member {member.name} is stored as a sparse file, which this drill cannot unpack.",
+            job.name,
+            "Make the tar without --sparse (-S).",
+            rule="format-unsupported",
+        )
+    write_pieces(_member_pieces(source, member), dest, job.deadline, job.name)
+
+
+def _file_meant(source: FileSource, files: Mapping[str, tar.TarMember], job: _Job) -> tar.TarMember:
+    """Return the one file of a tar that is the backup: the only one, or the only dump that can be meant."""
+    if len(files) == 1:
+        return next(iter(files.values()))
+    dumps = [
+        Contained(name, databases)
+        for name, member in files.items()
+        if (databases := _databases_in(source, member, name)) is not None
+    ]
+    if not dumps:
+        raise PermanentError(
+            f"The tar holds {len(files)} files, none of them a dump. Which of them is the backup cannot be "
+            "known.",
             job.name,
             "Store each dump by itself, or the folder of a directory dump as one tar.",
             rule="format-unsupported",
         )
+    return files[choose(dumps, job.wanted, job.name).place]
+
+
+def _databases_in(source: FileSource, member: tar.TarMember, name: str) -> tuple[str, ...] | None:
+    """Return the databases that a file names, if it is a dump of any; None where it is something else.
+
+    A file that holds roles alone is not what is restored.
+    """
+    try:
+        head = read_stream_head(Stream(_member_pieces(source, member)), name)
+    except PermanentError as error:
+        return None if error.rule in _NO_DUMP else ()
+    if head.format is Format.CLUSTER and not head.databases:
+        return None
+    if head.databases:
+        return head.databases
+    return (head.toc.database,) if head.toc is not None and head.toc.database else ()
 
 
 def _member_pieces(source: FileSource, member: tar.TarMember) -> Iterator[bytes]:
@@ -240,8 +343,7 @@ def _verify_archive(path: Path, form: Format, name: str) -> tuple[Finding, ...]:
     source = FileSource(path)
     first = next(tar.walk(source.read, name))
     parsed = read_stream_toc(Stream(_member_pieces(source, first)), name)
-    tar.verify(source, parsed.toc, name)
-    return ()
+    return tar.verify(source, parsed.toc, name)
 
 
 def _verify_script(

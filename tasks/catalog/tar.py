@@ -7,23 +7,35 @@ that the TOC names, restore.sql and the two zero blocks at the end, before any t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tasks.catalog.appended import doubled, followed
+from tasks.catalog.contained import parts_of
 from tasks.model.backup import ByteSource, Toc, TocEntry
 from tasks.model.errors import PermanentError
+from tasks.model.findings import Finding
 
 BLOCK = 512
-_NAME, _SIZE, _CHECKSUM, _TYPE, _MAGIC, _PREFIX = (
+_NAME, _SIZE, _CHECKSUM, _TYPE, _LINK, _MAGIC, _PREFIX = (
     slice(0, 100),
     slice(124, 136),
     slice(148, 156),
     156,
+    slice(157, 257),
     slice(257, 262),
     slice(345, 500),
 )
 _LONGEST_EXTENSION = 1 << 20
-REGULAR, FOLDER, LONG_NAME, PAX, PAX_GLOBAL = "0", "5", "L", "x", "g"
+REGULAR, HARD_LINK, SYMBOLIC_LINK, FOLDER, SPARSE = "0", "1", "2", "5", "S"
+LONG_NAME, LONG_LINK, PAX, PAX_GLOBAL = "L", "K", "x", "g"
+_EXTENSIONS = frozenset({LONG_NAME, LONG_LINK, PAX, PAX_GLOBAL})
+_MOST_HOPS = 8
+_LONGEST_NUMBER = 20  # digits of a size: no file is longer
+_TRAILING_READ = 1 << 20
+_TOC_HEADER = b"toc.dat\0"
+_OVERLAP = len(_TOC_HEADER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class TarMember:
         at: where its header begins, bytes.
         offset: where its content begins, bytes.
         kind: the type flag; `REGULAR` for a file.
+        link: what a link points to, as written.
     """
 
     name: str
@@ -41,6 +54,7 @@ class TarMember:
     at: int
     offset: int
     kind: str
+    link: str = ""
 
     @property
     def next_at(self) -> int:
@@ -86,6 +100,7 @@ def read_header(block: bytes, at: int, where: str) -> TarMember | None:
         at=at,
         offset=at + BLOCK,
         kind=REGULAR if kind in {"\0", "7"} else kind,
+        link=_text(block[_LINK]),
     )
 
 
@@ -106,10 +121,11 @@ def walk(read: Callable[[int, int], bytes], where: str) -> Iterator[TarMember]:
             if len(read(at + BLOCK, BLOCK)) < BLOCK:
                 raise cut(at + BLOCK, "in the two zero blocks that end every tar", where)
             return
-        if member.kind in {LONG_NAME, PAX, PAX_GLOBAL}:
-            override = _override(member, read, where) if member.kind != PAX_GLOBAL else override
+        if member.kind in _EXTENSIONS:
+            override = _override(override, member, read, where)
         else:
-            yield replace(member, name=override.name or member.name, size=_either(override.size, member.size))
+            member = override.applied_to(member)
+            yield member
             override = _Override()
         at = member.next_at
 
@@ -136,13 +152,71 @@ def members_of(source: ByteSource, where: str) -> list[TarMember]:
     return members
 
 
-def verify(source: ByteSource, toc: Toc, where: str) -> None:
-    """Prove that a dump in pg_dump's tar format holds what its TOC promises.
+def files_of(members: Iterable[TarMember]) -> dict[str, TarMember]:
+    """Return the files that `tar -x` would leave, by their names without `.` parts.
+
+    Of several members of one name the last counts; a link is the file that it leads to, if the tar has it.
+    """
+    files: dict[str, TarMember] = {}
+    links: dict[str, str] = {}
+    for member in members:
+        parts = parts_of(member.name)
+        name = "/".join(parts)
+        if not parts or member.kind == FOLDER:
+            continue
+        files.pop(name, None)
+        links.pop(name, None)
+        linked = files.get("/".join(parts_of(member.link))) if member.kind == HARD_LINK else None
+        if member.kind in {REGULAR, SPARSE}:
+            files[name] = member
+        elif linked is not None:
+            files[name] = linked
+        elif member.kind == SYMBOLIC_LINK and not member.link.startswith("/"):
+            links[name] = posixpath.normpath(posixpath.join(*parts[:-1], member.link))
+    found = {name: files.get(_led_to(name, links)) for name in links}
+    return files | {name: member for name, member in found.items() if member is not None}
+
+
+def _led_to(name: str, links: Mapping[str, str]) -> str:
+    for _ in range(_MOST_HOPS):
+        if name not in links:
+            break
+        name = links[name]
+    return name
+
+
+def refuse_appended(source: ByteSource, members: Sequence[TarMember], where: str) -> tuple[Finding, ...]:
+    """Return what the bytes behind the two zero blocks mean: more zeros nothing, others a warning.
 
     Raises:
-        PermanentError: `archive-truncated`, `archive-corrupt`.
+        PermanentError: `archive-doubled`: a second tar, which no tool that reads the file comes to.
     """
-    members = {member.name: member for member in members_of(source, where)}
+    at = (members[-1].next_at if members else 0) + 2 * BLOCK
+    begins_at: int | None = None
+    while piece := source.read(at, _TRAILING_READ + _OVERLAP):
+        rest = piece.lstrip(b"\0")
+        if rest and begins_at is None:
+            begins_at = at + len(piece) - len(rest)
+            if is_header(source.read(begins_at - begins_at % BLOCK, BLOCK)):
+                raise doubled(begins_at - begins_at % BLOCK, "tar", where)
+        toc_at = piece.find(_TOC_HEADER)
+        if toc_at >= 0:
+            raise doubled(at + toc_at, "tar", where)
+        at += _TRAILING_READ
+    return () if begins_at is None else (followed(source.size - begins_at, "the end of the tar", where),)
+
+
+def verify(source: ByteSource, toc: Toc, where: str) -> tuple[Finding, ...]:
+    """Prove that a dump in pg_dump's tar format holds what its TOC promises.
+
+    Returns:
+        A warning where something else follows it.
+
+    Raises:
+        PermanentError: `archive-truncated`, `archive-corrupt`, `archive-doubled`.
+    """
+    walked = members_of(source, where)
+    members = {member.name: member for member in walked}
     for entry in toc.entries:
         if not entry.has_data or entry.filename is None:
             continue
@@ -152,6 +226,7 @@ def verify(source: ByteSource, toc: Toc, where: str) -> None:
                 raise cut(source.size, f"without the member {name} ({label})", where)
     if "restore.sql" not in members:
         raise cut(source.size, "without its last member, restore.sql", where)
+    return refuse_appended(source, walked, where)
 
 
 def cut(at: int, place: str, where: str) -> PermanentError:
@@ -185,12 +260,29 @@ def _large_objects(source: ByteSource, member: TarMember | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Override:
+    """What extension headers say of the member that follows them."""
+
     name: str = ""
+    link: str = ""
     size: int | None = None
+    sparse: bool = False
+
+    def applied_to(self, member: TarMember) -> TarMember:
+        return replace(
+            member,
+            name=self.name or member.name,
+            link=self.link or member.link,
+            size=member.size if self.size is None else self.size,
+            kind=SPARSE if self.sparse else member.kind,
+        )
 
 
-def _override(member: TarMember, read: Callable[[int, int], bytes], where: str) -> _Override:
-    """Return what a GNU long name or a pax header says of the member that follows it."""
+def _override(
+    before: _Override, member: TarMember, read: Callable[[int, int], bytes], where: str
+) -> _Override:
+    """Return *before* with what a GNU long name or a pax header adds."""
+    if member.kind == PAX_GLOBAL:
+        return before
     if member.size > _LONGEST_EXTENSION:
         raise PermanentError(
             f"The tar header at byte {member.at} announces a name of {member.size} bytes. No tar does.",
@@ -199,10 +291,17 @@ def _override(member: TarMember, read: Callable[[int, int], bytes], where: str) 
         )
     content = read(member.offset, member.size)
     if member.kind == LONG_NAME:
-        return _Override(name=_text(content))
+        return replace(before, name=_text(content))
+    if member.kind == LONG_LINK:
+        return replace(before, link=_text(content))
     records = dict(_pax_records(content))
     size = records.get("size", "")
-    return _Override(name=records.get("path", ""), size=int(size) if size.isdecimal() else None)
+    return _Override(
+        name=records.get("GNU.sparse.name") or records.get("path") or before.name,
+        link=records.get("linkpath") or before.link,
+        size=int(size) if size.isdecimal() and len(size) < _LONGEST_NUMBER else before.size,
+        sparse=any(key.startswith("GNU.sparse.") for key in records),
+    )
 
 
 def _pax_records(content: bytes) -> Iterator[tuple[str, str]]:
@@ -215,10 +314,6 @@ def _pax_records(content: bytes) -> Iterator[tuple[str, str]]:
         key, _, value = record.partition("=")
         yield key, value
         content = content[int(length) :]
-
-
-def _either(first: int | None, second: int) -> int:
-    return second if first is None else first
 
 
 def _checksum_fits(block: bytes) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.catalog import preflight_findings, read_head, wanted_major
+from tasks.catalog import Wanted, preflight_findings, read_head, wanted_major
 from tasks.model.backup import ArchiveHead, ByteSource, RecoveryPoint
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
@@ -52,7 +52,7 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
     Raises:
         DrillError: the backup cannot be reached or read, or its first bytes already condemn it.
     """
-    head = read_head(backup_source(point, store), point.label)
+    head = read_head(backup_source(point, store), point.label, Wanted(target.backup.database, target.name))
     findings = [
         *preflight_findings(
             head,
@@ -68,6 +68,25 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
     manifest, missing = read_manifest(point, store, target)
     findings += missing
     return Readiness(head, manifest, Checked(_checks(head, findings), tuple(findings)))
+
+
+def assess_opened(
+    head: ArchiveHead, readiness: Readiness | None, point: RecoveryPoint, target: Target
+) -> tuple[Finding, ...]:
+    """Return what the opened backup's head says that could not be read, or not wholly, before the download.
+
+    What is encrypted or lies in a container shows only then of which database and of which day it is.
+    """
+    before = None if readiness is None or readiness.head is None else readiness.head.toc
+    if head.toc is None or (before is not None and before.archive_version == head.toc.archive_version):
+        return ()
+    return preflight_findings(
+        head,
+        name_at=point.at,
+        dated_by=point.dated_by,
+        target=target,
+        extensions_of=lambda major: _extensions(major, target),
+    )
 
 
 def backup_source(point: RecoveryPoint, store: Store) -> ByteSource | Mapping[str, ByteSource]:

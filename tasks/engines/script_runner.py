@@ -22,6 +22,7 @@ from tasks.engines.feeder import Expired, Feeder
 from tasks.engines.findings import Omission
 from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
+from tasks.engines.line_ends import LineEnds
 from tasks.engines.roles import Role, create_roles
 from tasks.engines.scanner import Kind, Piece
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
@@ -98,6 +99,7 @@ class ScriptRunner:
         self._copied_tables: tuple[str, ...] = ()
         self._copied_names: frozenset[str] = frozenset()
         self.pending: list[Failure] = []
+        self.line_ends = LineEnds()
 
     # -- the walk
 
@@ -118,6 +120,7 @@ class ScriptRunner:
             if self.copying and self.feeder is not None:
                 self.feeder.rows(piece.data)
         elif piece.kind is Kind.GAP:
+            self.line_ends.gap(piece.data)
             self._announce(piece.data)
         elif piece.kind is Kind.STATEMENT:
             self._statement(piece.data)
@@ -152,6 +155,7 @@ class ScriptRunner:
         elif action is Action.HOSTILE:
             self._hostile(f"the statement {' '.join(statement[:200].decode('utf-8', 'replace').split()[:2])}")
         elif self.active and action is not Action.SKIP:
+            self.line_ends.statement(statement)
             self._act(action, statement)
 
     def _vet(self, statement: bytes) -> None:
@@ -446,6 +450,7 @@ class ScriptRunner:
             names = ", ".join(sorted(self.dropped - self.created))
             message = f"The script drops the database {names} and does not create it again. It was refused."
             self.job.findings.append(finding("hostile-content", message, where=names))
+        self.job.findings += self.line_ends.findings(self.backup.path.name, self.backup.head.written_by)
         self.job.toc = self._toc()
         by_id = {entry.dump_id: entry for entry in self.job.toc.entries}
         self.job.failures += [

@@ -14,7 +14,7 @@ import lz4.frame
 import zstandard
 
 from tasks.model.backup import Toc, TocEntry
-from tests.strategies import TAR, write_custom, write_tar, write_toc
+from tests.strategies import TAR, write_custom, write_tar, write_text, write_toc
 
 MADE_AT = datetime(2026, 5, 4, 3, 0, 0)  # noqa: DTZ001  an archive's time has no zone
 COPY_END = b"\\.\n\n\n"
@@ -192,6 +192,11 @@ def cluster_script() -> str:
         f'--\n-- Database "shop" dump\n--\n\n{script(connect="shop")}'
         f'--\n-- Database "my shop" dump\n--\n\n{connect}\n\n{script()}{end}'
     )
+
+
+def text_of(word: str) -> bytes:
+    """A string as a table of contents holds it, to put another in its place."""
+    return write_text(word)
 
 
 def _filed(compression: str, listing: str) -> Toc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from tasks.catalog import open_backup, tar
 from tasks.catalog.sources import FileSource
+from tasks.model.backup import LocalBackup
 from tasks.model.errors import PermanentError
 from tests.corpus import damage
 from tests.corpus.dumps import build_database, dump_every_format
@@ -26,12 +28,39 @@ def made(
     return dump_every_format(source, database, tmp_path_factory.mktemp("dumps"))
 
 
+Append = Callable[[list[str], Path], tuple[bytes, bytes]]
+
+
+@pytest.fixture(params=[14, 18])
+def append(request: pytest.FixtureRequest, cluster: Callable[[int], Source]) -> Append:
+    """Dump twice into one file, as `>>` in a backup job does; give it after the first and the second time."""
+    source = cluster(request.param)
+    source.create_database("appended")
+    source.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id", "appended")
+
+    def run(options: list[str], path: Path) -> tuple[bytes, bytes]:
+        sizes: list[bytes] = []
+        for _ in range(2):
+            with path.open("ab") as file:
+                argv = [str(source.install.bindir / "pg_dump"), *options, "-d", source.dsn("appended")]
+                subprocess.run(argv, check=True, stdout=file, env={"LC_ALL": "C"}, timeout=120)
+            sizes.append(path.read_bytes())
+            source.execute("INSERT INTO t SELECT generate_series(1001, 3000)", "appended")
+        return sizes[0], sizes[1]
+
+    return run
+
+
+def opened(path: Path, workdir: Path) -> LocalBackup:
+    return open_backup(
+        path, name=path.name, sha256="", bytes=1, integrity="s3-sha256", fetch_s=0.0, decrypt=None,
+        workdir=workdir, deadline_s=120.0,
+    )  # fmt: skip
+
+
 def failure_of(path: Path, workdir: Path) -> PermanentError:
     with pytest.raises(PermanentError) as failure:
-        open_backup(
-            path, name=path.name, sha256="", bytes=1, integrity="none", fetch_s=0.0, decrypt=None,
-            workdir=workdir, deadline_s=120.0,
-        )  # fmt: skip
+        opened(path, workdir)
     return failure.value
 
 
@@ -157,3 +186,26 @@ def _emptied(folder: Path) -> Path:
     smallest = min((p for p in folder.iterdir() if p.name[0].isdigit()), key=lambda p: p.stat().st_size)
     damage.empty_file(smallest)
     return folder
+
+
+@pytest.mark.parametrize("options", [["-Fc"], ["-Fc", "-Z0"], ["-Ft"]])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_dump_written_behind_another_is_named(
+    options: list[str], pack: Callable[[bytes], bytes], append: Append, tmp_path: Path
+) -> None:
+    """`>>` for `>`: pg_restore brings back the older one, and exits 0."""
+    once, twice = append(options, tmp_path / "x.dump")
+    path = tmp_path / "y.dump"
+    path.write_bytes(pack(once))
+    assert opened(path, tmp_path).findings == ()
+    path.write_bytes(pack(twice) if pack is bytes else pack(once) + pack(twice[len(once) :]))
+    error = failure_of(path, tmp_path)
+    assert (error.rule, f"byte {len(once)}" in error.what) == ("archive-doubled", True)
+
+
+def test_several_members_of_one_compressed_dump_are_one_dump(made: dict[str, Path], tmp_path: Path) -> None:
+    """As pigz and bgzip write them."""
+    data = made["custom"].read_bytes()
+    path = tmp_path / "x.dump.gz"
+    path.write_bytes(b"".join(gzip.compress(data[at : at + 9000]) for at in range(0, len(data), 9000)))
+    assert opened(path, tmp_path).path.read_bytes() == data

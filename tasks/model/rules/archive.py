@@ -55,6 +55,23 @@ RULES = (
         "Take another recovery point; check disk, memory and transfer of the backup job.",
     ),
     Rule(
+        "archive-through-terminal",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "A terminal put a carriage return before every line feed of the backup: it cannot be read any more.",
+        "Run the backup job without a terminal (docker exec without -t). Taking the carriage return before each "
+        "line feed out again may bring this one back.",
+    ),
+    Rule(
+        "archive-doubled",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "Two archives lie in one: what was stored last is not what comes back.",
+        "Write each backup to a file or folder of its own: look for >> where > was meant.",
+    ),
+    Rule(
         "archive-incomplete",
         FindingClass.DATA,
         Severity.FAILURE,

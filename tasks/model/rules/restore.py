@@ -199,6 +199,14 @@ RULES = (
         "Nothing; the evidence names both.",
     ),
     Rule(
+        "line-ends-rewritten",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.RESTORE,
+        "Every line of the script ends in CR LF: values with line breaks are not the source's any more.",
+        "Run the backup job without a terminal (docker exec without -t), or dump in the custom format.",
+    ),
+    Rule(
         "database-choice-ambiguous",
         FindingClass.DRILL,
         Severity.FAILURE,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding, Severity
 from tests.corpus import archives
 from tests.corpus.damage import flip_bit
+from tests.strategies import write_toc
 
 
 def verify(data: bytes, whole: bytes | None = None) -> tuple[Finding, ...]:
@@ -60,9 +62,45 @@ def test_the_second_toc_that_pg_dump_appends_on_standard_output_is_of_the_archiv
     parsed = parse_toc(data, "x")
     again = data[parsed.begin : parsed.end]
     assert verify(data + again, data) == ()
-    with pytest.raises(PermanentError, match="100 bytes before the end") as failure:
-        verify(data + again[:-100], data)
-    assert failure.value.rule == "archive-truncated"
+    for lost in (1, 100, len(again) - 1):
+        with pytest.raises(
+            PermanentError, match="inside the table of contents that pg_dump writes last"
+        ) as cut:
+            verify(data + again[:-lost], data)
+        assert cut.value.rule == "archive-truncated"
+
+
+def test_the_second_toc_may_be_of_another_length_than_the_first() -> None:
+    """pg_dump 18 writes the statistics' statements into one of the two only."""
+    data = archives.custom(seekable=False)
+    listed = archives.toc()
+    listed.entries = tuple(replace(entry, defn="") for entry in listed.entries)
+    shorter = write_toc(listed)
+    assert verify(data + shorter[parse_toc(shorter, "x").begin :], data) == ()
+
+
+def test_a_second_toc_of_other_entries_is_no_sign_of_a_whole_archive() -> None:
+    data = archives.custom(seekable=False)
+    other = write_toc(archives.toc()).replace(archives.text_of("orders"), archives.text_of("OTHERS"))
+    (found,) = verify(data + other[parse_toc(other, "x").begin :], data)
+    assert (found.rule, found.severity) == ("archive-corrupt", Severity.WARNING)
+
+
+@pytest.mark.parametrize("hop", [True, False])
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("between", [b"", b"pg_dump: warning: ...\n"])
+def test_a_second_archive_behind_the_first_is_named_and_fails(
+    between: bytes, *, again: bool, hop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hop:
+        monkeypatch.setattr(custom, "_LARGE", 0)
+    first = archives.custom("none")
+    if again:
+        parsed = parse_toc(first, "x")
+        first += first[parsed.begin : parsed.end]
+    with pytest.raises(PermanentError, match=f"begins at byte {len(first) + len(between)},") as failure:
+        verify(first + between + archives.custom(), first)
+    assert failure.value.rule == "archive-doubled"
 
 
 @pytest.mark.parametrize("hop", [True, False])

@@ -49,6 +49,26 @@ def test_a_table_whose_file_is_empty_is_incomplete(compression: str, tmp_path: P
     assert "TABLE DATA shop.Gift Cards is empty" in error.what
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"), [("gzip", "zstd"), ("none", "gzip"), ("lz4", "zstd"), ("gzip", "lz4")]
+)
+def test_a_dump_copied_over_one_of_another_compression_is_two_in_one(
+    older: str, newer: str, tmp_path: Path
+) -> None:
+    """pg_restore reads the file whose suffix it tries first, which may be the older dump's."""
+    folder = archives.directory(tmp_path / "x", older)
+    for name, content in archives.directory_members(newer).items():
+        (folder / name).write_bytes(content)
+    error = failure_of(folder)
+    assert (error.rule, "10.dat" in error.what) == ("archive-doubled", True)
+
+
+def test_a_dump_copied_over_one_with_more_tables_is_whole(tmp_path: Path) -> None:
+    folder = archives.directory(tmp_path / "x")
+    (folder / "99.dat.gz").write_bytes((folder / "10.dat.gz").read_bytes())
+    verify(folder)
+
+
 def test_an_empty_gzip_file_of_a_large_object_is_incomplete(tmp_path: Path) -> None:
     folder = archives.directory(tmp_path / "x")
     empty_file(folder / "blob_16400.dat.gz")

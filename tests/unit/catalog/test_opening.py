@@ -132,7 +132,7 @@ def test_the_one_file_in_a_tar_is_the_backup(name: str, tmp_path: Path) -> None:
 
 def test_which_of_two_files_in_a_tar_is_the_backup_is_not_guessed(tmp_path: Path) -> None:
     data = write_tar([("a.sql", HEALTHY["x.sql"]), ("b.dump", HEALTHY["x.dump"])], owner=PLAIN_OWNER)
-    assert failure_of(stored(tmp_path, "x.tar", data)).rule == "format-unsupported"
+    assert failure_of(stored(tmp_path, "x.tar", data)).rule == "database-choice-ambiguous"
 
 
 def test_physical_backups_are_recognised_and_refused(tmp_path: Path) -> None:

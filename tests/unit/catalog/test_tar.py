@@ -8,6 +8,7 @@ from tasks.catalog import tar
 from tasks.catalog.sources import FileSource
 from tasks.catalog.toc import parse_toc
 from tasks.model.errors import PermanentError
+from tasks.model.findings import Severity
 from tests.corpus import archives
 from tests.corpus.damage import flip_bit
 from tests.strategies import write_tar
@@ -77,6 +78,29 @@ def test_long_names_of_gnu_and_pax_are_resolved(tmp_path: Path) -> None:
         data[148:156] = f"{sum(data[:512]):06o}\0 ".encode()
         (member,) = tar.members_of(_source(tmp_path, bytes(data)), "x")
         assert (member.name, member.size) == (long, 4)
+
+
+@pytest.mark.parametrize("zeros", [0, 512, 10240, 3 << 20])
+def test_zeros_behind_the_end_mean_nothing(zeros: int, tmp_path: Path) -> None:
+    """Tar programs fill up to a record of 10 KiB, and tapes further."""
+    verify(tmp_path / "x.tar", archives.tar() + b"\0" * zeros)
+
+
+@pytest.mark.parametrize("zeros", [0, 512, 8192, 3 << 20])
+@pytest.mark.parametrize("between", [b"", b"tar: file changed as we read it\n"])
+def test_a_second_tar_behind_the_first_is_named_and_fails(zeros: int, between: bytes, tmp_path: Path) -> None:
+    first = archives.tar() + b"\0" * zeros + between
+    with pytest.raises(PermanentError, match=f"begins at byte {len(first)},") as failure:
+        verify(tmp_path / "x.tar", first + archives.tar())
+    assert failure.value.rule == "archive-doubled"
+
+
+def test_other_bytes_behind_the_end_are_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    path.write_bytes(archives.tar() + b"uploaded by backup.sh\n")
+    (found,) = tar.verify(FileSource(path), parse_toc(archives.tar_members()[0][1], "x").toc, "x.tar")
+    assert (found.rule, found.severity) == ("archive-corrupt", Severity.WARNING)
+    assert "22 bytes" in found.message
 
 
 def _source(folder: Path, data: bytes) -> FileSource:
