@@ -122,4 +122,6 @@ def write_report(target: Target) -> Path | None:
         return publish(target.evidence, own_rights(target.store), target.fleet)
     except (DrillError, OSError) as error:
         _log.warning("the report could not be written: %s", error)
-        return None
+    except Exception:  # noqa: BLE001  of a document that others may have written: the verdict stands
+        _log.exception("the report could not be drawn")
+    return None

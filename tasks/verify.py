@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.checks import measure_freshness, take_inventory, verify
-from tasks.evidence import load_history
+from tasks.evidence import load_history, unreadable_findings
 from tasks.ledger import Deadline, Ledger
 from tasks.model.errors import DrillError, TransientError
 from tasks.model.findings import Check, Outcome, Stage
@@ -27,7 +27,8 @@ def read_history(target: Target, before: datetime) -> tuple[History, Checked]:
     """
     reached_as_ourselves = target.model_copy(update={"store": own_rights(target.store)})
     try:
-        return load_history(reached_as_ourselves, before), Checked()
+        history = load_history(reached_as_ourselves, before)
+        return history, Checked(findings=unreadable_findings(history))
     except TransientError:
         raise
     except DrillError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tasks.checks.drift import FINDINGS_AT_MOST, listed
 from tasks.checks.inventory import guess_table
+from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Finding
 from tasks.model.history import inventory_from_dict
 from tasks.model.inventory import OBJECT_KINDS, Inventory
@@ -28,7 +29,10 @@ def read_manifest(document: Mapping[str, Any]) -> Inventory:
     Raises:
         ConfigInvalid: it does not have the shape of one.
     """
-    return inventory_from_dict(document.get("inventory", document), where="manifest", strict=False)
+    inventory = document.get("inventory", document)
+    if not isinstance(inventory, Mapping) or "tables" not in inventory:
+        raise ConfigInvalid("it lists no tables", "manifest")
+    return inventory_from_dict(inventory, where="manifest", strict=False)
 
 
 def compare_exactly(current: Inventory, promised: Inventory, absent_ok: Iterable[str] = ()) -> list[Finding]:

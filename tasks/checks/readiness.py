@@ -6,14 +6,15 @@ hour.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from expectations.json_text import LARGEST_BYTES, JsonInvalid, read_object
 from tasks.catalog import Wanted, preflight_findings, read_head, wanted_major
+from tasks.checks import manifest
 from tasks.model.backup import ArchiveHead, ByteSource, RecoveryPoint
-from tasks.model.errors import DrillError, PermanentError
+from tasks.model.errors import ConfigInvalid, DrillError, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
@@ -65,9 +66,9 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
         *_disk(point, target, last_restored_bytes),
         *_isolation(target),
     ]
-    manifest, missing = read_manifest(point, store, target)
+    document, missing = read_manifest(point, store, target)
     findings += missing
-    return Readiness(head, manifest, Checked(_checks(head, findings), tuple(findings)))
+    return Readiness(head, document, Checked(_checks(head, findings), tuple(findings)))
 
 
 def assess_opened(
@@ -158,13 +159,10 @@ def read_manifest(
         )
         return None, [finding("manifest-missing", message, where=uri)] if wanted == "required" else []
     try:
-        document = json.loads(store.source(found).read(0, found.bytes))
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        message = (
-            "The manifest beside the backup is no JSON document. What the source held cannot be compared."
-        )
+        document = read_object(store.source(found).read(0, min(found.bytes, LARGEST_BYTES + 1)))
+        manifest.read_manifest(document)
+    except (JsonInvalid, ConfigInvalid) as exc:
+        message = f"The manifest beside the backup cannot be used: {exc.what}. The source cannot be compared."
         return None, [finding("manifest-unreadable", message, where=uri)]
     return document, []
 

@@ -72,7 +72,7 @@ def verify(
     return (
         structure
         + check_manifest(inventory, promised, target)
-        + check_drift(inventory, baselines, target, history, today=today, exact=promised is not None)
+        + check_drift(inventory, baselines, target, history, today=today, exact=is_exact(promised))
         + check_deep(scope)
     )
 
@@ -131,6 +131,11 @@ def check_drift(
 def _observed(found: Sequence[Finding]) -> str:
     worse = sum(one.severity is not Severity.INFO for one in found)
     return f"{worse} differences" if worse else "nothing lost"
+
+
+def is_exact(promised: Inventory | None) -> bool:
+    """Whether every table was compared with the source: a manifest without tables promises nothing."""
+    return promised is not None and bool(promised.tables)
 
 
 def _known_empty(promised: Inventory | None, baselines: Sequence[Baseline]) -> bool:

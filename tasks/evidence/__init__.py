@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.evidence.document import add_finding, build_evidence, to_json
 from tasks.evidence.facts import DrillFacts, describe_host, tool_versions
-from tasks.evidence.history import load_history
+from tasks.evidence.history import load_history, unreadable_findings
 from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.measure import Objectives, measure, objectives_of
 from tasks.evidence.report import publish, render_report
@@ -34,6 +34,7 @@ __all__ = [
     "state_message",
     "to_json",
     "tool_versions",
+    "unreadable_findings",
     "write_acceptance",
     "write_evidence",
 ]

@@ -2,23 +2,27 @@
 
 Only names are listed; documents are read newest first, until enough verified drills are found or none is
 left: a database that has failed for months must still be compared with its last good drill, or the loss would
-become the new baseline. Files that are not ours, or are damaged, are passed over with a line in the log.
+become the new baseline. Documents that are damaged, or of a shape that this version does not know, are passed
+over, and the drill says so: their figures are missing where it compares.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+from expectations.json_text import read_json
 from tasks.evidence.document import Evidence
-from tasks.evidence.store import ACCEPTANCE_SCHEMA, EvidenceName, list_evidence, read_evidence
-from tasks.model.errors import ConfigInvalid
-from tasks.model.findings import Verdict
-from tasks.model.history import History, PastDrill, inventory_from_dict, load_seed
+from tasks.evidence.store import EvidenceName, list_evidence, read_evidence
+from tasks.evidence.stored import ACCEPTANCE
+from tasks.model.errors import ConfigInvalid, PermanentError
+from tasks.model.findings import Finding, Verdict
+from tasks.model.history import History, PastDrill, UnreadRecord, inventory_from_dict, load_seed
+from tasks.model.rules import finding
 from tasks.model.target import StoreConfig, Target
 from tasks.stores.blobs import BlobMissing, read_blob
 
@@ -26,6 +30,9 @@ ENOUGH_VERIFIED = 30
 """Verified drills to remember: a month of nights, so that a slow loss shows too."""
 _BATCH = 32
 _READERS = 8
+_NAMED = 3
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +49,7 @@ def load_history(target: Target, before: datetime | None = None) -> History:
         DrillError: rule `history-unreadable`; the location cannot be listed or read.
     """
     baseline = target.expect.drift.baseline
-    records = read_records(
+    records, unreadable = read_records(
         target.evidence,
         target.fleet,
         target.name,
@@ -50,7 +57,23 @@ def load_history(target: Target, before: datetime | None = None) -> History:
         before=before,
         limit=max(ENOUGH_VERIFIED, baseline.last),
     )
-    return History(records, None if baseline.seed is None else load_seed(baseline.seed))
+    return History(records, None if baseline.seed is None else load_seed(baseline.seed), unreadable)
+
+
+def unreadable_findings(history: History) -> tuple[Finding, ...]:
+    """Return the warning that earlier documents could not be read, where there are any."""
+    if not history.unreadable:
+        return ()
+    named = "; ".join(f"{item.name}: {item.why}" for item in history.unreadable[:_NAMED])
+    more = len(history.unreadable) - _NAMED
+    return (
+        finding(
+            "evidence-unreadable",
+            f"{len(history.unreadable)} earlier records of this database cannot be read, so nothing was "
+            f"compared with them ({named}{f'; and {more} more' if more > 0 else ''}).",
+            where=history.unreadable[0].uri,
+        ),
+    )
 
 
 def read_records(
@@ -61,14 +84,16 @@ def read_records(
     *,
     before: datetime | None = None,
     limit: int = ENOUGH_VERIFIED,
-) -> tuple[PastDrill, ...]:
-    """Return the newest *limit* verified drills, and what else is remembered on the way; newest first.
+) -> tuple[tuple[PastDrill, ...], tuple[UnreadRecord, ...]]:
+    """Return the newest *limit* verified drills and what else is remembered on the way, and what is damaged.
+
+    Both newest first.
 
     Raises:
         DrillError: rule `history-unreadable`.
     """
     names = list_evidence(location, store, fleet, database)
-    accepted = _acceptances((name for name in names if name.kind == "accept"), store)
+    reading = _Reading(store, [name for name in names if name.kind == "accept"])
     wanted = [
         name
         for name in reversed(names)
@@ -76,37 +101,79 @@ def read_records(
     ]
     records: list[PastDrill] = []
     for start in range(0, len(wanted), _BATCH):
-        batch = wanted[start : start + _BATCH]
-        records += _records(batch, _read_all(batch, store), accepted)
+        records += reading.records(wanted[start : start + _BATCH])
         if sum(record.verdict is Verdict.VERIFIED for record in records) >= limit:
             break
-    return tuple(records)
+    return tuple(records), tuple(reading.unreadable)
 
 
-def _records(
-    names: Sequence[EvidenceName],
-    documents: Iterable[Evidence | None],
-    accepted: dict[str, tuple[dict[str, Any], ...]],
-) -> list[PastDrill]:
-    found = (
-        _record(name, document, accepted.get(name.stem, ()))
-        for name, document in zip(names, documents, strict=True)
-        if document is not None
-    )
-    return [record for record in found if record is not None]
+def read_acceptance(name: EvidenceName, store: StoreConfig) -> dict[str, Any]:
+    """Return the record of what somebody accepted.
+
+    Raises:
+        ValueError: it is none, or damaged.
+        DrillError: rule `history-unreadable`; it cannot be reached.
+    """
+    record = read_json(read_blob(store, name.uri))
+    ACCEPTANCE(record)
+    return dict(record)
 
 
-def _record(name: EvidenceName, document: Evidence, accepted: tuple[dict[str, Any], ...]) -> PastDrill | None:
-    """Return what *document* remembers; None if it is no baseline and nothing of it accepted or measured."""
-    inventory = document["inventory"]
-    if inventory is None or not (
-        document["verdict"] == "verified"
-        or accepted
-        or (document["verdict"] == "inconclusive" and "newest_age_s" in inventory)
-    ):
+class _Reading:
+    """Reads documents, and keeps what it could not read."""
+
+    def __init__(self, store: StoreConfig, acceptances: Iterable[EvidenceName]) -> None:
+        self._store = store
+        self.unreadable: list[UnreadRecord] = []
+        self._accepted: dict[str, tuple[dict[str, Any], ...]] = {}
+        for name in acceptances:
+            record = self._attempt(name, partial(read_acceptance, name, store))
+            if record is not None:
+                self._accepted[name.stem] = (*self._accepted.get(name.stem, ()), record)
+
+    def records(self, names: Sequence[EvidenceName]) -> list[PastDrill]:
+        """Return what the documents *names* remember."""
+        with ThreadPoolExecutor(_READERS) as readers:
+            documents = list(readers.map(self._document, names))
+        found = [
+            self._attempt(name, partial(self._record, name, document))
+            for name, document in zip(names, documents, strict=True)
+            if document is not None
+        ]
+        return [record for record in found if record is not None]
+
+    def _document(self, name: EvidenceName) -> Evidence | None:
+        return self._attempt(name, partial(read_evidence, name.uri, self._store))
+
+    def _attempt(self, name: EvidenceName, read: Callable[[], T | None]) -> T | None:
+        """Return what *read* does; None where it cannot."""
+        try:
+            return read()
+        except (ValueError, ConfigInvalid, BlobMissing) as exc:
+            if type(exc) is BlobMissing:
+                _log.warning("%s is gone since it was listed", name.uri)
+                return None
+            why = exc.what if isinstance(exc, PermanentError) else str(exc)
+            _log.warning("%s is passed over: %s", name.uri, why)
+            self.unreadable.append(UnreadRecord(name.uri, why))
         return None
-    try:
-        point = document["recovery_point"]
+
+    def _record(self, name: EvidenceName, document: Evidence) -> PastDrill | None:
+        """Return what *document* remembers; None if it is no baseline, nor accepted or measured in part.
+
+        Raises:
+            ValueError, ConfigInvalid: it is damaged.
+        """
+        inventory, point = document["inventory"], document["recovery_point"]
+        accepted = self._accepted.get(name.stem, ())
+        if inventory is None or not (
+            document["verdict"] == "verified"
+            or accepted
+            or (document["verdict"] == "inconclusive" and "newest_age_s" in inventory)
+        ):
+            return None
+        if point is None or point["at"] is None:
+            raise ValueError("it holds an inventory and no recovery point")
         return PastDrill(
             drill_id=document["drill_id"],
             finished_at=datetime.fromisoformat(document["finished_at"]),
@@ -118,49 +185,3 @@ def _record(name: EvidenceName, document: Evidence, accepted: tuple[dict[str, An
             accepted=(*document["accepted"], *accepted),
             path=name.uri,
         )
-    except (KeyError, TypeError, ValueError, ConfigInvalid) as exc:
-        _passed_over(name, exc)
-        return None
-
-
-def _read_all(names: Sequence[EvidenceName], store: StoreConfig) -> list[Evidence | None]:
-    with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda name: _read(name, store), names))
-
-
-def _read(name: EvidenceName, store: StoreConfig) -> Evidence | None:
-    try:
-        return read_evidence(name.uri, store)
-    except (ValueError, BlobMissing) as exc:  # damaged, another's, or gone since the listing
-        _passed_over(name, exc)
-        return None
-
-
-def _acceptances(names: Iterable[EvidenceName], store: StoreConfig) -> dict[str, tuple[dict[str, Any], ...]]:
-    found: dict[str, tuple[dict[str, Any], ...]] = {}
-    for name in names:
-        record = read_acceptance(name, store)
-        if record is not None:
-            found[name.stem] = (*found.get(name.stem, ()), record)
-    return found
-
-
-def read_acceptance(name: EvidenceName, store: StoreConfig) -> dict[str, Any] | None:
-    """Return the record of what somebody accepted; None, with a line in the log, if it is none.
-
-    Raises:
-        DrillError: rule `history-unreadable`; it cannot be reached.
-    """
-    try:
-        record = json.loads(read_blob(store, name.uri))
-    except (ValueError, BlobMissing) as exc:
-        _passed_over(name, exc)
-        return None
-    if not isinstance(record, dict) or record.get("schema") != ACCEPTANCE_SCHEMA:
-        _passed_over(name, ValueError(f"not a record of {ACCEPTANCE_SCHEMA}"))
-        return None
-    return record
-
-
-def _passed_over(name: EvidenceName, exc: Exception) -> None:
-    _log.warning("%s is passed over: %s", name.uri, exc.__class__.__name__)

@@ -10,15 +10,16 @@ of them matter, the data team knows.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from expectations.json_text import read_object
 from tasks.evidence.document import to_json
 from tasks.evidence.facts import DrillFacts, describe_host, tool_versions
+from tasks.evidence.stored import SELFTEST
 from tasks.evidence.verdict import settle
 from tasks.model.clock import iso, stamp
 from tasks.model.errors import DrillError
@@ -187,12 +188,10 @@ def newest_selftests(
 def read_selftest(uri: str, store: StoreConfig) -> Document | None:
     """Return the document at *uri*; None, with a line in the log, if it is none or cannot be read."""
     try:
-        document = json.loads(read_blob(store, uri))
+        document = read_object(read_blob(store, uri))
+        SELFTEST(document)
     except (ValueError, DrillError) as exc:
-        _log.warning("%s is not shown: %s", uri, exc.__class__.__name__)
-        return None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        _log.warning("%s is not shown: it is no document of %s", uri, SCHEMA)
+        _log.warning("%s is not shown: %s", uri, exc)
         return None
     return document
 

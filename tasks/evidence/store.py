@@ -6,7 +6,6 @@ results (`_suite-<name>.json`) and what people accepted (`.accept-<n>.json`). Na
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.evidence.document import FIELDS, SCHEMA, Evidence, add_finding, document_name, to_json
+from expectations.json_text import read_object
+from tasks.evidence.document import Evidence, add_finding, document_name, to_json
+from tasks.evidence.stored import EVIDENCE
 from tasks.model.clock import iso
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.redact import redact
@@ -94,11 +95,10 @@ def read_evidence(uri: str, store: StoreConfig) -> Evidence:
 
     Raises:
         DrillError: it cannot be reached.
-        ValueError: it is no evidence document; another's file, or a damaged one.
+        ValueError: it is no evidence document; another's file, or a damaged one. The message says why.
     """
-    document = json.loads(read_blob(store, uri))
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA or not document.keys() >= FIELDS:
-        raise ValueError(f"not a whole document of {SCHEMA}")
+    document = read_object(read_blob(store, uri))
+    EVIDENCE(document)
     return document
 
 

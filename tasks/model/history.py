@@ -8,7 +8,6 @@ not run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from expectations.json_text import read_json
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
@@ -63,6 +63,23 @@ class PastDrill:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadRecord:
+    """An earlier record that could not be read.
+
+    Attributes:
+        why: a clause, without anything of its content.
+    """
+
+    uri: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.uri.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Every earlier drill that can serve as a baseline, and the seed for the first one.
 
@@ -70,10 +87,12 @@ class History:
         records: verified drills, others with accepted changes, and inconclusive ones that measured the newest
             row of a table; in any order.
         seed: compared with only while no drill has been verified.
+        unreadable: what could not be read of the newest records.
     """
 
     records: tuple[PastDrill, ...] = ()
     seed: Inventory | None = None
+    unreadable: tuple[UnreadRecord, ...] = ()
 
     @property
     def verified(self) -> tuple[PastDrill, ...]:
@@ -134,8 +153,8 @@ def load_seed(path: Path) -> Inventory:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as exc:
+        document = read_json(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as exc:
         raise ConfigInvalid(
             f"the seed file cannot be read: {exc.__class__.__name__}",
             str(path),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from expectations.json_text import LARGEST_BYTES
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.target import StoreConfig
 from tasks.stores.aws import s3_client
@@ -32,19 +33,23 @@ class BlobMissing(PermanentError):  # noqa: N818  what went wrong
     default_rule = "history-unreadable"
 
 
-def read_blob(config: StoreConfig, uri: str) -> bytes:
-    """Return what is stored at *uri* (`s3://`, `file://` or a path).
+class NoBlob(BlobMissing):
+    """What is stored under that name is no file of that folder: a pipe, or a link that leads elsewhere."""
+
+
+def read_blob(config: StoreConfig, uri: str, most_bytes: int = LARGEST_BYTES) -> bytes:
+    """Return what is stored at *uri* (`s3://`, `file://` or a path); of what is larger, a byte too many.
 
     Raises:
-        BlobMissing: nothing is there.
+        BlobMissing: nothing is there, or no file.
         PermanentError, TransientError: rule `history-unreadable`.
     """
     with _as_rule("history-unreadable", Action.READ, uri):
         try:
             if not is_s3(uri):
-                return _content(local_path(uri))
+                return _content(local_path(uri), most_bytes + 1)
             at = s3_location(uri)
-            return _client(config).get_object(Bucket=at.bucket, Key=at.key)["Body"].read()
+            return _client(config).get_object(Bucket=at.bucket, Key=at.key)["Body"].read(most_bytes + 1)
         except FileNotFoundError as exc:
             raise BlobMissing("Nothing is stored under that name.", uri) from exc
         except ClientError as exc:
@@ -78,10 +83,14 @@ def list_blobs(config: StoreConfig, uri_prefix: str) -> list[str]:
         return sorted(_keys(config, s3_location(uri_prefix)) if is_s3(uri_prefix) else _files(uri_prefix))
 
 
-def _content(path: Path) -> bytes:
-    """Return a file's content: no link out of its folder is followed, and no pipe is waited for."""
-    with Root(str(path.parent)).opened(str(path)) as handle, os.fdopen(os.dup(handle), "rb") as file:
-        return file.read()
+def _content(path: Path, length: int) -> bytes:
+    """Return a file's first bytes: no link out of its folder is followed, and no pipe is waited for."""
+    with ExitStack() as opened:
+        try:
+            handle = opened.enter_context(Root(str(path.parent)).opened(str(path)))
+        except PermanentError as exc:
+            raise NoBlob(exc.what, str(path)) from exc
+        return opened.enter_context(os.fdopen(os.dup(handle), "rb")).read(length)
 
 
 def _client(config: StoreConfig) -> S3Client:
@@ -140,9 +149,27 @@ def _keys(config: StoreConfig, at: S3Location) -> Iterator[str]:
 def _files(prefix: str) -> Iterator[str]:
     written_as_uri = prefix.startswith("file://")
     whole = str(local_path(prefix)) + ("/" if prefix.endswith("/") else "")
-    folder = Path(whole) if Path(whole).is_dir() else Path(whole).parent
-    for root, _, names in os.walk(folder):
-        for name in names:
-            path = f"{root.rstrip('/')}/{name}"
-            if path.startswith(whole) and not name.endswith(".tmp"):
-                yield file_uri(path) if written_as_uri else path
+    folder = whole if Path(whole).is_dir() else str(Path(whole).parent)
+    for path in _files_below(folder.rstrip("/")):
+        if path.startswith(whole) and not path.endswith(".tmp"):
+            yield file_uri(path) if written_as_uri else path
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Yield the files below *folder*, however deep it is; links to folders are not followed."""
+    folders = [folder or "/"]
+    while folders:
+        at = folders.pop()
+        try:
+            entries = list(os.scandir(at))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            if at == folder:  # what was asked for cannot be read: that is no empty history
+                raise
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            else:
+                yield entry.path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
+from expectations.json_text import JsonInvalid, read_object
 from tasks.evidence.document import Evidence, to_json
 from tasks.evidence.facts import tool_versions
 from tasks.evidence.history import read_acceptance
@@ -29,7 +29,9 @@ from tasks.evidence.report.site import Site
 from tasks.evidence.report.summary import Summary, database_row, summarise, worst_first
 from tasks.evidence.report.words import FILTERS
 from tasks.evidence.selftest import newest_selftests, read_selftest
+from tasks.evidence.shape import ShapeError
 from tasks.evidence.store import EvidenceName, list_evidence, parse_name, read_evidence
+from tasks.evidence.stored import SUITE
 from tasks.model.errors import DrillError
 from tasks.model.target import StoreConfig
 from tasks.stores.blobs import read_blob
@@ -181,7 +183,7 @@ def _summary(name: EvidenceName, store: StoreConfig, read: dict[str, Stored]) ->
         suites = _suites(name, document, store)
         summary = summarise(name.stem, document, suites.values())
     except (*_UNREADABLE, DrillError) as exc:
-        _log.warning("%s is not shown: %s", name.uri, exc.__class__.__name__)
+        _log.warning("%s is not shown: %s", name.uri, _why(exc))
         return None
     read[name.uri] = (document, suites)
     return summary
@@ -218,7 +220,7 @@ class _DrillPage:
             docs = write_data_docs(site, folder, self._name.stem, document, suites) if site.data_docs else []
             text = self._text(document, suites, docs, digest)
         except (*_UNREADABLE, DrillError) as exc:
-            _log.warning("%s has no page: %s", self._name.uri, exc.__class__.__name__)
+            _log.warning("%s has no page: %s", self._name.uri, _why(exc))
             return
         site.write(f"{folder}/{self._name.stem}.json", to_json(document))
         for file, results in suites.items():
@@ -238,7 +240,7 @@ class _DrillPage:
     def _text(
         self, document: Evidence, suites: Mapping[str, Any], docs: Sequence[tuple[str, str]], digest: str
     ) -> str:
-        records = [record for name in self._accepted if (record := read_acceptance(name, self._store))]
+        records = [record for name in self._accepted if (record := _acceptance(name, self._store))]
         context = drill_context(
             document, self._name.stem, history=self._history, acceptances=records, suites=suites
         )
@@ -248,15 +250,31 @@ class _DrillPage:
         return _draw("drill.html.j2", context, digest)
 
 
+def _why(exc: Exception) -> str:
+    """Return what is wrong with a document, without anything of its content."""
+    return str(exc) if isinstance(exc, (ShapeError, JsonInvalid, DrillError)) else exc.__class__.__name__
+
+
+def _acceptance(name: EvidenceName, store: StoreConfig) -> dict[str, Any] | None:
+    try:
+        return read_acceptance(name, store)
+    except (ValueError, DrillError) as exc:
+        _log.warning("%s is not shown: %s", name.uri, exc)
+        return None
+
+
 def _suites(name: EvidenceName, document: Evidence, store: StoreConfig) -> dict[str, Any]:
     """Return a drill's suites' results that can be read: a page without them is better than none."""
     found: dict[str, Any] = {}
     for entry in document["suites"]:
         uri = f"{name.uri.rsplit('/', 1)[0]}/{entry['file']}"
         try:
-            found[entry["file"]] = json.loads(read_blob(store, uri))
+            results = read_object(read_blob(store, uri))
+            SUITE(results)
         except (ValueError, DrillError) as exc:
-            _log.warning("%s is not shown: %s", uri, exc.__class__.__name__)
+            _log.warning("%s is not shown: %s", uri, exc)
+        else:
+            found[entry["file"]] = results
     return found
 
 

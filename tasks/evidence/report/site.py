@@ -6,18 +6,20 @@ time, nothing else.
 
 from __future__ import annotations
 
-import json
 import logging
-from typing import Any
 
+from expectations.json_text import read_object
 from tasks.evidence.document import to_json
 from tasks.evidence.report.selftest_page import Mark
 from tasks.evidence.report.summary import VERSION, Summary
+from tasks.evidence.shape import mapping, record, text
+from tasks.evidence.stored import MARK, SUMMARY
 from tasks.model.errors import DrillError
 from tasks.model.target import StoreConfig
 from tasks.stores.blobs import BlobMissing, read_blob, write_blob
 
 STATE = "site.json"
+_STATE = record({"summaries": mapping(SUMMARY), "pages": mapping(text), "selftests": mapping(MARK)})
 _TYPES = {"html": "text/html; charset=utf-8", "json": "application/json"}
 
 _log = logging.getLogger(__name__)
@@ -79,14 +81,14 @@ class Site:
 
     def _load(self) -> None:
         try:
-            state: Any = json.loads(read_blob(self._store, f"{self.at}/{STATE}"))
-            if state["version"] == VERSION:
+            state = read_object(read_blob(self._store, f"{self.at}/{STATE}"))
+            if state.get("version") == VERSION:
+                _STATE(state)
                 self.summaries = {uri: Summary(**kept) for uri, kept in state["summaries"].items()}
                 self._pages = dict(state["pages"])
-                marks = state.get("selftests", {})
-                self.selftests = {name: Mark(**kept) for name, kept in marks.items()}
+                self.selftests = {name: Mark(**kept) for name, kept in state["selftests"].items()}
         except BlobMissing:
             return
-        except (DrillError, ValueError, TypeError, KeyError) as exc:
+        except (DrillError, ValueError, TypeError) as exc:
             _log.warning("%s/%s is not used: %s", self.at, STATE, exc.__class__.__name__)
             self.summaries, self._pages, self.selftests = {}, {}, {}

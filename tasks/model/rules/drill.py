@@ -151,6 +151,14 @@ RULES = (
         "Correct the worker's clock: ages are judged by it.",
     ),
     Rule(
+        "evidence-unreadable",
+        FindingClass.DRILL,
+        Severity.WARNING,
+        Stage.VERIFY,
+        "An earlier drill's evidence, or what somebody accepted in it, is damaged: nothing is compared with it.",
+        "Restore the file from a copy, or remove it; find out who or what wrote to the evidence.",
+    ),
+    Rule(
         "history-unreadable",
         FindingClass.DRILL,
         Severity.FAILURE,

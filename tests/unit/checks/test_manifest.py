@@ -8,7 +8,7 @@ import pytest
 
 from tasks.checks.baseline import choose_baselines
 from tasks.checks.manifest import compare_exactly, read_manifest
-from tasks.checks.verify import check_drift, check_manifest
+from tasks.checks.verify import check_drift, check_manifest, is_exact
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Outcome, Severity
 from tasks.model.history import History
@@ -85,6 +85,18 @@ def test_a_manifest_is_read_from_its_document() -> None:
 def test_a_manifest_of_a_wrong_shape_is_refused() -> None:
     with pytest.raises(ConfigInvalid):
         read_manifest({"inventory": {"tables": 5}})
+
+
+def test_a_manifest_that_promises_no_table_leaves_drift_its_say() -> None:
+    empty = inventory_of({})
+    history = History((past(inventory_of({"a.t": 10, "a.gone": 5})),))
+    baselines = choose_baselines(history, NOW, 3)
+    assert is_exact(empty) is False
+    assert is_exact(SOURCE) is True
+    seen = check_drift(
+        inventory_of({"a.t": 10}), baselines, target_of(), history, today=NOW.date(), exact=is_exact(empty)
+    )
+    assert failures(seen) == {("table-lost", "a.gone")}
 
 
 def test_without_a_manifest_the_check_is_not_configured() -> None:

@@ -104,8 +104,20 @@ def test_a_manifest_beside_the_backup_is_read(tmp_path: Path) -> None:
     assert look(tmp_path, with_manifest(target(tmp_path), "none")).manifest is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", ""])
-def test_a_manifest_that_is_no_document_is_never_taken_for_none(tmp_path: Path, text: str) -> None:
+TABLE = '{"tables": {"a.t": {"rows": %s}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[]", "", "null", '"x"', "{}", '{"objects": {}}', '{"tables": [1]}',
+        '{"tables": {}, "objects": 5}', "[" * 100_000, '{"tables":' * 100_000, TABLE % "NaN", TABLE % "1e999",
+        TABLE % "-5", TABLE % ("9" * 5000),
+        TABLE % "true", '{"tables": {"a.\\ud800": {}}}', '{"tables": {}, "tables": {"a.t": {"rows": 1}}}',
+    ],
+    ids=lambda text: text[:24],
+)  # fmt: skip
+def test_a_manifest_that_is_none_is_never_taken_for_one(tmp_path: Path, text: str) -> None:
     (tmp_path / f"orders_{AT:%Y%m%dT%H%M%SZ}.dump.inventory.json").write_text(text)
     assert rules(look(tmp_path, target(tmp_path))) == ["manifest-unreadable"]
 

@@ -187,7 +187,7 @@ def test_damaged_evidence_is_left_out_and_logged(tmp_path: Path, caplog: pytest.
     render_report([str(evidence)], tmp_path / "site")
     assert len(list((tmp_path / "site").rglob("shop/orders/*.html"))) == 1
     assert "is not shown" in caplog.text
-    assert "has no page" in caplog.text
+    assert "findings is not a list" in caplog.text
 
 
 def test_unreadable_suite_results_leave_the_rest_of_the_page(tmp_path: Path) -> None:

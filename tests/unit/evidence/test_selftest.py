@@ -94,7 +94,7 @@ def test_nothing_takes_it_for_a_drills_evidence(tmp_path: Path) -> None:
     made = document(CAUGHT)
     uri = write_selftest(made, str(tmp_path), STORE)
     assert list_evidence(str(tmp_path), STORE) == []
-    assert read_records(str(tmp_path), str(made["fleet"]), str(made["database"]), STORE) == ()
+    assert read_records(str(tmp_path), str(made["fleet"]), str(made["database"]), STORE) == ((), ())
     with pytest.raises(PermanentError, match="no evidence document"):
         write_acceptance(uri, STORE, rule="rows-dropped", where="t", why="x", who="me", now=utc_now())
 

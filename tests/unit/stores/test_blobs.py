@@ -7,7 +7,8 @@ import pytest
 
 from tasks.model.errors import DrillError
 from tasks.model.target import StoreConfig
-from tasks.stores.blobs import BlobMissing, list_blobs, read_blob, write_blob
+from tasks.stores.blobs import BlobMissing, NoBlob, list_blobs, read_blob, write_blob
+from tests.fix_deep import nested
 
 CONFIG = StoreConfig()
 
@@ -26,6 +27,35 @@ def test_missing_blob_and_empty_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(BlobMissing):
         read_blob(CONFIG, f"{tmp_path}/none.json")
     assert list_blobs(CONFIG, f"{tmp_path}/none/") == []
+
+
+def test_a_pipe_is_no_blob_and_of_a_large_one_a_byte_too_many_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "link.json").symlink_to("/etc/hostname")
+    for name in ("pipe", "link"):
+        with pytest.raises(NoBlob):
+            read_blob(CONFIG, f"{tmp_path}/{name}.json")
+    (tmp_path / "large.json").write_bytes(b"x" * 100)
+    assert read_blob(CONFIG, f"{tmp_path}/large.json", most_bytes=10) == b"x" * 11
+
+
+def test_folders_however_deep_are_listed(tmp_path: Path) -> None:
+    with nested(tmp_path / "deep") as bottom:
+        (bottom / "x.json").touch()
+        (tmp_path / "y.json").touch()
+        assert len(list_blobs(CONFIG, f"{tmp_path}/")) == 2
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DrillError) as caught:
+        list_blobs(CONFIG, f"{tmp_path}/")
+    assert caught.value.rule == "history-unreadable"
 
 
 def test_failed_write_leaves_the_old_content_and_nothing_else(
