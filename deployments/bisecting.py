@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import typer
-
 from deployments.running import EXIT_CODES, at_work
+from deployments.terminal import echo
 from tasks.evidence import to_json
 from tasks.plan import read_target
 
@@ -27,5 +26,5 @@ def bisect_window(fleet: Path, database: str, evidence: str, *, as_json: bool) -
         documents, verdict = documents_of(state), verdict_of(state)
     if as_json:
         sys.stdout.writelines(to_json(document) for document in documents)
-    typer.echo(state.message, err=as_json)
+    echo(state.message, err=as_json)
     return EXIT_CODES[verdict]

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
+from deployments.terminal import say
 from tasks.checks.readiness import assess, major_to_use
 from tasks.checks.suites import read_suite
 from tasks.model.backup import Discovery
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, FindingClass, Severity, Stage
+from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
 from tasks.plan import read_fleet
@@ -71,27 +72,22 @@ def _found(discovery: Discovery) -> str:
     point, count = discovery.points[0], len(discovery.points_at)
     plural = "" if count == 1 else "s"
     return (
-        f"{count} recovery point{plural}; newest {point.label} of {point.at:%Y-%m-%d %H:%M} UTC, "
+        f"{count} recovery point{plural}; newest {printable(point.label)} of {point.at:%Y-%m-%d %H:%M} UTC, "
         f"{format_bytes(point.object.bytes)}"
     )
 
 
 def _print(console: Console, target: Target, lines: Sequence[str], findings: Sequence[Finding]) -> None:
     bad = any(found.severity is Severity.FAILURE for found in findings)
-    console.print(Text(f"{'x' if bad else '+'} {target.name}", style="bold red" if bad else "green"))
+    say(console, f"{'x' if bad else '+'} {target.name}", "bold red" if bad else "green")
     for line in lines:
-        console.print(Text(f"    {line}"), soft_wrap=True)
+        say(console, f"    {line}")
     for found in findings:
         where = f" ({found.where})" if found.where else ""
-        console.print(
-            Text(
-                f"    {found.severity.value} {found.rule}: {found.message}{where}",
-                style=_STYLES[found.severity],
-            ),
-            soft_wrap=True,
-        )
+        said = f"    {found.severity.value} {found.rule}: {found.message}{where}"
+        say(console, said, _STYLES[found.severity])
         if found.severity is not Severity.INFO:
-            console.print(Text(f"      {found.hint}", style="dim"), soft_wrap=True)
+            say(console, f"      {found.hint}", style="dim")
 
 
 def _print_policy(console: Console, targets: Sequence[Target]) -> None:

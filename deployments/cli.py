@@ -15,8 +15,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from deployments.folder_settings import refuse_settings_of
+from deployments.terminal import echo
 from tasks.model.child_python import isolate_children
 from tasks.model.errors import ConfigInvalid, DrillError
+from tasks.model.printable import printable
 from tasks.model.redact import redact
 
 _USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # click's ClickException, which typer does not export
@@ -76,7 +78,7 @@ AsJson = Annotated[
 def _show_version(asked: bool) -> None:
     if asked:
         parts = (f"Python {platform.python_version()}", f"Prefect {version('prefect')}")
-        typer.echo(f"restore-drill {version('restore-drill')} ({', '.join(parts)})")
+        echo(f"restore-drill {version('restore-drill')} ({', '.join(parts)})")
         raise typer.Exit
 
 
@@ -124,7 +126,7 @@ def init(
 
     report = initialise(uri, out, store=StoreConfig(region=region, endpoint_url=endpoint_url), force=force)
     for line in report.lines:
-        typer.echo(line)
+        echo(printable(line))
 
 
 @app.command()
@@ -182,7 +184,7 @@ def deploy(
     from deployments.register import register_fleets  # noqa: PLC0415
 
     for line in register_fleets(fleets):
-        typer.echo(line)
+        echo(line)
 
 
 @app.command()
@@ -193,7 +195,7 @@ def sweep() -> None:
     from tasks.teardown import describe_sweep  # noqa: PLC0415
 
     report = sweep_now(utc_now())
-    typer.echo(describe_sweep(report))
+    echo(describe_sweep(report))
     raise typer.Exit(EXIT_INCONCLUSIVE if report.left else 0)
 
 
@@ -215,7 +217,7 @@ def report(
     from tasks.model.target import StoreConfig  # noqa: PLC0415
 
     store = StoreConfig(region=region, endpoint_url=endpoint_url)
-    typer.echo(f"report: {render_report(evidence, out, store=store, data_docs=data_docs)}")
+    echo(f"report: {render_report(evidence, out, store=store, data_docs=data_docs)}")
 
 
 @app.command()
@@ -234,7 +236,7 @@ def accept(
     from tasks.model.target import StoreConfig  # noqa: PLC0415
 
     store = StoreConfig(region=region, endpoint_url=endpoint_url)
-    typer.echo(accept_change(evidence, rule=rule, where=where, why=why, store=store))
+    echo(accept_change(evidence, rule=rule, where=where, why=why, store=store))
 
 
 @app.command(
@@ -346,7 +348,7 @@ def postgres_install(
 
     for major in majors:
         install = install_postgres(major)
-        typer.echo(f"PostgreSQL {install.version}: {install.bindir}")
+        echo(f"PostgreSQL {install.version}: {install.bindir}")
 
 
 def main() -> NoReturn:
@@ -364,7 +366,7 @@ def main() -> NoReturn:
         _say(error)
         code = EXIT_INCONCLUSIVE
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted: the drills were torn down", err=True)
+        echo("interrupted: the drills were torn down", err=True)
         code = EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  Python's own exit code for it is 1, which says that a backup failed
         _say_unknown(error)
@@ -373,13 +375,13 @@ def main() -> NoReturn:
 
 
 def _say(error: DrillError) -> None:
-    typer.echo(f"error: {redact(str(error))}", err=True)
+    echo(f"error: {redact(str(error))}", err=True)
 
 
 def _say_unknown(error: Exception) -> None:
     """Say where an error that nothing foresaw came from; its text may quote a row or a secret."""
-    typer.echo("".join(traceback.format_tb(error.__traceback__)), err=True)
-    typer.echo(f"error: restore-drill met an error that it does not know: {type(error).__name__}", err=True)
+    echo("".join(traceback.format_tb(error.__traceback__)), err=True)
+    echo(f"error: restore-drill met an error that it does not know: {type(error).__name__}", err=True)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.s3.transfer import TransferConfig
 from rich.console import Console
-from rich.text import Text
 
 from deployments.local_s3 import client_of, start_local_s3
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO, Line, last_night, make_history
+from deployments.terminal import say, shown
 from tasks.config import load_fleet
 from tasks.evidence import sentence
 from tasks.model.clock import iso, utc_now
@@ -154,11 +154,11 @@ def _conclude(out: Path, console: Console, seconds: float) -> int:
         mark = "[bold red]NOT AS PLANNED[/]" if line in missed else "[green]as planned[/]"
         console.print(f"\n  [bold]{name}[/]: {line.happened or 'nothing was done to it'}")
         console.print(f"    {mark}: ", end="")
-        console.print(Text(sentence(document) if document else "no evidence was left"))
+        console.print(shown(sentence(document) if document else "no evidence was left"))
         console.print(f"    {PLANS[name].shows}")
-    console.print(f"\nreport:   {out}/evidence/report/index.html")
-    console.print(f"evidence: {out}/evidence")
-    console.print(f"again:    restore-drill run {out}/fleet-of-files.yaml")
+    say(console, f"\nreport:   {out}/evidence/report/index.html")
+    say(console, f"evidence: {out}/evidence")
+    say(console, f"again:    restore-drill run {out}/fleet-of-files.yaml")
     said = (
         f"{len(missed)} of {len(LINES)} verdicts are not as planned"
         if missed

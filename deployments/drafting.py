@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from deployments.running import at_work
+from deployments.terminal import echo
 from expectations.loader import load_suite
 from expectations.suite import Suite, SuiteInvalid
 from tasks.model.errors import ConfigInvalid
@@ -26,10 +25,10 @@ def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) 
 
         state = draft(str(fleet), database, str(file), points, return_state=True)
         if state.is_completed():
-            typer.echo(state.result())
+            echo(str(state.result()))
         else:
             state.result()
-    typer.echo(state.message)
+    echo(state.message)
     return 0
 
 
@@ -54,5 +53,5 @@ def check_suites(files: list[Path]) -> int:
     for file in files:
         suite = load_checked(file)
         count = sum(1 for _ in suite.expectations)
-        typer.echo(f"{file}: {count} expectations, gate {suite.gate.value}")
+        echo(f"{file}: {count} expectations, gate {suite.gate.value}")
     return 0

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import yaml
 
+from tasks.model.printable import printable
 from tasks.model.target import StoreConfig
 
 
@@ -151,4 +152,4 @@ def _scalar(value: object) -> str:
 
 
 def _comment(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

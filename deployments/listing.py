@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from deployments.terminal import say, shown
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import FindingClass
@@ -30,7 +30,7 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
         found = discover(target, store, utc_now(), choose_selection(target, select))
     except DrillError as error:
         findings = error.findings if isinstance(error, StageFailed) else (error.finding(),)
-        console.print(Text(str(error), style="red"), soft_wrap=True)
+        say(console, str(error), style="red")
         return 2 if all(finding.klass is FindingClass.DRILL for finding in findings) else 1
     if as_json:
         for candidate in found.candidates:
@@ -43,8 +43,10 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
         found.candidates, key=lambda c: (c.at is not None, c.at or utc_now(), c.uri), reverse=True
     ):
         at = "" if one.at is None else f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
-        table.add_row("*" if one.taken else "", at, format_bytes(one.bytes), Text(one.uri), Text(one.reason))
+        table.add_row(
+            "*" if one.taken else "", at, format_bytes(one.bytes), shown(one.uri), shown(one.reason)
+        )
     console.print(table)
     for finding in found.findings:
-        console.print(Text(f"{finding.severity.value}: {finding.message}"), soft_wrap=True)
+        say(console, f"{finding.severity.value}: {finding.message}")
     return 0

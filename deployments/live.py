@@ -12,11 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
+from deployments.terminal import say, shown
 from tasks.config import Fleet
 from tasks.evidence import sentence, to_json
 from tasks.model.findings import Stage, Verdict
+from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
 from tasks.progress import Progress, listening
 
@@ -52,7 +53,7 @@ class _Board:
             table.add_column(title, overflow="fold")
         for name, row in self.rows.items():
             since = 0.0 if row.started is None else (row.ended or time.monotonic()) - row.started
-            table.add_row(name, row.stage, format_duration(since) if row.started else "", Text(row.detail))
+            table.add_row(name, row.stage, format_duration(since) if row.started else "", shown(row.detail))
         return table
 
 
@@ -85,7 +86,7 @@ def describe(progress: Progress) -> str:
     if progress.done is not None and progress.total:
         share = 100 * progress.done / progress.total
         return f"{format_bytes(progress.done)} of {format_bytes(progress.total)} ({share:.0f} %)"
-    return progress.text or progress.stage.value
+    return printable(progress.text or progress.stage.value)
 
 
 def show_result(
@@ -109,7 +110,7 @@ def _print_verdicts(documents: Sequence[dict[str, Any]], plan: Fleet) -> None:
     order = list(Verdict)
     for document in sorted(documents, key=lambda d: -order.index(Verdict(d["verdict"]))):
         verdict = Verdict(document["verdict"])
-        console.print(Text(f"{_MARKS[verdict]} {sentence(document)}", style=_STYLES[verdict]), soft_wrap=True)
-    console.print(f"evidence: {plan.evidence}", soft_wrap=True)
+        say(console, f"{_MARKS[verdict]} {sentence(document)}", style=_STYLES[verdict])
+    say(console, f"evidence: {plan.evidence}")
     if "://" not in plan.evidence:
-        console.print(f"report:   {plan.evidence}/report/index.html", soft_wrap=True)
+        say(console, f"report:   {plan.evidence}/report/index.html")

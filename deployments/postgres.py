@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-import typer
-
+from deployments.terminal import echo
 from tasks.sandbox import list_postgres
 
 
@@ -19,10 +18,10 @@ def show_installs(*, as_json: bool) -> None:
             "source": install.source,
             "bindir": str(install.bindir),
         }
-        typer.echo(
+        echo(
             json.dumps(facts)
             if as_json
             else f"{install.major:>3}  {install.version:<8} {install.source:<10} {install.bindir}"
         )
     if not installs and not as_json:
-        typer.echo("no PostgreSQL here yet; `restore-drill postgres install 17` fetches one")
+        echo("no PostgreSQL here yet; `restore-drill postgres install 17` fetches one")

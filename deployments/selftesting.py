@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 
 from deployments.running import at_work
+from deployments.terminal import say
 from tasks.evidence import to_json
 from tasks.evidence.selftest import document_place
 from tasks.evidence.selftest_text import lines
@@ -72,6 +72,6 @@ def show(document: dict[str, Any], evidence: str) -> None:
     console = Console(highlight=False)
     *rest, last = lines(document)
     for text, kind in rest:
-        console.print(Text(text, style=_STYLES.get(kind, "")), soft_wrap=True)
-    console.print(f"result: {evidence.rstrip('/')}/{document_place(document)}", soft_wrap=True)
-    console.print(Text(last[0], style=_STYLES.get(last[1], "")), soft_wrap=True)
+        say(console, text, style=_STYLES.get(kind, ""))
+    say(console, f"result: {evidence.rstrip('/')}/{document_place(document)}")
+    say(console, last[0], style=_STYLES.get(last[1], ""))

@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from deployments.drafting import load_checked
 from deployments.running import at_work
+from deployments.terminal import say
 from expectations.results import ExpectationResult, Outcome, SuiteResult
 from expectations.suite import Suite
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError, PermanentError
+from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.model.units import format_duration, parse_duration_s
 from tasks.plan import read_target, suite_file
@@ -85,11 +86,11 @@ def drop_kept_backups(fleet: Path, database: str) -> int:
     left = [path for one in held for path in drop_backup(one)]
     console = Console(highlight=False)
     for path in left:
-        console.print(Text(f"could not be removed: {path}"), soft_wrap=True)
+        say(console, f"could not be removed: {path}")
     if not held:
-        console.print(f"nothing is kept of {database}")
+        say(console, f"nothing is kept of {database}")
     elif not left:
-        console.print(f"removed: the kept sandbox of {database}")
+        say(console, f"removed: the kept sandbox of {database}")
     return 2 if left else 0
 
 
@@ -148,24 +149,24 @@ def _seconds(text: str) -> float:
 
 
 def _say_sandbox(console: Console, one: KeptBackup, target: Target, until: datetime) -> None:
-    name = one.uri.rstrip("/").rpartition("/")[2]
-    console.print(
+    name = printable(one.uri.rstrip("/").rpartition("/")[2])
+    say(
+        console,
         f"sandbox: {target.name} as of {_time(one.at)} ({name}), restored {_time(one.restored_at)}, "
         f"kept until {_time(until)}",
-        soft_wrap=True,
     )
     try:
         newer = newer_backup(one, target, utc_now())
     except DrillError as error:
-        console.print(Text(f"         whether a newer backup is there could not be seen: {error.what}"))
+        say(console, f"         whether a newer backup is there could not be seen: {error.what}")
         return
     if newer is not None:
-        console.print(f"         a newer backup is there, of {_time(newer.at)}: --fresh restores it")
+        say(console, f"         a newer backup is there, of {_time(newer.at)}: --fresh restores it")
 
 
 def _say_result(console: Console, suite: Suite, result: SuiteResult) -> None:
     for text, style in report_lines(suite, result):
-        console.print(Text(text, style=style), soft_wrap=True)
+        say(console, text, style=style)
 
 
 def _lines(one: ExpectationResult, suite: Suite) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from tasks.discover import find_recovery_points, open_backup_store
 from tasks.keep import keep_restored
 from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
+from tasks.model.printable import printable
 from tasks.model.target import Selection
 from tasks.plan import begin, read_target
 from tasks.stores import Store
@@ -34,7 +35,9 @@ def keep(fleet: str, database: str, keep_s: float) -> State[str]:
     store = open_backup_store(target)
     ledger.choose(find_recovery_points(target, store, ledger.selection, ledger.started_at))
     restore_to_keep(ledger, store, keep_s)
-    return Completed(name="Kept", message=f"{database}: {ledger.chosen_point.label} is restored and kept")
+    return Completed(
+        name="Kept", message=f"{database}: {printable(ledger.chosen_point.label)} is restored and kept"
+    )
 
 
 def restore_to_keep(ledger: Ledger, store: Store, keep_s: float) -> None:

@@ -13,6 +13,7 @@ from prefect.states import Completed, Crashed, Failed
 from tasks.evidence import state_message
 from tasks.model.backup import RecoveryPoint
 from tasks.model.findings import Verdict
+from tasks.model.printable import printable
 from tasks.model.selftest import Ability
 
 _log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def conclude_selftest(document: dict[str, Any]) -> State[dict[str, Any]]:
     """Return the final state of a self test: a drill that cannot fail is as loud as a failed one."""
     ability = Ability(document["ability"])
     make = Completed if ability is Ability.CAN_FAIL else Failed
-    message = f"{document['database']}: {document['why']}"
+    message = printable(f"{document['database']}: {document['why']}")
     return make(name=_ABILITIES[ability], message=message, data=document)
 
 
@@ -134,7 +135,7 @@ def _named(point: RecoveryPoint) -> str:
 
 def _state(verdict: Verdict, message: str, documents: Documents) -> State[Documents]:
     make = Completed if verdict is Verdict.VERIFIED else Failed
-    return make(name=_NAMES[verdict], message=message, data=documents)
+    return make(name=_NAMES[verdict], message=printable(message), data=documents)
 
 
 def _carried(state: State[Any]) -> Documents | None:

@@ -29,6 +29,7 @@ from tasks.model.errors import DrillError, PermanentError, StageFailed
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage, Verdict
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
+from tasks.model.printable import printable
 from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox, Workspace
@@ -128,7 +129,7 @@ class Ledger:
     def _announce(self, state: str, text: str = "") -> None:
         if is_muted():
             return
-        label = f" {self.point.label}" if self.point else ""
+        label = f" {printable(self.point.label)}" if self.point else ""
         _log.info(
             "%s/%s: %s %s%s %s", self.target.fleet, self.target.name, self.stage.value, state, label, text
         )

@@ -14,6 +14,7 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from tasks.evidence import build_evidence, check_rows, markdown, publish, state_message, write_evidence
+from tasks.evidence.markup import text
 from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
@@ -82,14 +83,15 @@ def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | 
     if FlowRunContext.get() is None:
         return
     key = f"{document['fleet']}-{document['database']}"
-    create_markdown_artifact(markdown(document), key=f"drill-{key}", description=state_message(document))
+    said = text(state_message(document))  # Prefect draws a description as markdown
+    create_markdown_artifact(markdown(document), key=f"drill-{key}", description=said)
     create_table_artifact(check_rows(document), key=f"checks-{key}", description=f"Every check of {key}")
     if report_url:
         create_link_artifact(
             report_url,
             key=f"report-{key}",
             link_text="Full report",
-            description=f"Report of {key}; evidence: {uri}",
+            description=f"Report of {key}; evidence: {text(uri or 'none')}",
         )
 
 

@@ -11,6 +11,7 @@ from prefect.context import FlowRunContext
 
 from expectations.loader import load_suite
 from expectations.suite import SuiteInvalid
+from tasks.evidence.markup import text
 from tasks.evidence.selftest import build_selftest, write_selftest
 from tasks.evidence.selftest_text import as_markdown
 from tasks.ledger import Ledger
@@ -57,7 +58,7 @@ def _show(document: dict[str, Any]) -> None:
     if FlowRunContext.get() is None:
         return
     key = f"{document['fleet']}-{document['database']}"
-    create_markdown_artifact(as_markdown(document), key=f"selftest-{key}", description=document["why"])
+    create_markdown_artifact(as_markdown(document), key=f"selftest-{key}", description=text(document["why"]))
     what = f"selftest.{document['ability']}"
     emit(document, what, selftest_id=document["selftest_id"], message=document["why"])
 

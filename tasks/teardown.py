@@ -8,6 +8,7 @@ from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
+from tasks.model.printable import printable
 from tasks.model.sandbox import Workspace
 from tasks.policies import step, surely
 from tasks.sandbox import SweepReport, destroy, keep, sweep
@@ -39,7 +40,7 @@ def describe_sweep(report: SweepReport) -> str:
         f"{len(report.kept)} kept on purpose",
     ]
     parts += [f"{len(report.unknown)} without our stamp and untouched"] if report.unknown else []
-    parts += [f"could not be removed: {', '.join(report.left)}"] if report.left else []
+    parts += [f"could not be removed: {', '.join(map(printable, report.left))}"] if report.left else []
     return f"sandboxes: {'; '.join(parts)}"
 
 

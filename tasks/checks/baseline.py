@@ -25,6 +25,7 @@ from tasks.model.clock import iso
 from tasks.model.findings import Verdict
 from tasks.model.history import History, PastDrill
 from tasks.model.inventory import OBJECT_KINDS, Inventory
+from tasks.model.printable import printable
 
 LONG_TERM_POINTS = 30
 DAY_S = 86400.0
@@ -161,7 +162,8 @@ def _rows_accepted(accepted: Iterable[Mapping[str, Any]], table: str) -> bool:
 
 
 def _named(name: str, where: str) -> bool:
-    return where not in OBJECT_KINDS and (name == where or fnmatchcase(name, where))
+    spelled = {name, printable(name)}  # a finding's `where` is what a person saw
+    return where not in OBJECT_KINDS and (where in spelled or fnmatchcase(name, where))
 
 
 def _distance_s(record: PastDrill, point_at: datetime, *, signed: bool = False) -> float:

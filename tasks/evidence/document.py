@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
@@ -19,6 +20,7 @@ from tasks.evidence.not_proven import checks_off, not_proven
 from tasks.evidence.verdict import judge, settle
 from tasks.model.clock import iso, stamp
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
+from tasks.model.printable import is_printable
 from tasks.model.redact import redact
 from tasks.model.sandbox import Workspace
 from tasks.model.shell import redact_line
@@ -121,7 +123,13 @@ def add_finding(document: Evidence, extra: Finding) -> Evidence:
 def to_json(document: Mapping[str, Any]) -> str:
     """Return the canonical form: one line, sorted keys, a newline at its end."""
     text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text + "\n"
+    return _NOT_ASCII.sub(_json_letter, text) + "\n"
+
+
+def _json_letter(found: re.Match[str]) -> str:
+    """Return a letter as JSON that a terminal can show: whoever reads it as JSON gets the letter itself."""
+    letter = found.group()
+    return letter if is_printable(letter) else json.dumps(letter)[1:-1]
 
 
 def document_name(document: Mapping[str, Any]) -> str:
@@ -158,15 +166,7 @@ def check_of(stored: Mapping[str, Any]) -> Check:
 
 
 def _finding(item: Finding) -> dict[str, Any]:
-    return item.as_dict() | {"where": _where(item.where)}
-
-
-def _where(where: str | None) -> str | None:
-    # `accept` finds a finding again by its `where`: a table called `password resets` must keep its name, and
-    # masking takes a secret word and a blank for a secret's beginning
-    if where is None or "://" in where or "=" in where:
-        return where and redact(where)
-    return redact(where.replace(" ", "\0")).replace("\0", " ")
+    return item.as_dict() | {"where": item.where and redact(item.where)}
 
 
 def _newest_recoverable(facts: DrillFacts, verdict: str) -> dict[str, Any] | None:
@@ -263,6 +263,7 @@ def _config(facts: DrillFacts) -> dict[str, Any]:
 
 # --- cleaning: what JSON can hold, and nothing that must not get out
 
+_NOT_ASCII = re.compile("[^ -~]")
 _EXACT = frozenset({"drill_id", "fleet", "database", "rule", "name", "where"})
 """Keys whose values are looked up again, so that masking must not touch them."""
 

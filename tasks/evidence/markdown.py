@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.evidence.markup import cell, code, fenced, link, text
 from tasks.evidence.sentence import Document, cause, cause_class, minute, state_message
+from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
 
 __all__ = ["check_rows", "markdown", "state_message"]
 
 _WORDS = {"passed": "PASS", "failed": "FAIL", "not_run": "NOT RUN", "not_configured": "not configured"}
 _ORDER = ("failed", "not_run", "passed", "not_configured")
-_CELL = 80
-_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "*": "\\*"})
 _MOST_CHECKS = 200
+_MOST_CHARS = 500
 _NOTHING = "-"
+SPELLED_OUT = (
+    "Names with characters that do not show are spelled out here; the evidence has the exact commands."
+)
 
 
 def markdown(evidence: Document, report_url: str | None = None) -> str:
@@ -30,7 +34,7 @@ def markdown(evidence: Document, report_url: str | None = None) -> str:
         _findings(evidence),
         _objectives(evidence),
         _section("Checks", _table(("check", "outcome", "observed", "expected"), _rows_of_checks(evidence))),
-        _section("Not proven", _bullets(evidence["not_proven"])),
+        _section("Not proven", _bullets(map(text, evidence["not_proven"]))),
         _commands(evidence),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -40,7 +44,7 @@ def check_rows(evidence: Document) -> list[dict[str, str]]:
     """Return the checks as rows of a table artifact: short cells, words for outcomes."""
     return [
         {
-            "check": check["name"],
+            "check": _text(check["name"]),
             "stage": check["stage"],
             "outcome": _WORDS[check["outcome"]],
             "observed": _text(check["observed"]),
@@ -56,19 +60,19 @@ def _headline(evidence: Document, report_url: str | None) -> str:
     verdict = evidence["verdict"].upper()
     verdict += f" ({klass})" if klass and evidence["verdict"] == "failed" else ""
     lines = [
-        f"# {_escape(evidence['fleet'])}/{_escape(evidence['database'])}: {verdict}",
-        _escape(cause(evidence)),
+        f"# {text(evidence['fleet'])}/{text(evidence['database'])}: {text(verdict)}",
+        text(cause(evidence)),
         _recovery_point(evidence["recovery_point"]),
     ]
     if report_url:
-        lines.append(f"[Full report]({report_url})")
+        lines.append(link("Full report", report_url))
     return "\n\n".join(lines)
 
 
 def _recovery_point(point: Mapping[str, Any] | None) -> str:
     if point is None or point["uri"] is None:
         return "Recovery point: none"
-    return f"Recovery point: {_code(point['uri'])}, {minute(point['at'])}, {format_bytes(point['bytes'])}"
+    return f"Recovery point: {code(point['uri'])}, {minute(point['at'])}, {format_bytes(point['bytes'])}"
 
 
 def _findings(evidence: Document) -> str:
@@ -76,10 +80,11 @@ def _findings(evidence: Document) -> str:
 
 
 def _finding_line(item: Mapping[str, Any]) -> str:
-    where = f" at {_code(item['where'])}" if item["where"] else ""
+    where = f" at {code(item['where'])}" if item["where"] else ""
+    hint = f" Next: {text(item['hint'])}" if item["hint"] else ""
     return (
-        f"**{item['severity']}** `{item['rule']}` ({item['class']}){where}: "
-        f"{_escape(item['message'])} *{_escape(item['hint'])}*"
+        f"**{text(item['severity'])}** {code(item['rule'])} ({text(item['class'])}){where}: "
+        f"{text(item['message'])}{hint}"
     )
 
 
@@ -112,9 +117,10 @@ def _commands(evidence: Document) -> str:
     commands = evidence["recovery_commands"]
     if not commands:
         return ""
-    lines = [f"{_one_line(item['command'])}  # {format_duration(item['seconds'])}" for item in commands]
-    fence = "```"
-    return _section("The commands that recovered it", "\n".join((f"{fence}sh", *lines, fence)))
+    lines = [f"{printable(item['command'])}  # {format_duration(item['seconds'])}" for item in commands]
+    spelled = any(printable(item["command"]) != item["command"] for item in commands)
+    note = f"\n\n{SPELLED_OUT}" if spelled else ""
+    return _section("The commands that recovered it", fenced("\n".join(lines), "sh") + note)
 
 
 def _section(title: str, body: str) -> str:
@@ -126,32 +132,14 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    body = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    body = [f"| {' | '.join(map(cell, row))} |" for row in rows]
     if not body:
         return ""
     return "\n".join((f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *body))
 
 
-def _cell(text: str) -> str:
-    short = text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
-    return _escape(short).replace("|", "\\|").replace("\n", " ")
-
-
-def _escape(text: str) -> str:
-    """Names of a dump are not ours: they must not become markup."""
-    return text.translate(_MARKUP)
-
-
-def _code(text: str | None) -> str:
-    return f"`{text.replace('`', chr(39))}`" if text else "none"
-
-
-def _one_line(command: str) -> str:
-    return command.replace("\n", " ").replace("`", "'")
-
-
 def _text(value: object) -> str:
-    return _NOTHING if value is None else str(value)
+    return _NOTHING if value is None else printable(str(value), _MOST_CHARS)
 
 
 def _seconds(value: float | None, sign: str = "") -> str:

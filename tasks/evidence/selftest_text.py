@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tasks.evidence.markup import cell, code, fenced, text
 from tasks.model.selftest import Fate
 
 Document = Mapping[str, Any]
@@ -30,21 +31,22 @@ def lines(document: Document) -> Iterator[tuple[str, str]]:
 def as_markdown(document: Document) -> str:
     """Return the document as a run's artifact shows it."""
     score = document["score"]
-    parts = [f"## Self test of {document['database']}", document["why"]]
+    parts = [f"## Self test of {text(document['database'])}", text(document["why"])]
     counted = ", ".join(f"{score[fate]} {fate}" for fate in JUDGED)
     if document["rows"]:
         parts += [
             f"{counted}; seed {document['seed']}.",
             "| outcome | family | damage | where | by |\n|---|---|---|---|---|\n"
             + "\n".join(
-                f"| {row['outcome'].replace('_', ' ')} | {row['family']} | {_cell(row['what'])} |"
-                f" {_cell(place(row))} | {_cell(', '.join(row['by']))} |"
+                f"| {cell(row['outcome'].replace('_', ' '))} | {cell(row['family'])} | {cell(row['what'])} |"
+                f" {cell(place(row))} | {cell(', '.join(row['by']))} |"
                 for row in rows_in_order(document["rows"])
             ),
         ]
     for row in survivors(document["rows"]):
         if row["expectation"]:
-            parts.append(f"`{place(row)}`: {row['what']}\n\n```yaml\n{row['expectation']}\n```")
+            yaml = fenced(row["expectation"].rstrip("\n"), "yaml")
+            parts.append(f"{code(place(row))}: {text(row['what'])}\n\n{yaml}")
     return "\n\n".join(parts)
 
 
@@ -131,7 +133,3 @@ def _left_out(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
             yield f"{title} ({len(mine)})", "head"
         for row in mine:
             yield f"  {MARKS[fate]} {row['kind']}: {row['why'] or 'no reason was given'}", ""
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.model.findings import FindingClass
+from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
 
 Document = Mapping[str, Any]
@@ -19,6 +20,7 @@ _WEIGHT = {
     FindingClass.SLOW.value: 2,
     FindingClass.DRILL.value: 3,
 }
+_LONGEST = 1000
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 
 
@@ -27,14 +29,14 @@ def sentence(evidence: Document) -> str:
 
     Such as `orders: verified — 1.2 GiB restored in 41 s from 2026-11-22 03:00 UTC (age 4 h, RPO 26 h)`.
     """
-    return f"{evidence['database']}: {state_message(evidence)}"
+    return f"{printable(evidence['database'])}: {state_message(evidence)}"
 
 
 def state_message(evidence: Document) -> str:
     """Return verdict and cause in one line, as a run's state says it."""
     klass = cause_class(evidence)
     verdict = evidence["verdict"] + (f" ({klass})" if klass and evidence["verdict"] == "failed" else "")
-    return f"{verdict} — {cause(evidence).rstrip('.')}{_accepted(evidence)}"
+    return printable(f"{verdict} — {cause(evidence).rstrip('.')}{_accepted(evidence)}", _LONGEST)
 
 
 def cause(evidence: Document) -> str:

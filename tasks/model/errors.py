@@ -7,6 +7,7 @@ rule; whether it may be retried is its class: only `TransientError` is.
 from __future__ import annotations
 
 from tasks.model.findings import Finding, Stage
+from tasks.model.printable import printable, printable_lines
 from tasks.model.rules import RULES, finding
 
 
@@ -32,9 +33,12 @@ class DrillError(Exception):
         self.hint = hint if hint is not None else RULES[self.rule].hint
 
     def __str__(self) -> str:
-        where = f" ({self.where})" if self.where else ""
-        hint = f"\nHINT: {self.hint}" if self.hint else ""
-        return f"{self.what}{where}{hint}"
+        where = f" ({printable(self.where)})" if self.where else ""
+        hint = f"\nHINT: {printable(self.hint)}" if self.hint else ""
+        return f"{self._said()}{where}{hint}"
+
+    def _said(self) -> str:
+        return printable(self.what)
 
     def finding(self, stage: Stage | None = None) -> Finding:
         """Return the finding that this error is."""
@@ -55,6 +59,9 @@ class ConfigInvalid(PermanentError):  # noqa: N818  what went wrong, in the fiel
     """A fleet file, suite or command line that cannot be used: nothing is drilled, exit code 3."""
 
     default_rule = "config-invalid"
+
+    def _said(self) -> str:
+        return printable_lines(self.what)  # one line for each problem
 
 
 class StageFailed(PermanentError):  # noqa: N818

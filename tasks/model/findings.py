@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tasks.model.printable import printable
+
 
 class Verdict(StrEnum):
     """What one drill shows, worst last."""
@@ -60,6 +62,8 @@ class Outcome(StrEnum):
 class Finding:
     """One thing observed. Built by `rules.finding`, so that its rule is a documented one.
 
+    Whatever names and messages it was made of, its texts are printable.
+
     Attributes:
         rule: stable kebab-case name, documented in docs/errors.md.
         message: a sentence of fact, one of meaning; no row of user data, no secret.
@@ -74,6 +78,11 @@ class Finding:
     message: str
     where: str | None
     hint: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", printable(self.message))
+        object.__setattr__(self, "where", self.where and printable(self.where))
+        object.__setattr__(self, "hint", printable(self.hint))
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the finding as the evidence holds it, with `class` for the class."""
@@ -90,7 +99,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at, with what was seen and what was expected.
+    """One thing that was looked at, with what was seen and what was expected; its texts are printable.
 
     Attributes:
         name: stable kebab-case name, unique in its stage (`suite.orders: public.orders ...` of a suite).
@@ -105,6 +114,12 @@ class Check:
     expected: str | int | float | None = None
     why: str | None = None
     seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("name", "observed", "expected", "why"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, printable(value))
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return the check as the evidence holds it."""

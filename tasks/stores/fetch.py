@@ -19,6 +19,7 @@ from pathlib import Path
 from tasks.model.backup import RecoveryPoint, StoredObject
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Finding
+from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.stores.base import Deadline, Progress, Store
 from tasks.stores.proof import Expected, expected_of, expected_of_file
@@ -110,7 +111,7 @@ def _settled(bring: Callable[[], Fetched], path: Path, where: str) -> Fetched:
             if not allowed.get(exc.rule):
                 raise
             allowed[exc.rule] -= 1
-            _log.warning("%s: once more: %s", where, exc.what)
+            _log.warning("%s: once more: %s", printable(where), printable(exc.what))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from tasks.model.backup import Candidate, RecoveryPoint, StoredObject
 from tasks.model.findings import Finding
+from tasks.model.printable import printable
 from tasks.model.rules import finding
 from tasks.model.units import format_duration
 from tasks.stores.pattern import KeyPattern
 from tasks.stores.siblings import Siblings
-from tasks.stores.uris import printable
 
 FUTURE_TOLERANCE = timedelta(minutes=10)
 PARTIAL = re.compile(
@@ -66,7 +66,7 @@ def candidate(
     obj: StoredObject, reason: str, at: datetime | None = None, *, taken: bool = False
 ) -> Candidate:
     """Return *obj* as the evidence lists it."""
-    return Candidate(uri=printable(obj.uri), bytes=obj.bytes, at=at, taken=taken, reason=reason)
+    return Candidate(uri=printable(obj.uri), bytes=obj.bytes, at=at, taken=taken, reason=printable(reason))
 
 
 def shortened(candidates: list[Candidate]) -> list[Candidate]:

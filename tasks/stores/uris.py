@@ -80,8 +80,3 @@ def constant_folder(at: str) -> str:
     path = normalised(at).removeprefix(FILE_SCHEME).rstrip("/")
     varies = min((place for place in (path.find(mark) for mark in "%*") if place >= 0), default=len(path))
     return path[:varies].rpartition("/")[0] or "/"
-
-
-def printable(uri: str) -> str:
-    """Return *uri* fit for a record: bytes that are no UTF-8 are escaped."""
-    return uri.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tasks.evidence.markdown import SPELLED_OUT
 from tasks.evidence.report.plots import phase_bars, sparkline
 from tasks.evidence.report.summary import Summary, database_row
 from tasks.evidence.report.words import duration, number, percent, second, size
 from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
+from tasks.model.printable import printable
 
 MOST_PLOTS = 15
 MOST_NULLS = 4
@@ -77,6 +79,9 @@ def drill_context(
         "suites": [
             _suite(entry, suites[entry["file"]]) for entry in evidence["suites"] if entry["file"] in suites
         ],
+        "spelled_out": SPELLED_OUT
+        if any(printable(item["command"]) != item["command"] for item in evidence["recovery_commands"])
+        else "",
         "phases": phase_bars(evidence["phases_s"]),
         "plots": _plots(evidence, history) if len(history) > 1 else [],
         "drills": history,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tasks.evidence.measure import RTO_PHASES
+from tasks.model.printable import printable
 
 _WIDTH, _HEIGHT, _MARGIN = 180.0, 36.0, 4.0
 _LEAST_SHARE = 0.4
@@ -81,7 +82,7 @@ def sparkline(values: Sequence[float | None], good: Sequence[bool], label: str) 
     return Markup(
         '<svg class="spark" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img" '
         'aria-label="{label}"><polyline points="{line}"/>{dots}</svg>'
-    ).format(w=_WIDTH, h=_HEIGHT, label=label, line=line, dots=dots)
+    ).format(w=_WIDTH, h=_HEIGHT, label=printable(label), line=line, dots=dots)
 
 
 _ORDER = (

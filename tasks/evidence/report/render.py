@@ -33,12 +33,14 @@ from tasks.evidence.shape import ShapeError
 from tasks.evidence.store import EvidenceName, list_evidence, parse_name, read_evidence
 from tasks.evidence.stored import SUITE
 from tasks.model.errors import DrillError
+from tasks.model.printable import printable
 from tasks.model.target import StoreConfig
 from tasks.stores.blobs import read_blob
 
 DRILLS_SHOWN = 30
 """Pages per database: older evidence stays where it is."""
 HISTORY_SHOWN = 14
+_CHARS_SHOWN = 20_000
 _TEMPLATES = "tasks.evidence.report"
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, UndefinedError)
 """What a document of another make may raise while it is taken apart."""
@@ -266,8 +268,12 @@ def _acceptance(name: EvidenceName, store: StoreConfig) -> dict[str, Any] | None
 def _suites(name: EvidenceName, document: Evidence, store: StoreConfig) -> dict[str, Any]:
     """Return a drill's suites' results that can be read: a page without them is better than none."""
     found: dict[str, Any] = {}
+    folder = name.uri.rsplit("/", 1)[0]
     for entry in document["suites"]:
-        uri = f"{name.uri.rsplit('/', 1)[0]}/{entry['file']}"
+        uri = f"{folder}/{entry['file']}"
+        if not _is_of(uri, name):  # whatever a document says: nothing else is read, copied or linked
+            _log.warning("%s names results that are not its own", name.uri)
+            continue
         try:
             results = read_object(read_blob(store, uri))
             SUITE(results)
@@ -276,6 +282,14 @@ def _suites(name: EvidenceName, document: Evidence, store: StoreConfig) -> dict[
         else:
             found[entry["file"]] = results
     return found
+
+
+def _is_of(uri: str, name: EvidenceName) -> bool:
+    """Tell whether *uri* is, by its name, a suite's results beside the evidence *name*."""
+    known = parse_name(uri)
+    folder = name.uri.rsplit("/", 1)[0]
+    beside = uri.rsplit("/", 1)[0] == folder
+    return known is not None and beside and known.kind == "suite" and known.stem == name.stem
 
 
 def _fleet_page(summaries: Mapping[str, Summary], marks: Mapping[str, Mark]) -> str:
@@ -330,6 +344,7 @@ def _environment() -> Environment:
         loader=PackageLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -343,6 +358,13 @@ def _environment() -> Environment:
         "tool": f"restore-drill {tool_versions().get('restore_drill', '')}".strip(),
     }
     return drawing
+
+
+def _shown(value: object) -> object:
+    """Return what a template puts out: foreign text as `printable` has it, our own markup as it is."""
+    return (
+        printable(value, _CHARS_SHOWN) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    )
 
 
 class _Css(str):

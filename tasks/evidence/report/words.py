@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from tasks.evidence.sentence import minute
+from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
 
 DASH = "\N{EN DASH}"
@@ -17,6 +18,7 @@ DASH = "\N{EN DASH}"
 _SIGN = {"<= ": "\N{LESS-THAN OR EQUAL TO} ", ">= ": "\N{GREATER-THAN OR EQUAL TO} "}
 _SIGNS = re.compile("|".join(_SIGN))
 _FELT_S = 0.1
+_CHARS_SHOWN = 20_000
 OUTCOMES = {"passed": "Pass", "failed": "Fail", "not_run": "Not run", "not_configured": "Not configured"}
 
 
@@ -68,7 +70,7 @@ def outcome(name: str) -> str:
 
 def prose(text: object) -> Markup:
     """Return a sentence with `names` set as code and comparisons as signs, everything else escaped."""
-    parts = _SIGNS.sub(lambda found: _SIGN[found[0]], str(text)).split("`")
+    parts = _SIGNS.sub(lambda found: _SIGN[found[0]], printable(str(text), _CHARS_SHOWN)).split("`")
     if len(parts) % 2 == 0:  # an odd backtick is no markup
         return escape("`".join(parts))
     code = Markup("<code>{}</code>")
