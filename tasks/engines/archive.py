@@ -21,7 +21,7 @@ from tasks.engines.database import (
     substitute_collation,
     supply_collations,
 )
-from tasks.engines.extensions import create_extensions
+from tasks.engines.extensions import create_extensions, note_members
 from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import Role, create_roles, roles_referred
@@ -84,11 +84,12 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
     job.roles |= {role.name for role in globals_roles}
     create_roles(job, session, job.referred, globals_roles)
     prepare(job, session)
+    note_members(job, session)
     schemas = {entry.tag: entry.dump_id for entry in job.toc.of("SCHEMA")}
     made = create_extensions(job, session, job.toc.of("EXTENSION"), schemas)
     done = {schemas[name] for name in made}
     for entry in job.toc.of("FOREIGN DATA WRAPPER"):
-        if not create_wrapper(session, entry):
+        if not create_wrapper(job, session, entry):
             job.omissions.append(Omission(entry))
     lend_extension_objects(job, session)
     supply_collations(job, collations_named(entry.defn for entry in job.toc.entries), session)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tasks.engines.catalogue import list_objects
 from tasks.engines.compare import missing
 from tasks.engines.failure import label
 from tasks.engines.findings import LISTED, Judged, judge, worst
+from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.job import Job
 from tasks.engines.meaning import Meaning, meaning_of
+from tasks.engines.proof import prove
 from tasks.engines.roles import note_missing_roles
-from tasks.engines.settle import analyze, create_privileged, grant_entries, run_grants, set_owners
+from tasks.engines.settle import analyze, create_privileged, forget_settings, set_owners
 from tasks.engines.ticker import so_far
 from tasks.engines.toolerrors import raise_if_dead, tool_finding
 from tasks.engines.transcript import Transcript
@@ -54,7 +56,8 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
         raise StageFailed(too_late(job, where, deadline_s))
     _stop_on_nothing(job, where)
     analyze(job)
-    changed, lacking = _settle(job)
+    settled = _settle(job)
+    lacking = settled.lacking
     note_missing_roles(job)
     _note_version(job)
     judged = judge(job.failures, job.omissions, job.toc)
@@ -69,7 +72,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
         database=job.database,
         toc=_to_keep(job.toc, judged),
         findings=tuple(findings),
-        checks=_checks(job, judged, lacking, changed),
+        checks=_checks(job, judged, settled),
         commands=tuple(job.commands),
         not_restored=judged.not_restored,
         roles=tuple(sorted(job.roles)),
@@ -99,6 +102,7 @@ def _stop_on_hostile(job: Job) -> None:
 
 def _stop_on_nothing(job: Job, where: str) -> None:
     with job.superuser() as session:
+        forget_settings(job, session)
         (tables,) = session.execute(_TABLES).fetchone() or (0,)
     if tables:
         return
@@ -136,15 +140,37 @@ def too_late(job: Job, where: str, deadline_s: float) -> tuple[Finding, ...]:
     )
 
 
-def _settle(job: Job) -> tuple[int, list[TocEntry]]:
-    """Set owners, grants and what only a superuser may create; return owners set and entries that lack."""
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What the steps after the data came to.
+
+    Attributes:
+        owned: objects that were given to their owners.
+        granted: entries of grants that were done whole.
+        lacking: entries whose objects are not there.
+    """
+
+    owned: int
+    granted: int
+    lacking: list[TocEntry]
+
+
+def _settle(job: Job) -> _Settled:
+    """Set owners, grants and what only a superuser may create, and prove that nobody got more than that.
+
+    Raises:
+        StageFailed: the dump has got at rights that the restore did not give it.
+    """
     job.progress("setting owners and grants")
     with job.superuser() as session:
         create_privileged(job, session)
-        changed = set_owners(job, session)
+        owned = set_owners(job, session)
         with job.owner() as owner:
-            run_grants(job, owner, grant_entries(job.toc))
-        return changed, missing(job.toc, list_objects(session))
+            granted = run_grants(job, owner, grant_entries(job.toc))
+        powers = prove(job, session) if job.is_owner else ()
+        if powers:
+            raise StageFailed((*powers, *_so_far(job)))
+        return _Settled(owned, granted, missing(job.toc, list_objects(session)))
 
 
 def _note_version(job: Job) -> None:
@@ -230,19 +256,24 @@ def _to_keep(toc: Toc, judged: Judged) -> Toc:
     )
 
 
-def _checks(job: Job, judged: Judged, lacking: list[TocEntry], changed: int) -> tuple[Check, ...]:
+def _checks(job: Job, judged: Judged, settled: _Settled) -> tuple[Check, ...]:
     failed = sum(cause.failure is not None for cause in judged.causes)
     bad = worst(judged.findings)
-    unexplained = [entry for entry in lacking if not _explained(entry, judged, job.toc)]
+    unexplained = [entry for entry in settled.lacking if not _explained(entry, judged, job.toc)]
     minor = sum(one.severity is Severity.WARNING for one in judged.findings)
     note = f"{minor} warnings" if minor else None
-    listed = len(job.toc.entries)
+    listed, grants = len(job.toc.entries), len(grant_entries(job.toc))
     return (
         _check("restore-errors", f"{failed} entries failed", "0", failed=bad, why=note),
         _check(
             "archive-entries", f"{listed - len(unexplained)} of {listed}", "all", failed=bool(unexplained)
         ),
-        _check("owners-and-grants", f"{changed} objects given to their owners", "all", failed=False),
+        _check(
+            "owners-and-grants",
+            f"{settled.owned} objects given to their owners, {settled.granted} of {grants} grants made",
+            "all",
+            failed=False,
+        ),
     )
 
 

@@ -1,36 +1,121 @@
-"""Extensions: created by us, before anything of the dump exists, and only what the fleet file allows."""
+"""Extensions: created by us, and only what the fleet file allows, where nothing of the dump could be called.
+
+They belong to our superuser: the role that restores cannot add to them. What their scripts made is noted
+right after each, for it is all that the trusted step may call later.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
 from tasks.catalog.extensions import is_allowed
+from tasks.engines.failure import Failure
 from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.meaning import Meaning
-from tasks.engines.sqltext import is_name, name_of, tokens
+from tasks.engines.sqltext import is_name, name_of, string_of, tokens
 from tasks.model.backup import TocEntry
 from tasks.model.errors import StageFailed
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
-from tasks.model.server_words import all_names, of_error
+from tasks.model.server_words import Refusal, all_names
 
 ALWAYS = "plpgsql"
+_MEMBERS = """
+SELECT x.oid::bigint, d.classid::bigint, d.objid::bigint FROM pg_extension x JOIN pg_depend d
+    ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e'
+WHERE x.extowner = 10 AND x.oid <> ALL (%s::oid[])
+"""
+"""Those of our superuser, under the number that the first role of every cluster has."""
+_CODE = """
+SELECT 'pg_proc'::regclass::oid::bigint, oid::bigint FROM pg_proc WHERE oid >= 16384
+UNION ALL SELECT 'pg_operator'::regclass::oid::bigint, oid::bigint FROM pg_operator WHERE oid >= 16384
+UNION ALL SELECT 'pg_cast'::regclass::oid::bigint, oid::bigint FROM pg_cast WHERE oid >= 16384
+UNION ALL SELECT 'pg_opclass'::regclass::oid::bigint, oid::bigint FROM pg_opclass WHERE oid >= 16384
+UNION ALL SELECT 'pg_language'::regclass::oid::bigint, oid::bigint FROM pg_language WHERE oid >= 16384
+"""
+_AVAILABLE = """
+SELECT e.name::text, v.schema::text, v.trusted, coalesce(v.requires::text[], '{}')
+FROM pg_available_extensions() e
+JOIN pg_available_extension_versions() v ON v.name = e.name AND v.version = e.default_version
+"""
+_REQUIRED = re.compile(r'required extension "([^"]*)" is not installed')
+_DUPLICATES = (
+    psycopg.errors.DuplicateFunction, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateTable
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a CREATE EXTENSION asks for.
+
+    Attributes:
+        schema: "" where it names none.
+        version: "" for the newest.
+        cascade: it asks for what the extension requires, too.
+    """
+
+    name: str
+    schema: str = ""
+    version: str = ""
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Available:
+    """What this host's PostgreSQL knows of an extension.
+
+    Attributes:
+        schema: where it always goes; None where the CREATE EXTENSION says so.
+        trusted: PostgreSQL lets anybody create it: its script takes care of what is there already.
+    """
+
+    schema: str | None
+    trusted: bool
+    requires: tuple[str, ...]
+
+
+def read_extension(definition: str, tag: str) -> Extension:
+    """Return what a CREATE EXTENSION asks for, of the extension *tag* where the text cannot be read."""
+    listed = [part for part in tokens(definition) if part != ";"]
+    upper = [part.upper() for part in listed]
+    at = 2 + 3 * (upper[2:5] == ["IF", "NOT", "EXISTS"])
+    if (
+        upper[:2] != ["CREATE", "EXTENSION"]
+        or not all(map(is_name, listed[at : at + 1]))
+        or at >= len(listed)
+    ):
+        return Extension(tag)
+    options = dict(zip(upper[at + 1 :], listed[at + 2 :], strict=False))
+    schema, version = options.get("SCHEMA", ""), options.get("VERSION", "")
+    return Extension(
+        name_of(listed[at]),
+        name_of(schema) if is_name(schema) else "",
+        string_of(version) if "'" in version else name_of(version),
+        upper[-1] == "CASCADE" and len(listed) > at + 1,
+    )
 
 
 def create_extensions(
-    job: Job, session: Connection, entries: Iterable[TocEntry], own_schemas: Iterable[str]
+    job: Job,
+    session: Connection,
+    entries: Iterable[TocEntry],
+    own_schemas: Iterable[str] = (),
+    schema: str | None = None,
 ) -> set[str]:
     """Create what EXTENSION *entries* name, in their schemas.
 
     Args:
-        job: takes what is left out.
+        job: takes what is left out, what failed for the backup's own reason, and what was made.
         session: of our superuser.
         entries: of kind EXTENSION.
         own_schemas: schemas that the backup creates: an extension's own among them is made by us first.
+        schema: where a CREATE EXTENSION that names none would put it; None where that is nowhere.
 
     Returns:
         The schemas that were made for an extension.
@@ -41,49 +126,78 @@ def create_extensions(
     wrong: list[Finding] = []
     made: set[str] = set()
     backup_makes = set(own_schemas)
+    available = available_extensions(session)
     for entry in entries:
-        if entry.tag == ALWAYS:
+        asked = read_extension(entry.defn, entry.tag)
+        if asked.name == ALWAYS:
             continue
-        trouble = _refusal(job, session, entry)
-        if trouble is None:
-            schema = schema_of(entry.defn)
-            if schema in backup_makes and schema not in made and _make_schema(job, session, schema):
-                made.add(schema)
-            trouble = _create(job, session, entry, schema)
-        if trouble is not None:
-            wrong.append(trouble)
+        known = available.get(asked.name)
+        if known is None and asked.name in job.target.sandbox.extensions.absent_ok:
+            leave_out(job, entry)
+            continue
+        trouble = _refusal(job, asked, available)
+        if trouble is None and known is not None:
+            if asked.schema in backup_makes and asked.schema not in made:
+                _make_schema(job, session, asked.schema)
+                made.add(asked.schema)
+            place = asked.schema or ("" if known.schema is not None else schema)
+            trouble = _create(job, session, entry, asked, place)
+        wrong += filter(None, [trouble])
     if wrong:
         raise StageFailed(tuple(wrong))
     return made
 
 
-def schema_of(definition: str) -> str:
-    """Return the schema of a CREATE EXTENSION; "" where it names none."""
-    listed = list(tokens(definition))
-    upper = [token.upper() for token in listed]
-    at = upper.index("SCHEMA") + 1 if "SCHEMA" in upper else len(listed)
-    return name_of(listed[at]) if at < len(listed) and is_name(listed[at]) else ""
+def available_extensions(session: Connection) -> dict[str, Available]:
+    """Return what could be created here."""
+    rows = session.execute(_AVAILABLE).fetchall()
+    return {name: Available(schema, trusted, tuple(needs)) for name, schema, trusted, needs in rows}
 
 
-def _refusal(job: Job, session: Connection, entry: TocEntry) -> Finding | None:
-    rules, name = job.target.sandbox.extensions, entry.tag
-    here = (
-        session.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", (name,)).fetchone()
-        is not None
-    )
-    if not here and name in rules.absent_ok:
-        leave_out(job, entry)
-        return None
-    if not is_allowed(name, rules):
+def note_members(job: Job, session: Connection) -> None:
+    """Note what extensions hold that were not there before; to be called when nothing could add to them."""
+    rows = session.execute(_MEMBERS, (list(job.extensions),)).fetchall()
+    job.members |= {(klass, oid) for _, klass, oid in rows}
+    job.extensions |= {extension for extension, _, _ in rows}
+
+
+def is_untouched(job: Job, session: Connection) -> bool:
+    """Tell whether nothing is there that an extension's script, run as superuser, could call but its own.
+
+    Whoever owns it: a dump can create as any role that it names.
+    """
+    return {(klass, oid) for klass, oid in session.execute(_CODE)} <= job.members
+
+
+def is_trusted(session: Connection, name: str) -> bool:
+    """Tell whether PostgreSQL lets anybody create the extension, whatever is in the database already."""
+    known = available_extensions(session).get(name)
+    return known is not None and known.trusted
+
+
+def _refusal(job: Job, asked: Extension, available: dict[str, Available]) -> Finding | None:
+    """Return why an extension, or one that comes with it, cannot be created."""
+    rules = job.target.sandbox.extensions
+    needed = _with_required(asked, available)
+    refused = next((name for name in needed if not is_allowed(name, rules)), None)
+    if refused is not None:
         return finding(
             "extension-not-allowed",
-            f"The backup needs the extension {name}, which the fleet file does not allow. It was not "
+            f"The backup needs the extension {refused}, which the fleet file does not allow. It was not "
             f"restored.",
-            where=name,
+            where=refused,
         )
-    if not here:
-        return _unavailable(job, name, "it is not installed")
-    return None
+    lacking = next((name for name in needed if name not in available), None)
+    return None if lacking is None else _unavailable(job, lacking, "it is not installed")
+
+
+def _with_required(asked: Extension, available: dict[str, Available]) -> list[str]:
+    """Return the extension and, where it asks for them, those that it requires, and they."""
+    needed = [asked.name]
+    for name in needed:
+        if asked.cascade and name in available:
+            needed += [other for other in available[name].requires if other not in needed]
+    return needed
 
 
 def leave_out(job: Job, entry: TocEntry) -> None:
@@ -98,25 +212,45 @@ def leave_out(job: Job, entry: TocEntry) -> None:
     )
 
 
-def _make_schema(job: Job, session: Connection, schema: str) -> bool:
+def _make_schema(job: Job, session: Connection, schema: str) -> None:
     statement = sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}")
     session.execute(statement.format(sql.Identifier(schema), sql.Identifier(job.sandbox.owner)))
-    return True
 
 
-def _create(job: Job, session: Connection, entry: TocEntry, schema: str) -> Finding | None:
-    if any(omission.entry is entry for omission in job.omissions):
-        return None
-    within = sql.SQL(" SCHEMA {}").format(sql.Identifier(schema)) if schema else sql.SQL("")
-    statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}{}").format(sql.Identifier(entry.tag), within)
+def _create(
+    job: Job, session: Connection, entry: TocEntry, asked: Extension, schema: str | None
+) -> Finding | None:
+    """Create an extension as a superuser's tools would: a schema that the backup lacks is not made."""
     try:
-        session.execute(statement)
-    except psycopg.errors.InvalidSchemaName:
-        _make_schema(job, session, schema)
-        return _create(job, session, entry, schema)
+        session.execute(_statement(asked, schema))
+    except (psycopg.errors.InvalidSchemaName, *_DUPLICATES) as error:
+        job.failures.append(Failure.of(entry, Refusal.of(error)))
     except psycopg.Error as error:
-        return _unavailable(job, entry.tag, of_error(error, all_names((entry.tag, schema))))
+        refusal = Refusal.of(error)
+        required = _REQUIRED.search(refusal.words)
+        if required is None:
+            return _unavailable(job, asked.name, refusal.told(all_names((asked.name, schema or ""))))
+        if any(omission.entry.tag == required[1] for omission in job.omissions):
+            leave_out(job, entry)
+        else:
+            job.failures.append(Failure.of(entry, refusal))
+    note_members(job, session)
     return None
+
+
+def _statement(asked: Extension, schema: str | None) -> sql.Composed:
+    parts: list[sql.Composable] = [
+        sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(asked.name))
+    ]
+    if schema is None:  # nowhere: PostgreSQL says so in its own words
+        parts.insert(0, sql.SQL("SET LOCAL search_path TO '';"))
+    elif schema:
+        parts.append(sql.SQL("SCHEMA {}").format(sql.Identifier(schema)))
+    if asked.version:
+        parts.append(sql.SQL("VERSION {}").format(sql.Literal(asked.version)))
+    if asked.cascade:
+        parts.append(sql.SQL("CASCADE"))
+    return sql.SQL(" ").join(parts)
 
 
 def _unavailable(job: Job, name: str, why: str) -> Finding:

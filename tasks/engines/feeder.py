@@ -91,6 +91,10 @@ class Feeder:
             self._pg.get_cancel().cancel()
         raise Expired
 
+    def current_schema(self) -> str | None:
+        """Return where an object without a schema's name would go now; None where that is nowhere."""
+        return self._value(b"SELECT pg_catalog.current_schema()")
+
     def close(self) -> str:
         """Close the connection; return the search_path that the script left behind."""
         path = ""
@@ -98,12 +102,18 @@ class Feeder:
             if self._pg.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 self.statement(b"COMMIT")
             if self._pg.transaction_status == TransactionStatus.IDLE:
-                self._pg.send_query(b"SHOW search_path")
-                for result in self._results():
-                    if result.ntuples:
-                        path = (result.get_value(0, 0) or b"").decode("utf-8", "replace")
+                path = self._value(b"SHOW search_path") or ""
         self._session.close()
         return path
+
+    def _value(self, query: bytes) -> str | None:
+        """Return the one value of *query*; None where it is NULL or fails."""
+        value: bytes | None = None
+        self._pg.send_query(query)
+        for result in self._results():
+            if result.ntuples:
+                value = result.get_value(0, 0)
+        return None if value is None else value.decode("utf-8", "replace")
 
     def _collect(self) -> Failure | None:
         failure: Failure | None = None

@@ -36,6 +36,12 @@ _SUPERUSERS_OWN = frozenset({"OPERATOR CLASS", "OPERATOR FAMILY"})
 """Entries that only a superuser makes and that hold nothing: an index that needs one speaks for itself."""
 
 
+_UNKNOWN_EFFECT = frozenset(
+    {"DO", "CALL", "SELECT", "UPDATE", "DELETE", "MERGE", "WITH", "ALTER TABLE", "EXTENSION"}
+)
+"""Statements of scripts by hand, and extensions: nobody knows what depends on them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Omission:
     """An entry that was not given to the restore.
@@ -232,7 +238,11 @@ def _left_out(cause: Cause) -> list[str]:
 
 
 def _matters(cause: Cause) -> bool:
-    own = cause.failure is not None and cause.entry is not None and cause.entry.desc in VITAL_DESCS
+    own = (
+        cause.failure is not None
+        and cause.entry is not None
+        and cause.entry.desc in VITAL_DESCS | _UNKNOWN_EFFECT
+    )
     return own or any(entry.desc not in MINOR_DESCS | _SUPERUSERS_OWN for entry in cause.followers)
 
 

@@ -11,6 +11,7 @@ import psycopg
 
 from tasks.engines.failure import Failure
 from tasks.engines.findings import Omission
+from tasks.engines.owners import OwnerChange
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Finding
 from tasks.model.restored import RecoveryCommand
@@ -19,6 +20,8 @@ from tasks.model.shell import shell_line
 from tasks.model.target import Target
 from tasks.sandbox import connect
 
+_MADE_UP_IDS = -1_000_000
+"""Below the numbers of entries, and of those that a script by hand is given."""
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -35,7 +38,10 @@ class Job:
         other_databases: of the same dump, not restored.
         analyze_s: wall seconds of ANALYZE.
         owned: what ALTER ... OWNER TO of a script by hand names, its namespace "" where it names none.
+        owner_changes: what it gives away besides, such as functions.
         search_path: that a script left behind; grants of scripts written by hand rely on it.
+        members: class and oid of what extensions made, seen before the dump could add to it.
+        extensions: oids of the extensions that we made, and of plpgsql.
     """
 
     sandbox: Sandbox
@@ -54,6 +60,10 @@ class Job:
     analyze_s: float = 0.0
     search_path: str = ""
     owned: list[TocEntry] = field(default_factory=list)
+    owner_changes: list[OwnerChange] = field(default_factory=list)
+    members: set[tuple[int, int]] = field(default_factory=set)
+    extensions: set[int] = field(default_factory=set)
+    _made_up: int = _MADE_UP_IDS
 
     @property
     def remaining_s(self) -> float:
@@ -64,6 +74,15 @@ class Job:
     def is_owner(self) -> bool:
         """Tell whether the restore runs without superuser rights, as it should."""
         return self.sandbox.restored_as != "superuser"
+
+    def made_up(self, desc: str, tag: str) -> TocEntry:
+        """Return an entry for something that the backup does not list as one, under a number of its own."""
+        self._made_up -= 1
+        return TocEntry(self._made_up, desc, tag, "", "", "none")
+
+    def leave_out(self, desc: str, tag: str) -> None:
+        """Note something that only a superuser would have restored, and that no entry stands for."""
+        self.omissions.append(Omission(self.made_up(desc, tag)))
 
     def superuser(self, database: str | None = None) -> Connection:
         """Open a connection of ours with search_path pg_catalog, bounded by the deadline."""

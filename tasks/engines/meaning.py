@@ -88,9 +88,11 @@ _FILE_FUNCTIONS = (
     r"pg_read_file|pg_read_binary_file|pg_ls_dir|pg_stat_file|lo_import|lo_export|pg_file_\w+|dblink_connect_u"
     r"|pg_reload_conf|pg_terminate_backend|pg_rotate_logfile|pg_logfile_rotate"
 )
-_HOSTILE = _any(
+_PROGRAM_OR_FILE = _any(
     r"(?:superuser|permission denied|must have|only roles).*\bCOPY to or from an external program",
     r"(?:superuser|permission denied|must have|only roles).*\bCOPY (?:to|from) a file",
+)
+_HOSTILE = _any(
     r"pg_execute_server_program|pg_read_server_files|pg_write_server_files",
     rf"permission denied for function (?:{_FILE_FUNCTIONS})\b",
     r"\bCOPY (?:TO |FROM )?is not allowed in a non-volatile function",  # there it only reaches out
@@ -153,6 +155,8 @@ def meaning_of(failure: Failure) -> Meaning:
         return Meaning.ABORTED
     if _ENVIRONMENT.search(said):
         return Meaning.ENVIRONMENT
+    if _PROGRAM_OR_FILE.search(said):  # whatever kind of entry a dump says that it is
+        return Meaning.HOSTILE
     return _minor(said) if desc in MINOR_DESCS else _of_content(failure, said, desc)
 
 

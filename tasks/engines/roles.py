@@ -21,6 +21,10 @@ HARMLESS_GROUPS = frozenset(
     {"pg_monitor", "pg_read_all_data", "pg_write_all_data", "pg_read_all_settings", "pg_read_all_stats"}
 )
 """Predefined roles that reach neither files nor programs."""
+FIRST_NORMAL_OID = 16384
+"""Where the oids of what users make begin."""
+DATABASE_OWNER = "pg_database_owner"
+"""Whom PostgreSQL itself gives the schema public to."""
 _NAMED = 10
 
 
@@ -82,6 +86,13 @@ def _join(session: Connection, roles: Iterable[Role], job: Job) -> None:
 
 def _existing(session: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in session.execute("SELECT rolname FROM pg_roles"))
+
+
+def roles_made(job: Job, session: Connection) -> frozenset[str]:
+    """Return the roles that the drill made for the dump: all but PostgreSQL's own and ours."""
+    ours = {job.sandbox.owner, job.sandbox.reader, job.sandbox.superuser}
+    rows = session.execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid >= %s", (FIRST_NORMAL_OID,))
+    return frozenset(name for (name,) in rows) - ours
 
 
 def note_missing_roles(job: Job) -> None:

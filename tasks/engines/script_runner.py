@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tasks.engines.database import (
@@ -16,13 +16,14 @@ from tasks.engines.database import (
     substitute_collation,
     supply_collations,
 )
-from tasks.engines.extensions import create_extensions
+from tasks.engines.extensions import create_extensions, is_trusted, is_untouched, note_members
 from tasks.engines.failure import Failure, label
 from tasks.engines.feeder import Expired, Feeder
 from tasks.engines.findings import Omission
 from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
 from tasks.engines.line_ends import LineEnds
+from tasks.engines.owners import read_owner_change
 from tasks.engines.roles import Role, create_roles
 from tasks.engines.scanner import Kind, Piece
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
@@ -32,6 +33,7 @@ from tasks.engines.statements import (
     decide,
     describe,
     encoding_set,
+    fits,
     owned_by_hand,
     read_entries,
     read_meta,
@@ -53,6 +55,7 @@ _KEPT_DESCS = frozenset(
 LONGEST_STATEMENT_BYTES = 768 << 20
 """PostgreSQL takes a message of 1 GiB. A statement is in our memory twice (libpq copies it), and a drill's
 process may have 2 GiB."""
+_GRANT_DESCS = frozenset({"ACL", "DEFAULT ACL"})
 _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
 _ABSENT = re.compile(r"does not exist")
 _NAMED_BYTES = 1 << 16
@@ -168,23 +171,21 @@ class ScriptRunner:
             self._note_encoding(statement)
             self.settings.append(statement)
             return
-        if action is Action.OWNER:
-            self._owner(statement)
-        elif action is Action.GRANT:
-            self._keep("ACL", statement)
-        elif action is Action.LATER:
-            self._keep(describe(statement)[0], statement)
-        elif action is Action.NEVER:
-            self.job.omissions.append(Omission(self._current(statement)))
-        elif action is Action.EXTENSION:
-            self._extension(statement)
-        elif action is Action.WRAPPER:
-            self._wrapper(statement)
-        elif action is Action.COLLATION:
-            self._collation(statement)
+        if action is Action.BLOCK:
+            self._lend_roles(roles_created(statement))
+        kept: dict[Action, Callable[[bytes], None]] = {
+            Action.OWNER: self._owner,
+            Action.GRANT: self._grant,
+            Action.GRANTOR: self._grantor,
+            Action.LATER: self._later,
+            Action.NEVER: self._never,
+            Action.EXTENSION: self._extension,
+            Action.WRAPPER: self._wrapper,
+            Action.COLLATION: self._collation,
+        }
+        if action in kept:
+            kept[action](statement)
         else:
-            if action is Action.BLOCK:
-                self._lend_roles(roles_created(statement))
             self._run(statement, action)
 
     # -- what statements become
@@ -238,15 +239,28 @@ class ScriptRunner:
 
     def _current(self, statement: bytes) -> TocEntry:
         """Return the entry that a statement belongs to; of a script by hand, one made from its words."""
-        if self.entry is not None:
-            return self.entry
         made = describe(statement)
+        if self.entry is not None and fits(self.entry, statement):
+            return self.entry
         entry = self.by_hand.get(made)
         if entry is None:
             desc, namespace, tag = made
             entry = TocEntry(-1 - len(self.by_hand), desc, tag, namespace, "", "none")
             self.by_hand[made] = entry
         return entry
+
+    def _grant(self, statement: bytes) -> None:
+        self._keep("ACL", statement)
+
+    def _grantor(self, statement: bytes) -> None:
+        if self.entry is not None and self.entry.desc in _GRANT_DESCS:
+            self._keep("ACL", statement)
+
+    def _later(self, statement: bytes) -> None:
+        self._keep(describe(statement)[0], statement)
+
+    def _never(self, statement: bytes) -> None:
+        self.job.omissions.append(Omission(self._current(statement)))
 
     def _owner(self, statement: bytes) -> None:
         """Take a dump's owners from its comments, those of a script by hand from its statements."""
@@ -256,11 +270,13 @@ class ScriptRunner:
             self.job.referred |= real_roles([entry.owner])
             return
         self.job.referred |= roles_in_grants(text)
-        owned = owned_by_hand(text)
-        if owned is None:
-            self._keep("ACL", statement)
-        else:
+        owned, change = owned_by_hand(text), read_owner_change(text)
+        if owned is not None:
             self.job.owned.append(owned)
+        elif change is not None:
+            self.job.owner_changes.append(change)
+        else:
+            self.job.leave_out("OWNER", f"of {' '.join(describe(statement)).strip()}")
 
     def _keep(self, desc: str, statement: bytes) -> None:
         """Put a statement by for the steps after the data."""
@@ -272,42 +288,31 @@ class ScriptRunner:
             self.entries.append(entry)
         text = self._text(statement)
         self.definitions.setdefault(entry.dump_id, []).append(text)
-        if entry.desc in ("ACL", "DEFAULT ACL"):
+        if entry.desc in _GRANT_DESCS:
             self.job.referred |= roles_in_grants(text)
 
     def _role(self, statement: bytes) -> None:
         self.reader.feed(self._text(statement))
+        if self.feeder is not None:
+            self._lend_roles(frozenset(role.name for role in self.reader.roles))
 
     def _extension(self, statement: bytes) -> None:
         text = statement.decode("utf-8", "replace")
         entry = self._current(statement)
         if entry.desc != "EXTENSION":
             entry = replace(entry, desc="EXTENSION", tag=describe(statement)[2])  # below another's comment
-        self._open()
-        if not self._untouched():
+        feeder, session = self._open(), self._superuser()
+        busy = feeder.in_transaction
+        if busy or not (is_untouched(self.job, session) or is_trusted(session, entry.tag)):
             self._run(statement)
             return
-        create_extensions(self.job, self._superuser(), [replace(entry, defn=text)], ())
-        lend_extension_objects(self.job, self._superuser())
-
-    def _untouched(self) -> bool:
-        """Tell whether nothing of the script's could be called by an extension's script, run as superuser."""
-        row = (
-            self._superuser()
-            .execute(
-                "SELECT EXISTS (SELECT FROM pg_proc WHERE pg_get_userbyid(proowner) = %(o)s)"
-                " OR EXISTS (SELECT FROM pg_operator WHERE pg_get_userbyid(oprowner) = %(o)s)",
-                {"o": self.job.sandbox.owner},
-            )
-            .fetchone()
-        )
-        busy = self.feeder is not None and self.feeder.in_transaction
-        return row is not None and not row[0] and not busy
+        create_extensions(self.job, session, [replace(entry, defn=text)], schema=feeder.current_schema())
+        lend_extension_objects(self.job, session)
 
     def _wrapper(self, statement: bytes) -> None:
         self._open()
         entry = replace(self._current(statement), defn=statement.decode("utf-8", "replace"))
-        if not create_wrapper(self._superuser(), entry):
+        if not create_wrapper(self.job, self._superuser(), entry):
             self.job.omissions.append(Omission(self._current(statement)))
         lend_extension_objects(self.job, self._superuser())
 
@@ -371,6 +376,9 @@ class ScriptRunner:
         self.entries, self.definitions, self.pending, self.by_hand = [], {}, [], {}
         self.job.omissions.clear()
         self.job.owned.clear()
+        self.job.owner_changes.clear()
+        self.job.members.clear()
+        self.job.extensions.clear()
         self.has_content = False
 
     def _hostile(self, what: str) -> None:
@@ -415,6 +423,7 @@ class ScriptRunner:
             roles = (*self.globals_roles, *self.reader.roles)
             create_roles(self.job, self._superuser(), (), roles)
             prepare(self.job, self._superuser())
+            note_members(self.job, self._superuser())
             self.feeder = Feeder(self.job)
             for setting in self.settings:
                 self._run(setting, Action.SETTING)

@@ -10,25 +10,25 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
 
 from tasks.engines.catalogue import DatabaseObject, key, list_objects
-from tasks.engines.failure import Failure
+from tasks.engines.failure import Failure, label
 from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
-from tasks.engines.sqltext import names_listed, split_statements, tokens
+from tasks.engines.roles import DATABASE_OWNER, roles_made
+from tasks.engines.sqltext import names_listed, quoted, tokens
 from tasks.engines.trusted import (
     create_event_trigger,
     create_publication,
     publishes_by_superuser,
     run_batches,
 )
-from tasks.model.backup import Toc, TocEntry
+from tasks.model.backup import TocEntry
 from tasks.model.encodings import is_text
-from tasks.model.findings import Check, Outcome, Severity, Stage
+from tasks.model.findings import Severity
 from tasks.model.rules import finding
 from tasks.model.server_words import Refusal
 from tasks.model.shell import database_argument
@@ -46,6 +46,14 @@ ORDER BY pg_relation_size(c.oid) DESC
 _BATCH = 100
 _RELATIONS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE")
 OWNED_WITH_TABLE = frozenset({"PUBLICATION"})
+
+
+def forget_settings(job: Job, session: Connection) -> None:
+    """Take back what the dump set for sessions of its database or of the restoring role: ours come next."""
+    database, owner = sql.Identifier(job.database), sql.Identifier(job.sandbox.owner)
+    session.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(database))
+    session.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(owner))
+    session.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(owner, database))
 
 
 def analyze(job: Job) -> None:
@@ -111,26 +119,54 @@ def create_privileged(job: Job, session: Connection) -> None:
 
 
 def set_owners(job: Job, session: Connection) -> int:
-    """Give every object to the owner that the archive names; return how many changed hands."""
-    roles = {name for (name,) in session.execute("SELECT rolname FROM pg_roles")}
-    wanted = {
-        key(entry.desc, entry.namespace, entry.tag): entry
-        for entry in job.toc.entries
-        if entry.owner in roles and entry.owner != job.sandbox.superuser
-    }
-    _note_unreadable_owners(job)
+    """Give every object to the owner that the archive names; return how many changed hands.
+
+    Only roles that the drill made for the dump get anything: an object of a predefined role, or of one of
+    our own, could do what its owner may. Such owners are listed.
+    """
+    roles = roles_made(job, session)
     objects = list_objects(session)
-    wanted |= _owned_by_hand(job, objects, roles)
+    wanted = {key(entry.desc, entry.namespace, entry.tag): entry for entry in job.toc.entries if entry.owner}
+    _note_unreadable_owners(job)
+    wanted |= _owned_by_hand(job, objects)
     statements: dict[str, TocEntry] = {}
     for thing in objects:
         entry = wanted.get(key(thing.desc, thing.namespace, thing.tag))
-        if entry is not None and _changes(thing, entry):
-            statements[_alter(session, thing.target or "", entry.owner)] = entry
-    statements |= _large_object_owners(job, session, roles)
+        if entry is None or not _changes(thing, entry):
+            continue
+        if entry.owner in roles:
+            statements[_alter(thing.target or "", entry.owner)] = entry
+        else:
+            _leave_owner(job, entry)
+    statements |= _large_object_owners(job, roles)
     for statement, refusal in run_batches(session, list(statements), _BATCH):
         if statements[statement].desc not in OWNED_WITH_TABLE:
             job.failures.append(Failure.of(_owner_entry(statements[statement]), refusal))
-    return len(statements)
+    return len(statements) + _change_by_hand(job, session, roles)
+
+
+def _leave_owner(job: Job, entry: TocEntry) -> None:
+    """List an object whose owner is none of the dump's roles; that of the schema public is as it is."""
+    if entry.owner == DATABASE_OWNER or not is_text(entry.owner):
+        return
+    job.leave_out("OWNER", f"of {label(entry)}: {entry.owner}")
+
+
+def _change_by_hand(job: Job, session: Connection, roles: frozenset[str]) -> int:
+    """Set the owners that a script by hand gives to functions and the like, as its search_path finds them."""
+    changes = {change.text: change for change in job.owner_changes if change.owner in roles}
+    for change in job.owner_changes:
+        if change.owner not in roles:
+            job.leave_out("OWNER", f"of {change.what}: {change.owner}")
+    if not changes:
+        return 0
+    session.execute("SELECT set_config('search_path', %s, false)", (job.search_path or "public",))
+    try:
+        failed = run_batches(session, list(changes), _BATCH)
+    finally:
+        session.execute("SET search_path TO pg_catalog")
+    job.failures += [Failure.of(job.made_up("ACL", changes[text].what), refusal) for text, refusal in failed]
+    return len(changes) - len(failed)
 
 
 def _note_unreadable_owners(job: Job) -> None:
@@ -151,9 +187,7 @@ def _note_unreadable_owners(job: Job) -> None:
     )
 
 
-def _owned_by_hand(
-    job: Job, objects: list[DatabaseObject], roles: set[str]
-) -> dict[tuple[str, str, str], TocEntry]:
+def _owned_by_hand(job: Job, objects: list[DatabaseObject]) -> dict[tuple[str, str, str], TocEntry]:
     """Find what a script by hand gives to its owners, through the search_path where it names no schema."""
     there = {(thing.desc, thing.namespace, thing.tag) for thing in objects}
     path = names_listed(list(tokens(job.search_path)), 0)[0]
@@ -163,7 +197,7 @@ def _owned_by_hand(
         kinds = _RELATIONS if entry.desc == "TABLE" else (entry.desc,)
         for place in (*places, ""):
             kind = next((kind for kind in kinds if (kind, place, entry.tag) in there), None)
-            if kind is not None and entry.owner in roles:
+            if kind is not None:
                 found[key(kind, place, entry.tag)] = entry
                 break
     return found
@@ -173,8 +207,8 @@ def _changes(thing: DatabaseObject, entry: TocEntry) -> bool:
     return thing.target is not None and thing.owner is not None and thing.owner != entry.owner
 
 
-def _alter(session: Connection, target: str, owner: str) -> str:
-    return f"ALTER {target} OWNER TO {sql.Identifier(owner).as_string(session)}"
+def _alter(target: str, owner: str) -> str:
+    return f"ALTER {target} OWNER TO {quoted(owner)}"
 
 
 def _owner_entry(entry: TocEntry) -> TocEntry:
@@ -182,7 +216,7 @@ def _owner_entry(entry: TocEntry) -> TocEntry:
     return TocEntry(-1, "ACL", f"{entry.desc} {entry.tag}", entry.namespace, entry.owner, "none")
 
 
-def _large_object_owners(job: Job, session: Connection, roles: set[str]) -> dict[str, TocEntry]:
+def _large_object_owners(job: Job, roles: frozenset[str]) -> dict[str, TocEntry]:
     found: dict[str, TocEntry] = {}
     for entry in job.toc.of("BLOB", "BLOB METADATA"):
         if entry.owner not in roles:
@@ -190,62 +224,5 @@ def _large_object_owners(job: Job, session: Connection, roles: set[str]) -> dict
         numbers = [entry.tag] if entry.desc == "BLOB" else entry.defn.split()
         for number in numbers:
             if number.isdigit():
-                found[_alter(session, f"LARGE OBJECT {number}", entry.owner)] = entry
+                found[_alter(f"LARGE OBJECT {number}", entry.owner)] = entry
     return found
-
-
-def run_grants(job: Job, session: Connection, entries: Iterable[TocEntry]) -> None:
-    """Run grants and default privileges as the restoring role, a member of every role that they speak of.
-
-    A dump's `SET SESSION AUTHORIZATION`, which names the grantor, becomes SET ROLE.
-    """
-    listed = [entry for entry in entries if entry.defn.strip()]
-    if job.search_path:
-        session.execute("SELECT set_config('search_path', %s, false)", (job.search_path,))
-    for start in range(0, len(listed), _BATCH):
-        batch = listed[start : start + _BATCH]
-        if _run(session, [statement for entry in batch for statement in _grants(entry)]) is None:
-            continue
-        for entry in batch:
-            refusal = _run(session, _grants(entry))
-            if refusal is not None:
-                job.failures.append(Failure.of(entry, refusal))
-
-
-def _grants(entry: TocEntry) -> list[str]:
-    found: list[str] = []
-    for statement in split_statements(entry.defn):
-        upper = statement.upper()
-        if upper.startswith("SET SESSION AUTHORIZATION"):
-            found.append("SET ROLE" + statement[len("SET SESSION AUTHORIZATION") :])
-        elif upper.startswith("RESET SESSION AUTHORIZATION"):
-            found.append("RESET ROLE")
-        else:
-            found.append(statement)
-    return found
-
-
-def _run(session: Connection, statements: list[str]) -> Refusal | None:
-    """Run *statements* in one transaction; what was said against them, or None."""
-    try:
-        # Bytes that are no text go to the server as they are, which says so.
-        session.execute(("; ".join(statements)).encode("utf-8", "surrogateescape"))
-    except psycopg.Error as error:
-        if session.broken:
-            raise
-        return Refusal.of(error)
-    finally:
-        if not session.broken:
-            session.execute("RESET ROLE")
-    return None
-
-
-def grant_entries(toc: Toc) -> list[TocEntry]:
-    """Return the grants of *toc* that concern the database's content; the database itself is ours."""
-    return [entry for entry in toc.of("ACL", "DEFAULT ACL") if not entry.tag.startswith("DATABASE ")]
-
-
-def check(name: str, failed: int, observed: str) -> Check:
-    """Return a check of the restore step."""
-    outcome = Outcome.FAILED if failed else Outcome.PASSED
-    return Check(name, Stage.RESTORE, outcome, observed=observed, expected="all")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from string import ascii_lowercase, ascii_uppercase
 
 from tasks.catalog import lexer
-from tasks.engines.scanner import Kind, scan
 from tasks.model.encodings import is_text
 
 _NOT_ROLES = frozenset({"public", "current_user", "session_user", "current_role", "user", "none", ""})
 _HEAD_BYTES = 4096
+_FOLDED = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""PostgreSQL folds the letters of ASCII and, in UTF-8, no others."""
 
 
 def tokens(text: str) -> Iterator[str]:
@@ -29,10 +31,15 @@ def words(statement: bytes, count: int) -> tuple[str, ...]:
 
 
 def name_of(token: str) -> str:
-    """Return the name that an identifier stands for: unquoted, or in lower case."""
+    """Return the name that an identifier stands for: unquoted, or in lower case as PostgreSQL folds it."""
     if token.startswith('"'):
         return token[1:-1].replace('""', '"')
-    return token.lower()
+    return token.translate(_FOLDED)
+
+
+def quoted(name: str) -> str:
+    """Return *name* as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def string_of(token: str) -> str:
@@ -42,7 +49,8 @@ def string_of(token: str) -> str:
 
 def is_name(token: str) -> bool:
     """Tell whether *token* can be an identifier."""
-    return token.startswith('"') or token[:1].isalpha() or token[:1] == "_"
+    word = (token[:1].isalpha() or token[:1] == "_") and "'" not in token
+    return word or token.startswith('"')
 
 
 def qualified_names(listed: Iterable[str]) -> tuple[str, ...]:
@@ -100,14 +108,3 @@ def real_roles(names: Iterable[str]) -> frozenset[str]:
     return frozenset(
         name for name in names if name not in _NOT_ROLES and not name.startswith("pg_") and is_text(name)
     )
-
-
-def split_statements(text: str) -> list[str]:
-    """Return the statements of a text, without their ends: grants, comments."""
-    pieces = scan([text.encode("utf-8", "surrogateescape")])
-    statements = (
-        piece.data.decode("utf-8", "surrogateescape").removesuffix(";").strip()
-        for piece in pieces
-        if piece.kind is not Kind.GAP
-    )
-    return [statement for statement in statements if statement]

@@ -25,6 +25,7 @@ class Action(Enum):
     SKIP = auto()
     OWNER = auto()
     GRANT = auto()
+    GRANTOR = auto()  # who grants from here on; elsewhere it would only say who owns what follows
     ROLE = auto()
     DATABASE = auto()
     DROP_DATABASE = auto()
@@ -46,10 +47,8 @@ _SKIPPED: tuple[tuple[str, ...], ...] = (
     ("SET", "ROLE"),
     ("SET", "LOCAL", "ROLE"),
     ("SET", "SESSION", "ROLE"),
-    ("SET", "SESSION", "AUTHORIZATION"),
     ("SET", "LOCAL", "SESSION", "AUTHORIZATION"),
     ("RESET", "ROLE"),
-    ("RESET", "SESSION"),
     ("SET", "DEFAULT_TABLESPACE"),
     ("SET", "EVENT_TRIGGERS"),
     ("ALTER", "DATABASE"),
@@ -74,7 +73,6 @@ _SKIPPED: tuple[tuple[str, ...], ...] = (
     ("DROP", "FOREIGN", "DATA"),
     ("ALTER", "EVENT", "TRIGGER"),
     ("ALTER", "SUBSCRIPTION"),
-    ("ALTER", "EXTENSION"),
     ("ALTER", "LANGUAGE"),
     ("ALTER", "PROCEDURAL", "LANGUAGE"),
     ("ALTER", "FOREIGN", "DATA"),
@@ -91,12 +89,15 @@ _ACTIONS: tuple[tuple[tuple[str, ...], Action], ...] = (
     (("ALTER", "USER"), Action.ROLE),
     (("CREATE", "SUBSCRIPTION"), Action.NEVER),
     (("CREATE", "EXTENSION"), Action.EXTENSION),
+    (("ALTER", "EXTENSION"), Action.NEVER),
     (("CREATE", "FOREIGN", "DATA"), Action.WRAPPER),
     (("CREATE", "EVENT", "TRIGGER"), Action.LATER),
     (("CREATE", "COLLATION"), Action.COLLATION),
     (("ALTER", "DEFAULT", "PRIVILEGES"), Action.GRANT),
     (("REVOKE",), Action.GRANT),
     (("DO",), Action.BLOCK),
+    (("SET", "SESSION", "AUTHORIZATION"), Action.GRANTOR),
+    (("RESET", "SESSION", "AUTHORIZATION"), Action.GRANTOR),
     (("DROP",), Action.DROP),
     (("SET",), Action.SETTING),
     (("RESET",), Action.SETTING),
@@ -113,6 +114,26 @@ _OWNED = frozenset(
 )
 _TWO_WORDS = frozenset({"MATERIALIZED", "FOREIGN", "TEXT", "OPERATOR", "EVENT", "ACCESS"})
 _SCRIPT_BYTES = 1 << 16
+_COMMENT = (("COMMENT", "ON"),)
+_GRANTS = (("GRANT",), ("REVOKE",), ("ALTER", "DEFAULT"), ("SET", "SESSION"), ("RESET", "SESSION"))
+_MINOR_STARTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "ACL": _GRANTS,
+    "DEFAULT ACL": _GRANTS,
+    "COMMENT": _COMMENT,
+    "BLOB COMMENTS": _COMMENT,
+    "SECURITY LABEL": (("SECURITY", "LABEL"),),
+    "DATABASE": (("CREATE", "DATABASE"), ("ALTER", "DATABASE")),
+    "DATABASE PROPERTIES": (("ALTER", "DATABASE"), ("ALTER", "ROLE")),
+    "PUBLICATION": (("CREATE", "PUBLICATION"), ("ALTER", "PUBLICATION")),
+    "PUBLICATION TABLE": (("ALTER", "PUBLICATION"),),
+    "PUBLICATION TABLES IN SCHEMA": (("ALTER", "PUBLICATION"),),
+    "SUBSCRIPTION": (("CREATE", "SUBSCRIPTION"), ("ALTER", "SUBSCRIPTION")),
+    "SUBSCRIPTION TABLE": (("SELECT",),),
+    "EVENT TRIGGER": (("CREATE", "EVENT"), ("ALTER", "EVENT")),
+    "USER MAPPING": (("CREATE", "USER"),),
+    "STATISTICS DATA": (("SELECT", "*"), ("SELECT", "PG_CATALOG")),
+}
+"""How the statements begin of entries whose loss loses no row: a comment may say so before any other."""
 
 
 def decide(statement: bytes) -> Action:
@@ -123,12 +144,22 @@ def decide(statement: bytes) -> Action:
         return Action.SETTING if b"set_config" in statement[:64] else Action.RUN
     if word == b"COPY":
         return Action.HOSTILE if is_server_file(statement) else Action.RUN
-    if word == b"ALTER" and _OWNER_TO.search(statement[-400:].rstrip(_ENDS)):
+    if word == b"ALTER" and _OWNER_TO.search(statement[-400:].rstrip(_ENDS)) and _is_single(statement):
         return Action.SKIP if statement[:32].upper().startswith(b"ALTER DATABASE") else Action.OWNER
     head = words(statement, _WORDS)
     if any(head[: len(prefix)] == prefix for prefix in _SKIPPED if prefix != ("ALTER", "ROLE")):
         return Action.SKIP
     return _by_words(statement, head)
+
+
+def _is_single(statement: bytes) -> bool:
+    """Tell whether an ALTER does one thing only: OWNER TO may be the last of several."""
+    depth = 0
+    for part in tokens(statement.decode("utf-8", "replace")):
+        depth += (part in "([") - (part in ")]")
+        if part == "," and not depth:
+            return False
+    return True
 
 
 def _by_words(statement: bytes, head: tuple[str, ...]) -> Action:
@@ -197,6 +228,13 @@ def describe(statement: bytes) -> tuple[str, str, str]:
     return verb if verb.isalpha() else "statement", "", ""
 
 
+def fits(entry: TocEntry, statement: bytes) -> bool:
+    """Tell whether a statement can be of *entry*, so that failing it means no more than losing the entry."""
+    head = words(statement, 2)
+    starts = _MINOR_STARTS.get(entry.desc)
+    return starts is None or any(head[: len(start)] == start for start in starts)
+
+
 def tables_named(statement: bytes) -> tuple[str, ...]:
     """Return the tables that an ALTER TABLE, COPY or INSERT speaks of, a foreign key's target too."""
     desc, namespace, tag = describe(statement)
@@ -216,7 +254,9 @@ def tables_named(statement: bytes) -> tuple[str, ...]:
 def _created(listed: list[str]) -> tuple[str, str, str]:
     rest = [token for token in listed[1:] if token.upper() not in _MODIFIERS]
     kind = rest[0].upper() if rest else ""
-    size = 3 if kind == "TEXT" else 2 if kind in _TWO_WORDS else 1
+    upper = [token.upper() for token in rest[:3]]
+    wide = kind == "TEXT" or upper == ["FOREIGN", "DATA", "WRAPPER"]
+    size = 3 if wide else 2 if kind in _TWO_WORDS else 1
     if kind == "OPERATOR" and rest[1:2] and rest[1].upper() not in ("CLASS", "FAMILY"):
         size = 1
     desc = " ".join(rest[:size]).upper()

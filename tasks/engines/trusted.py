@@ -2,7 +2,8 @@
 
 Before the data: extensions that the fleet file allows, foreign-data wrappers, rights on what extensions
 own. After the data: event triggers (disabled), publications of all tables, owners. Nothing here runs code
-of the dump: extensions come before anything of the dump exists, and no statement evaluates its functions.
+of the dump: no statement evaluates its functions, and what is called (a wrapper's validator) is what an
+extension's script made, by the list that was taken right after it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ _PARAMETER_GRANTS_SINCE = 15
 _PUBLISH_WORDS = re.compile(r"[a-z_]+")
 _PUBLISH_VALUES = re.compile(r"'[a-z, ]*'|true|false|[a-z]+")
 _FILE_WRAPPERS = ("file_fdw",)
+_WRAPPER_FUNCTIONS = """
+SELECT w.tableoid::bigint, w.oid::bigint, h.tableoid::bigint, h.oid::bigint, v.tableoid::bigint,
+       v.oid::bigint, hs.nspname::text, h.proname::text, vs.nspname::text, v.proname::text
+FROM pg_foreign_data_wrapper w
+JOIN pg_proc h ON h.oid = w.fdwhandler JOIN pg_namespace hs ON hs.oid = h.pronamespace
+JOIN pg_proc v ON v.oid = w.fdwvalidator JOIN pg_namespace vs ON vs.oid = v.pronamespace
+WHERE w.fdwname <> ALL (%s)
+"""
 
 
 def prepare(job: Job, session: Connection) -> None:
@@ -63,33 +72,55 @@ def lend_extension_objects(job: Job, session: Connection) -> None:
     run_batches(session, [statement for (statement,) in rows])
 
 
-def create_wrapper(session: Connection, entry: TocEntry) -> bool:
-    """Create a foreign-data wrapper that no extension brings; handlers only where an extension owns them.
+def create_wrapper(job: Job, session: Connection, entry: TocEntry) -> bool:
+    """Create a foreign-data wrapper that no extension brings, with the functions of an extension's own.
+
+    A handler without its validator would read what the validator forbids, and a validator is called: so both
+    must be those of one wrapper that an extension made, or the new one gets neither.
 
     Returns:
-        False where the entry has another shape than pg_dump gives it.
+        False where something of the entry was not done.
     """
     listed = list(tokens(entry.defn))
     upper = [token.upper() for token in listed]
     if upper[:4] != ["CREATE", "FOREIGN", "DATA", "WRAPPER"] or len(listed) < 5:  # noqa: PLR2004
         return False
-    parts = [sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(sql.Identifier(name_of(listed[4])))]
-    for word in ("HANDLER", "VALIDATOR"):
-        if word in upper and upper[upper.index(word) - 1] != "NO":
-            found = _extension_function(session, qualified_names(listed[upper.index(word) + 1 :]))
-            if found is not None:
-                parts.append(sql.SQL(word + " {}").format(sql.Identifier(*found)))
-    return _try(session, sql.SQL(" ").join(parts)) is None
+    create = sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(sql.Identifier(name_of(listed[4])))
+    asked = [_function_after(word, listed, upper) for word in ("HANDLER", "VALIDATOR")]
+    if not any(asked):
+        return _try(session, create) is None and "OPTIONS" not in upper
+    of_extension = next((pair for pair in _wrapper_functions(job, session) if _names(pair, asked)), None)
+    if of_extension is None:
+        _try(session, create)
+        return False
+    handler, validator = (sql.Identifier(*name) for name in of_extension)
+    with_code = sql.SQL("{} HANDLER {} VALIDATOR {}").format(create, handler, validator)
+    return _try(session, with_code) is None and "OPTIONS" not in upper
 
 
-def _extension_function(session: Connection, name: tuple[str, ...]) -> tuple[str, str] | None:
-    row = session.execute(
-        "SELECT n.nspname, p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'"
-        " WHERE p.proname = %s LIMIT 1",
-        (name[-1] if name else "",),
-    ).fetchone()
-    return None if row is None else (row[0], row[1])
+def _function_after(word: str, listed: list[str], upper: list[str]) -> tuple[str, ...]:
+    """Return the function behind *word*, () where there is none."""
+    if word not in upper or upper[upper.index(word) - 1] == "NO":
+        return ()
+    return qualified_names(listed[upper.index(word) + 1 :])
+
+
+_Pair = tuple[tuple[str, str], tuple[str, str]]
+
+
+def _names(pair: _Pair, asked: list[tuple[str, ...]]) -> bool:
+    """Tell whether a handler and a validator are those that are asked for, whatever schema they are in."""
+    return all(name[1] == other[-1] for name, other in zip(pair, asked, strict=True) if other) and all(asked)
+
+
+def _wrapper_functions(job: Job, session: Connection) -> list[_Pair]:
+    """Return handler and validator of each wrapper that an extension made and that reads no files."""
+    rows = session.execute(_WRAPPER_FUNCTIONS, (list(_FILE_WRAPPERS),)).fetchall()
+    return [
+        ((handler_schema, handler), (validator_schema, validator))
+        for *members, handler_schema, handler, validator_schema, validator in rows
+        if job.members.issuperset(zip(members[::2], members[1::2], strict=True))
+    ]
 
 
 def create_event_trigger(session: Connection, entry: TocEntry) -> bool:

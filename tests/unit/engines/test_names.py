@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tasks.engines.database import collations_named, database_name, is_icu, read_options
-from tasks.engines.extensions import schema_of
+from tasks.engines.extensions import read_extension
 from tasks.engines.globals import read_roles
 from tasks.engines.roles import Role
-from tasks.engines.sqltext import roles_in_grants, roles_in_policy, split_statements
+from tasks.engines.sqltext import roles_in_grants, roles_in_policy
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,6 @@ def test_roles_of_grants_are_found(text: str, roles: set[str]) -> None:
 )
 def test_roles_of_policies_are_found(text: str, roles: set[str]) -> None:
     assert roles_in_policy(text) == roles
-
-
-def test_statements_are_split_outside_of_quotes() -> None:
-    assert split_statements('GRANT ALL ON "a;b" TO c;\nREVOKE x FROM y;') == [
-        'GRANT ALL ON "a;b" TO c',
-        "REVOKE x FROM y",
-    ]
 
 
 GLOBALS = b"""
@@ -133,4 +126,4 @@ def test_collations_of_the_system_are_found() -> None:
     ],
 )
 def test_the_schema_of_an_extension_is_read(text: str, schema: str) -> None:
-    assert schema_of(text) == schema
+    assert read_extension(text, "x").schema == schema
