@@ -18,7 +18,15 @@ STAGES_IN_A_DRILL = 10
 def make_workspace(target: Target, drill_id: str, now: datetime) -> Workspace:
     """Make the folder that everything of this drill lives in, stamped and locked."""
     expires_at = now + timedelta(seconds=target.deadline * STAGES_IN_A_DRILL)
-    return open_workspace(target.fleet, target.name, drill_id, target.sandbox.isolation, expires_at)
+    config = target.sandbox
+    return open_workspace(
+        target.fleet,
+        target.name,
+        drill_id,
+        config.isolation,
+        expires_at,
+        memory_bytes=0 if config.memory == "auto" else config.memory,
+    )
 
 
 @step("find PostgreSQL")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from psycopg import sql
 
 from tasks.model.clock import utc_now
 from tasks.model.errors import PermanentError
-from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
+from tasks.model.sandbox import WALL, PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import cluster as cluster_module
 from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, runner, start_sandbox, sweep
@@ -110,7 +112,7 @@ def running_source(folder: Path, major: int) -> Iterator[Source]:
     except PermanentError as error:
         pytest.skip(str(error))
     with _drill_dir(folder):
-        workspace = _open(f"source-{major}", "off", SOURCE_ID)
+        workspace = unwalled(_open(f"source-{major}", "off", SOURCE_ID))
     try:
         yield _production(start_sandbox(workspace, install, SandboxConfig(), START_DEADLINE_S))
     finally:
@@ -173,18 +175,49 @@ def workspace(drill_folder: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def sandbox(drill_folder: Path) -> Iterator[Callable[..., Sandbox]]:
-    """Give running sandboxes: `sandbox(17)`, `sandbox(15, SandboxConfig(profile="production"))`."""
+    """Give running sandboxes: `sandbox(17)`, `sandbox(15, SandboxConfig(profile="production"))`.
+
+    With `wall=False` the second wall is left out, so that a test sees what the first one alone does.
+    """
     opened: list[Workspace] = []
 
-    def start(major: int, config: SandboxConfig | None = None) -> Sandbox:
+    def start(major: int, config: SandboxConfig | None = None, *, wall: bool = True) -> Sandbox:
         config = config or SandboxConfig()
-        opened.append(_open(f"database{len(opened)}", config.isolation))
+        workspace = _open(f"database{len(opened)}", config.isolation)
+        opened.append(workspace if wall else unwalled(workspace))
         return start_sandbox(opened[-1], find_postgres(major), config, START_DEADLINE_S)
 
     yield start
     left = [item for workspace in opened for item in destroy(workspace)]
     assert left == []
     assert [pid for workspace in opened for pid in processes_of(workspace.drill_id)] == []
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[int, list[str]]]:
+    """A server on the host's loopback, and who called it."""
+    callers: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        ended = threading.Event()
+
+        def accept() -> None:
+            while not ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    caller, address = server.accept()
+                    callers.append(str(address))
+                    caller.close()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield server.getsockname()[1], callers
+        ended.set()
+        thread.join()
+
+
+def unwalled(workspace: Workspace) -> Workspace:
+    """Return *workspace* without the second wall: production has none, and a canary must be able to sing."""
+    return replace(workspace, isolation=workspace.isolation - set(WALL))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> bool:

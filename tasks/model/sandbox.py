@@ -9,6 +9,8 @@ from pathlib import Path
 
 NAMESPACES = ("network", "mount", "ipc", "pid")
 """The namespaces of its own that a sandbox may have."""
+WALL = ("exec", "files", "tcp", "scopes", "seccomp", "limits")
+"""The parts of the second wall, which need no right on the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Workspace:
         isolation: the parts that were had, by name: namespaces (`network`, `mount`, `ipc`, `pid`), another OS
             user (`user`), and the parts of the second wall, of which docs/operations.md has the list.
         sockets: a short folder for the server's socket, where *root* is too long (107 bytes); else None.
+        memory_bytes: what one process of it may take; 0: see `tasks.sandbox.limits`.
     """
 
     drill_id: str
@@ -46,6 +49,7 @@ class Workspace:
     created_at: datetime
     expires_at: datetime
     sockets: Path | None = None
+    memory_bytes: int = 0
 
     @property
     def walled(self) -> bool:

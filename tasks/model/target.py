@@ -158,6 +158,7 @@ class SandboxConfig(Strict):
     profile: Literal["fast", "production"] = "fast"
     jobs: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     disk: Literal["auto"] | Size = "auto"
+    memory: Literal["auto"] | Size = "auto"
     isolation: Literal["required", "preferred", "off"] = "preferred"
     restore_as: Literal["owner", "superuser"] = "owner"
     keep_on_failure: Duration | None = None

@@ -8,7 +8,6 @@ code which a dump brought cannot become it through the socket. The restore runs 
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import secrets
 import shutil
@@ -29,12 +28,13 @@ from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.server_words import of_error
 from tasks.model.target import SandboxConfig
 from tasks.sandbox.extensions import library_env
-from tasks.sandbox.isolation import ids, kept_install, require_network_namespace
+from tasks.sandbox.isolation import ids, require_network_namespace
 from tasks.sandbox.launch import launch
-from tasks.sandbox.runner import jail_orders, run_tool
+from tasks.sandbox.runner import Role, jail_orders, run_tool
 from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
 from tasks.sandbox.settings import server_settings
 from tasks.sandbox.template import TEMPLATE_SUPERUSER, copy_template, keep_template
+from tasks.sandbox.view import kept_install, user_names
 
 _POLL_S = 0.01
 READER_WORK_MEM = "64MB"
@@ -231,7 +231,8 @@ def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
             "-N",
         ]
         argv += ["-E", "UTF8", f"--locale={locale}", "--no-instructions"]
-        result = run_tool(sandbox, argv, env={}, deadline_s=max(1.0, deadline - time.monotonic()))
+        left_s = max(1.0, deadline - time.monotonic())
+        result = run_tool(sandbox, argv, env={}, deadline_s=left_s, role=Role.MAKER)
         lines = result.stderr_lines
         if result.exit_code == 0:
             return
@@ -243,20 +244,27 @@ def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
 def _write_access(sandbox: Sandbox) -> None:
     """Write who may connect, outside the data folder: the server may read it, not change it."""
     root, known = sandbox.workspace.root, ids(sandbox.workspace.os_user)
-    try:
-        method, caller = "peer map=drill", pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # an unnamed uid, as some containers have: there is nothing that a map could name
-        method, caller = "trust", "nobody"
-    ours, theirs = f"{sandbox.superuser},{TEMPLATE_SUPERUSER}", f"{sandbox.owner},{sandbox.reader}"
-    rules = {
-        "pg_hba.conf": f"local all {ours} {method}\nlocal all {theirs} trust\n",
-        "pg_ident.conf": "".join(f"drill {caller} {name}\n" for name in ours.split(",")),
-    }
-    for name, text in rules.items():
+    for name, text in _access_rules(sandbox).items():
         (root / name).write_text(text)
         (root / name).chmod(0o640)
         if known is not None:
             os.chown(root / name, -1, known[1])
+
+
+def _access_rules(sandbox: Sandbox) -> dict[str, str]:
+    """Return the rules: the drill may be every role of ours, the sandbox's own only the restoring one."""
+    caller, inside = user_names(sandbox.workspace)
+    ours, theirs = f"{sandbox.superuser},{TEMPLATE_SUPERUSER}", f"{sandbox.owner},{sandbox.reader}"
+    if caller is None or inside is None:
+        # An unnamed uid, as some containers have, and no view that could name it: a map has nothing to say.
+        return {"pg_hba.conf": f"local all {ours},{theirs} trust\n", "pg_ident.conf": ""}
+    maps = [("drill", caller, role) for role in ours.split(",")]
+    maps += [("tools", caller, sandbox.owner), ("tools", caller, sandbox.reader)]
+    maps += [("tools", inside, sandbox.owner)]
+    return {
+        "pg_hba.conf": f"local all {ours} peer map=drill\nlocal all {theirs} peer map=tools\n",
+        "pg_ident.conf": "".join(f'{name} "{user}" {role}\n' for name, user, role in dict.fromkeys(maps)),
+    }
 
 
 def _start_server(sandbox: Sandbox) -> None:
@@ -276,7 +284,7 @@ def _start_server(sandbox: Sandbox) -> None:
         env=library_env(sandbox.postgres),
         cwd=workspace.data_dir,
         install_dir=kept_install(sandbox.postgres.bindir),
-        death_signal=signal.SIGQUIT,
+        role=Role.SERVER,
     )
     with log.open("ab") as output:
         output.truncate(0)

@@ -15,32 +15,11 @@ from pathlib import Path
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
-from tasks.model.sandbox import NAMESPACES, Workspace
+from tasks.model.sandbox import NAMESPACES, WALL, Workspace
 from tasks.sandbox.launch import probe_host
 from tasks.sandbox.paths import first_closed
 
 OS_USER_VARIABLE = "RESTORE_DRILL_OS_USER"
-# What a server and its tools need of the host. Every other folder at the top may hold others' data, secrets
-# or sockets, and is hidden.
-_SYSTEM = frozenset(
-    (
-        "bin",
-        "sbin",
-        "lib",
-        "lib32",
-        "lib64",
-        "libx32",
-        "usr",
-        "etc",
-        "dev",
-        "proc",
-        "sys",
-        "opt",
-        "nix",
-        "gnu",
-    )
-)
-_ALSO_COVERED = (Path("/dev/shm"),)  # noqa: S108  hidden, not used
 
 
 def choose_isolation(wanted: str, *, needs_view: bool = False) -> frozenset[str]:
@@ -54,10 +33,10 @@ def choose_isolation(wanted: str, *, needs_view: bool = False) -> frozenset[str]
     Raises:
         PermanentError: `isolation-unavailable`: required, and the host allows no network namespace.
     """
-    as_root = os.geteuid() == 0
-    parts = host_parts() if wanted != "off" or needs_view else frozenset()
-    had = {part for part in parts if wanted != "off" or part == "mount"}
-    if as_root:
+    had = set(host_parts())
+    if wanted == "off":
+        had -= set(NAMESPACES) - ({"mount"} if needs_view else set())
+    if os.geteuid() == 0:
         had.add("user")
     if wanted == "required" and "network" not in had:
         raise PermanentError(
@@ -84,8 +63,8 @@ def require_network_namespace(workspace: Workspace, restore_as: str) -> None:
 
 @functools.cache
 def host_parts() -> frozenset[str]:
-    """Return the namespaces that this process may enter; tried once, by doing it."""
-    return probe_host(NAMESPACES, userns=os.geteuid() != 0)
+    """Return the namespaces that may be entered here and the parts of the wall; tried once, by doing it."""
+    return probe_host((*NAMESPACES, *WALL), userns=os.geteuid() != 0)
 
 
 def choose_os_user() -> str | None:
@@ -134,27 +113,6 @@ def closed_folder(path: Path, os_user: str | None) -> Path | None:
     """Return the uppermost folder on the way to *path* that the sandbox's user may not pass, if any."""
     known = ids(os_user)
     return None if known is None else first_closed(path, *known)
-
-
-def covered_folders(keep: tuple[Path, ...], os_user: str | None) -> tuple[str, ...]:
-    """Return the folders that the mount namespace hides, given those that must *keep* their place."""
-    closed = [folder for path in keep if (folder := closed_folder(path.parent, os_user)) is not None]
-    top = [path for path in Path("/").iterdir() if path.name not in _SYSTEM]
-    usable = {folder for folder in (*top, *_ALSO_COVERED, Path.home(), *closed) if _may_cover(folder, keep)}
-    return tuple(str(folder) for folder in sorted(usable) if not usable.intersection(folder.parents))
-
-
-def kept_install(bindir: Path) -> Path:
-    """Return the folder that holds a PostgreSQL with the libraries beside it, to be kept in view."""
-    for folder in bindir.parents:
-        if folder.name == "Cellar":  # Homebrew links its packages to one another
-            return folder.parent
-    return bindir.parent
-
-
-def _may_cover(folder: Path, keep: tuple[Path, ...]) -> bool:
-    holds_kept = any(folder == path or path in folder.parents for path in keep)
-    return folder != Path("/") and not holds_kept and folder.is_dir() and not folder.is_symlink()
 
 
 def _uid(name: str | None) -> int:

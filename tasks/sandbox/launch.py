@@ -1,4 +1,4 @@
-"""Starting a jailed process and holding on to it: the drill's end of jail.py's socket.
+"""Starting a jailed process and holding on to it: the drill's end of the jail's socket.
 
 As long as the drill holds its end, the process may live; orders and secrets travel through it, never in argv.
 """
@@ -11,15 +11,16 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from tasks.jail import start
 from tasks.model.child_python import child_python
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import NAMESPACES
 
-_JAIL = Path(__file__).with_name("jail.py")
+_JAIL = Path(start.__file__)
 _START_TIMEOUT_S = 60.0
 Stream = int | IO[bytes] | None
 
@@ -37,9 +38,13 @@ class Orders:
         drill_id: put into its environment, by which teardown finds it.
         env: its whole environment, but for the drill's id and what makes it speak English.
         cwd: where it starts.
-        parts: the namespaces to enter, of network, mount, ipc, pid.
+        parts: of its isolation, see Workspace.
         ids: uid and gid to become; None to stay.
-        cover, keep: see `jail.build_view`.
+        view: see `tasks.jail.view.build_view`.
+        readable, writable: the files and folders that Landlock lets it open.
+        execs: how often it may become a program, and nothing else ever; 0: as often as it likes.
+        connect: whether it may connect a socket to another.
+        limits: see `tasks.jail.limits`.
         death_signal: how it ends when its drill dies.
     """
 
@@ -50,24 +55,31 @@ class Orders:
     parts: frozenset[str] = frozenset()
     ids: tuple[int, int] | None = None
     userns: bool = False
-    cover: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
+    view: Mapping[str, object] = field(default_factory=dict)
+    readable: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    execs: int = 0
+    connect: bool = True
+    limits: Mapping[str, int] = field(default_factory=dict)
     death_signal: int = signal.SIGKILL
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the orders as jail.py reads them."""
+        """Return the orders as the jail reads them."""
         uid, gid = self.ids or (None, None)
-        parts = [part for part in NAMESPACES if part in self.parts]
         return {
             "argv": list(self.argv),
             "env": {**self.env, **_ENGLISH, "RESTORE_DRILL_ID": self.drill_id},
             "cwd": str(self.cwd),
-            "parts": parts,
+            "parts": sorted(self.parts),
             "uid": uid,
             "gid": gid,
-            "userns": self.userns and bool(parts),
-            "cover": list(self.cover),
-            "keep": list(self.keep),
+            "userns": self.userns and not self.parts.isdisjoint(NAMESPACES),
+            "view": dict(self.view),
+            "read": self.readable,
+            "write": self.writable,
+            "execs": self.execs,
+            "connect": self.connect,
+            "limits": dict(self.limits) if "limits" in self.parts else {},
             "death_signal": int(self.death_signal),
         }
 

@@ -11,15 +11,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import IO
 
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.sandbox.extensions import library_env
-from tasks.sandbox.isolation import covered_folders, ids, kept_install
+from tasks.sandbox.isolation import ids
 from tasks.sandbox.launch import Jailed, Orders, launch
+from tasks.sandbox.limits import process_limits
 from tasks.sandbox.stderr import Masker
+from tasks.sandbox.view import kept_install, needs_name_service, view_of
 from tasks.sandbox.workspace import share_backup
 
 STDERR_LINES_KEPT = 20_000
@@ -32,6 +35,22 @@ _QUIET_ENV = {
     "PGSYSCONFDIR": "/nonexistent",
 }
 """What keeps a tool from reading the caller's own PostgreSQL settings."""
+
+
+class Role(Enum):
+    """What a jailed process is there for, which decides what it may do.
+
+    MAKER: a program of ours that meets nothing of a backup (initdb) and may run others. TOOL: reads a backup
+    and talks to the server. SERVER: runs what the backup brought; it answers and never asks anybody.
+    """
+
+    MAKER = "maker"
+    TOOL = "tool"
+    SERVER = "server"
+
+
+_NOT_FOR_MAKERS = {"exec", "files"}  # initdb runs `postgres` by a shell
+_EXECS = {Role.MAKER: 0, Role.TOOL: 1, Role.SERVER: 3}  # some systems have wrappers around `postgres`
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +83,7 @@ def run_tool(
     on_stderr: Callable[[str], None] | None = None,
     on_stdout: Callable[[bytes], None] | None = None,
     cwd: Path | None = None,
+    role: Role = Role.TOOL,
 ) -> ToolResult:
     """Run a tool in the sandbox's jail until it ends or its deadline passes.
 
@@ -76,6 +96,7 @@ def run_tool(
         on_stderr: gets every line as it arrives, on another thread: to classify by, not to keep.
         on_stdout: gets stdout's chunks as they arrive, on another thread; without it they are discarded.
         cwd: where it starts; the workspace's scratch folder when None.
+        role: what it may do.
 
     Raises:
         PermanentError: `postgres-failed`: it could not be started. What *stdin* or a callback raises is
@@ -89,6 +110,7 @@ def run_tool(
         env={**_QUIET_ENV, **(library_env(place.postgres) if isinstance(place, Sandbox) else {}), **env},
         cwd=cwd or workspace.scratch_dir,
         install_dir=kept_install(place.postgres.bindir) if isinstance(place, Sandbox) else None,
+        role=role,
     )
     started = time.monotonic()
     jailed = launch(
@@ -125,23 +147,25 @@ def jail_orders(
     env: Mapping[str, str],
     cwd: Path,
     install_dir: Path | None,
-    death_signal: int = signal.SIGKILL,
+    role: Role,
 ) -> Orders:
     """Return the orders for a process that works in *workspace* under its isolation."""
-    parts = workspace.isolation
-    keep = tuple(filter(None, (workspace.root, workspace.sockets, install_dir)))
-    mounted = "mount" in parts
+    view = view_of(workspace, install_dir, server=role is Role.SERVER)
     return Orders(
         drill_id=workspace.drill_id,
         argv=tuple(argv),
         env=env,
         cwd=cwd,
-        parts=parts,
+        parts=workspace.isolation - _NOT_FOR_MAKERS if role is Role.MAKER else workspace.isolation,
         ids=ids(workspace.os_user),
         userns=workspace.os_user is None,
-        cover=covered_folders(keep, workspace.os_user) if mounted else (),
-        keep=tuple(str(path) for path in keep) if mounted else (),
-        death_signal=death_signal,
+        view=view.as_dict(),
+        readable=view.readable,
+        writable=view.writable,
+        execs=_EXECS[role],
+        connect=role is not Role.SERVER or needs_name_service(workspace),
+        limits=process_limits(workspace),
+        death_signal=signal.SIGQUIT if role is Role.SERVER else signal.SIGKILL,
     )
 
 

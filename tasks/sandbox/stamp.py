@@ -49,6 +49,7 @@ class Stamp:
     host: str
     sockets: str | None = None
     keep_until: str | None = None
+    memory_bytes: int = 0
 
 
 def new_stamp(
@@ -60,6 +61,7 @@ def new_stamp(
     isolation: Iterable[str],
     created_at: datetime,
     expires_at: datetime,
+    memory_bytes: int = 0,
 ) -> Stamp:
     """Return a stamp that names this process as the owner."""
     return Stamp(
@@ -74,6 +76,7 @@ def new_stamp(
         started=process_started(os.getpid()),
         boot=_boot(),
         host=socket.gethostname(),
+        memory_bytes=memory_bytes,
     )
 
 

@@ -69,6 +69,7 @@ def open_workspace(
     isolation: str,
     expires_at: datetime,
     wait_s: float = DATABASE_WAIT_S,
+    memory_bytes: int = 0,
 ) -> Workspace:
     """Make the folder of one drill, stamped and leased to this process; a retry of a drill starts afresh.
 
@@ -79,6 +80,7 @@ def open_workspace(
         isolation: `required`, `preferred` or `off`.
         expires_at: aware UTC; later than any stage's deadline.
         wait_s: seconds to wait for another drill of the same database on this worker.
+        memory_bytes: what one process of the sandbox may take; 0: half of the worker's, at most 4 GiB.
 
     Raises:
         PermanentError: `already-running`, `isolation-unavailable`, `workspace-unusable` or `disk-full`.
@@ -93,6 +95,7 @@ def open_workspace(
         isolation=had,
         created_at=utc_now(),
         expires_at=expires_at,
+        memory_bytes=memory_bytes,
     )
     workspace = workspace_of(_root(base, stamp), stamp)
     _give_up_earlier(workspace.root)
@@ -156,6 +159,7 @@ def workspace_of(root: Path, stamp: Stamp) -> Workspace:
         created_at=datetime.fromisoformat(stamp.created_at).astimezone(UTC),
         expires_at=datetime.fromisoformat(stamp.expires_at).astimezone(UTC),
         sockets=None if stamp.sockets is None else Path(stamp.sockets),
+        memory_bytes=stamp.memory_bytes,
     )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tasks.sandbox import isolation
-from tasks.sandbox.isolation import covered_folders, kept_install
 from tasks.sandbox.paths import drill_dir, first_closed, make_folder, postgres_dir, spread
 from tasks.sandbox.servers import free_bytes
 from tasks.sandbox.settings import server_settings
+from tasks.sandbox.view import covered_folders, kept_install
 
 
 def test_the_two_folders_do_not_depend_on_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_the_uppermost_closed_folder_is_found() -> None:
 
 def test_the_view_hides_homes_and_sockets_and_keeps_the_system() -> None:
     hidden = covered_folders((Path("/var/cache/x"),), None)
-    assert {"/tmp", "/var", "/home"} <= set(hidden)  # noqa: S108
-    assert not {"/usr", "/etc", "/proc", "/dev", "/"} & set(hidden)
+    assert {"/tmp", "/var", "/home", "/etc", "/dev", "/sys"} <= set(hidden)  # noqa: S108
+    assert not {"/usr", "/proc", "/"} & set(hidden)
     assert not any(one != other and other.startswith(f"{one}/") for one in hidden for other in hidden)
 
 

@@ -1,20 +1,16 @@
-"""The jail: a small program of its own between the drill and one PostgreSQL server or tool.
+"""One jailed process, from its orders to its end.
 
-It holds the decision of what a process that handles an untrusted backup may see and how it ends. Started as
-`python -I -S jail.py FD`, it reads its orders from the socket FD, enters the namespaces it is told to, gives
-up its privileges in the child, and then watches: a drill that dies closes the socket, and the child is ended;
-a jail that dies takes the child along by its parent-death signal. It imports nothing of the project, so that
-starting it costs one bare interpreter, and all that it needs is imported before the file system is hidden.
+Started with the socket FD, the jail reads its orders from it, enters the namespaces it is told to, gives up
+its privileges and puts up the second wall in the child, and then watches: a drill that dies closes the
+socket, and the child is ended; a jail that dies takes the child along by its parent-death signal. All that it
+needs is imported before the file system is hidden.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -22,21 +18,31 @@ import sys
 import time
 from typing import Any, NoReturn
 
-CLONE_FLAGS = {
-    "mount": 0x00020000,
-    "ipc": 0x08000000,
-    "userns": 0x10000000,
-    "pid": 0x20000000,
-    "network": 0x40000000,
-}
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 1, 2, 4, 32
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+from tasks.jail import wall
+from tasks.jail.kernel import (
+    LINUX,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    hide_process,
+    mount,
+    prctl,
+    restrict_mount,
+)
+from tasks.jail.limits import die_first, set_limits
+from tasks.jail.namespaces import CLONE_FLAGS, isolate
+from tasks.jail.seccomp import Doorkeeper
+from tasks.jail.view import build_view, hide_processes
+
 END_GRACE_S = 5.0  # how long a server may take to shut down once its drill is dead
 POLL_S = 1.0
 _SETUP_FAILED = 125
-_LINUX = sys.platform.startswith("linux")
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -62,69 +68,38 @@ def start(orders: dict[str, Any]) -> int:
     Raises:
         OSError: a namespace, the view or the program could not be had.
     """
-    wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if _LINUX else _pipe()
+    wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if LINUX else os.pipe()
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     orders["wakeup"] = wakeup_read
-    if _LINUX:
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if LINUX:
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
+    die_first()
     isolate(orders["parts"], userns=orders["userns"])
     if "mount" in orders["parts"]:
-        build_view(orders["cover"], orders["keep"], hide_proc="pid" in orders["parts"])
+        build_view(orders["view"])
+        if "pid" in orders["parts"]:
+            hide_processes()
+    hide_process()
     return _fork(orders)
 
 
-def isolate(parts: list[str], *, userns: bool) -> None:
-    """Leave the host's namespaces; an ordinary user first makes a user namespace that maps only himself."""
-    flags = sum(CLONE_FLAGS[part] for part in parts if part in CLONE_FLAGS)
-    if userns:
-        uid, gid = os.geteuid(), os.getegid()
-        _check(_LIBC.unshare(flags | CLONE_FLAGS["userns"]), "user namespace")
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{uid} {uid} 1")
-        _write("/proc/self/gid_map", f"{gid} {gid} 1")
-    elif flags:
-        _check(_LIBC.unshare(flags), "namespaces")
-
-
-def build_view(cover: list[str], keep: list[str], *, hide_proc: bool) -> None:
-    """Hide what no sandbox needs behind empty folders, and bring back *keep* at its own path.
-
-    Paths stay what they are outside, so nobody has to translate them; parents that the sandbox's user could
-    not pass are among the covered ones. The rest becomes read-only where the host allows it.
-    """
-    _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    opened = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in keep]
-    for folder in cover:
-        _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
-    for path, handle in opened:
-        with contextlib.suppress(OSError):  # beside the covered ones it is there already
-            os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103  pathlib would be one more import
-        _mount(f"/proc/self/fd/{handle}", path, None, MS_BIND)
-        os.close(handle)
-    for folder in cover:
-        _mount(None, folder, None, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
-    with contextlib.suppress(
-        OSError
-    ):  # refused where the host's own flags are locked; the user still protects
-        _mount(None, "/", None, MS_REMOUNT | MS_BIND | MS_RDONLY)
-    if hide_proc:
-        _mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=0755,size=1m")
-
-
 def probe(parts: list[str], userns: bool) -> list[str]:
-    """Return those of *parts* that this host allows, tried in children, each alone and then all at once."""
-    allowed = [part for part in parts if _try([part], userns=userns)]
-    while allowed and not _try(allowed, userns=userns):
-        allowed.pop()
-    return allowed
+    """Return those of *parts* that this host allows: the namespaces each alone and then all at once."""
+    namespaces = [part for part in parts if part in CLONE_FLAGS and _try([part], userns=userns)]
+    while namespaces and not _try(namespaces, userns=userns):
+        namespaces.pop()
+    return [*namespaces, *(part for part in wall.had() if part in parts)]
 
 
 def watch(control: socket.socket, child: int, orders: dict[str, Any]) -> int:
     """Wait until the child ends, or end it when the drill is gone; return its wait status."""
-    parent = os.getppid()
+    parent, keeper = os.getppid(), orders["keeper"]
+    awaited = [control, orders["wakeup"], *([keeper] if keeper else [])]
     while True:
-        ready, _, _ = select.select([control, orders["wakeup"]], [], [], POLL_S)
+        ready, _, _ = select.select(awaited, [], [], POLL_S)
+        if keeper in ready:
+            keeper.answer()
         if orders["wakeup"] in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(orders["wakeup"], 512)
@@ -149,7 +124,7 @@ def end_as(status: int) -> NoReturn:
     """Exit exactly as the child did, its signal included."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        set_limits({})  # no core of ours
         if number != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
@@ -159,28 +134,40 @@ def end_as(status: int) -> NoReturn:
 
 def _fork(orders: dict[str, Any]) -> int:
     """Fork and exec; one pipe tells the child that we live while it arms its death signal, one us of exec."""
-    go_read, go_write = _pipe()
-    error_read, error_write = _pipe()
+    go_read, go_write = os.pipe()  # not inheritable, like all of these: gone with exec
+    error_read, error_write = os.pipe()
+    door, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
-        os.close(go_write)
-        os.close(error_read)
+        for handle in (go_write, error_read, door.detach()):
+            os.close(handle)
         try:
-            _become(orders, go_read)
+            _become(orders, go_read, theirs)
         except OSError as error:
             os.write(error_write, json.dumps([error.errno, error.strerror, str(error.filename)]).encode())
         os._exit(_SETUP_FAILED)
     os.close(go_read)
     os.close(error_write)
+    theirs.close()
     os.write(go_write, b"1")
-    with os.fdopen(error_read, "rb") as errors:
-        failed = errors.read()
+    with door:
+        orders["keeper"] = wall.take_key(door, child, orders["execs"])
+    failed = _await_exec(error_read, orders["keeper"])
     if failed:
         os.waitpid(child, 0)
         raise OSError(*json.loads(failed))
     orders["go"] = go_write  # stays open: the child of a dead jail reads an end of file
     _let_go_of_streams()
     return child
+
+
+def _await_exec(error_read: int, keeper: Doorkeeper | None) -> bytes:
+    """Open the door until the child has become its program; return what it said of a failure, or nothing."""
+    awaited: list[Any] = [error_read, keeper]
+    while keeper is not None and error_read not in select.select(awaited, [], [])[0]:
+        keeper.answer()
+    with os.fdopen(error_read, "rb") as errors:
+        return errors.read()
 
 
 def _let_go_of_streams() -> None:
@@ -191,7 +178,7 @@ def _let_go_of_streams() -> None:
     os.close(nothing)
 
 
-def _become(orders: dict[str, Any], go_read: int) -> NoReturn:
+def _become(orders: dict[str, Any], go_read: int, door: socket.socket) -> NoReturn:
     """In the child: give up everything that is not needed, then become the program."""
     os.setsid()
     signal.set_wakeup_fd(-1)
@@ -201,14 +188,16 @@ def _become(orders: dict[str, Any], go_read: int) -> NoReturn:
         os.setgroups([orders["gid"]])
         os.setgid(orders["gid"])
         os.setuid(orders["uid"])
-    if _LINUX:
-        _prctl(PR_SET_NO_NEW_PRIVS, 1)
-        _prctl(PR_SET_PDEATHSIG, orders["death_signal"])  # after setuid, which clears it
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    set_limits(orders["limits"])
     os.umask(0o077)
     os.chdir(orders["cwd"])
+    if LINUX:
+        prctl(PR_SET_PDEATHSIG, orders["death_signal"])  # after setuid, which clears it
     if os.read(go_read, 1) != b"1":
         os._exit(_SETUP_FAILED)
+    if LINUX:
+        wall.put_up(orders, door)
+    door.close()
     os.execve(orders["argv"][0], orders["argv"], orders["env"])  # noqa: S606  an argument list, no shell
 
 
@@ -227,7 +216,7 @@ def _end(child: int, number: int) -> int:
 
 def _end_adopted() -> None:
     """Kill what the child left: as a subreaper we inherit every orphan, whatever session it fled to."""
-    if not _LINUX:
+    if not LINUX:
         return
     deadline = time.monotonic() + END_GRACE_S
     while time.monotonic() < deadline:
@@ -278,43 +267,22 @@ def _try(parts: list[str], *, userns: bool) -> bool:
         try:
             isolate(parts, userns=userns)
             if "mount" in parts:
-                _mount(None, "/", None, MS_REC | MS_PRIVATE)
-                _mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m")  # noqa: S108  in a child's own view
+                _try_mounts()
         except OSError:
             os._exit(1)
         os._exit(0)
     return os.waitpid(child, 0)[1] == 0
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    def text(value: str | None) -> bytes | None:
-        return None if value is None else os.fsencode(value)
-
-    result = _LIBC.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
-    _check(result, target)
-
-
-def _prctl(option: int, value: int) -> None:
-    _check(_LIBC.prctl(option, ctypes.c_ulong(value), 0, 0, 0), "prctl")
-
-
-def _check(result: int, where: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), where)
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w") as file:  # noqa: PTH123  pathlib would be one more import at every start
-            file.write(text)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise
-
-
-def _pipe() -> tuple[int, int]:
-    return os.pipe()  # not inheritable: gone with exec
+def _try_mounts() -> None:
+    """Do each kind of thing that a view is made of, where it hurts nobody: in a child's own namespace."""
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    device = os.open(os.devnull, os.O_PATH)
+    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m")  # noqa: S108
+    with open("/tmp/null", "w"):  # noqa: PTH123, S108
+        mount(f"/proc/self/fd/{device}", "/tmp/null", None, MS_BIND)  # noqa: S108
+    restrict_mount("/tmp/null", MS_NOSUID | MS_NOEXEC)  # noqa: S108
+    restrict_mount("/tmp", MS_RDONLY)  # noqa: S108
 
 
 def _read_line(control: socket.socket) -> bytes:
