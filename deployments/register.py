@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
@@ -20,6 +20,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runner.storage import LocalStorage
 
 from deployments.prefect_api import OUR_LOGGERS, configured_url, require_api
+from deployments.schedules import Registered, await_first_runs, keep_paused, settle
 from tasks.config import Fleet
 from tasks.model.errors import ConfigInvalid, TransientError
 from tasks.model.target import Selection
@@ -59,27 +60,28 @@ def register_fleets(fleets: Sequence[Path]) -> list[str]:
 
 
 async def _register(plans: Sequence[Fleet]) -> list[str]:
-
-    lines = []
     async with get_client() as client:
-        for pool in sorted({plan.work_pool for plan in plans}):
-            try:
-                await client.read_work_pool(pool)
-            except ObjectNotFound:
-                await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-                lines.append(
-                    f"work pool {pool} created; start a worker with: prefect worker start --pool {pool}"
-                )
-    for plan in plans:
-        for deployment in deployments_of(plan):
-            await deployment.aapply(work_pool_name=plan.work_pool)
-            schedules = ", ".join(
-                item.schedule.cron
-                for item in deployment.schedules or ()
-                if isinstance(item.schedule, CronSchedule)
-            )
-            lines.append(f"{deployment.flow_name}/{deployment.name}{f' at {schedules}' if schedules else ''}")
-    return lines
+        lines = [
+            line for pool in sorted({plan.work_pool for plan in plans}) for line in await _pool(client, pool)
+        ]
+        scheduled: dict[str, Registered] = {}
+        for plan in plans:
+            for deployment in deployments_of(plan):
+                await keep_paused(client, deployment)
+                deployment_id = await deployment.aapply(work_pool_name=plan.work_pool)
+                scheduled[deployment.full_name] = await settle(client, deployment, deployment_id)
+                lines.append(deployment.full_name)
+        return lines + await await_first_runs(client, list(scheduled.values()))
+
+
+async def _pool(client: PrefectClient, name: str) -> list[str]:
+    """Make the work pool where it is not there; say so."""
+    try:
+        await client.read_work_pool(name)
+    except ObjectNotFound:
+        await client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+        return [f"work pool {name} created; start a worker with: prefect worker start --pool {name}"]
+    return []
 
 
 def deployments_of(plan: Fleet) -> Iterator[RunnerDeployment]:

@@ -19,6 +19,8 @@ from tasks.model.child_python import child_python
 
 START_DEADLINE_S = 120.0
 STOP_S = 15.0
+SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"
+"""The one setting of the server that a test may choose."""
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -59,7 +61,7 @@ def running_server(folder: Path) -> Iterator[PrefectServer]:
     home = folder / "home"
     home.mkdir()
     environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")},
+        **{k: v for k, v in os.environ.items() if not k.startswith("PREFECT_") or k == SCHEDULER},
         **QUIET,
         "PREFECT_HOME": str(home),
         "TMPDIR": str(folder),

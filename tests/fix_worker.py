@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -42,6 +43,19 @@ class Client:
         found = self.ask(lambda client: client.read_deployments())
         return {f"{one.entrypoint.rpartition('.')[2]}/{one.name}": one for one in found}
 
+    def pause(self, deployment: str, *slugs: str) -> None:
+        """Pause schedules, as a person does in the UI; their planned runs go."""
+        found = self.deployments()[deployment]
+        for schedule in found.schedules:
+            if schedule.slug in slugs:
+                self.ask(partial(_pause, deployment_id=found.id, schedule_id=schedule.id))
+
+    def planned(self, deployment: Any) -> list[Any]:
+        """The runs that the server's scheduler has planned, by itself."""
+        runs = self.ask(lambda client: client.read_flow_runs(limit=200))
+        mine = [run for run in runs if run.deployment_id == deployment.id and run.state.is_scheduled()]
+        return [run for run in mine if run.auto_scheduled]
+
     def start(self, deployment: Any) -> UUID:
         run = self.ask(lambda client: client.create_flow_run_from_deployment(deployment.id))
         return UUID(str(run.id))
@@ -66,6 +80,10 @@ class Client:
 
         chosen = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id]))
         return list(self.ask(lambda client: client.read_flow_runs(flow_run_filter=chosen)))
+
+
+async def _pause(client: Any, deployment_id: UUID, schedule_id: UUID) -> None:
+    await client.update_deployment_schedule(deployment_id, schedule_id, active=False)
 
 
 @pytest.fixture

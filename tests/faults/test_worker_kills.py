@@ -30,6 +30,7 @@ def restoring(
     fleet.add("slow", slow_dump, backup={"database": "slow"})
     ran = shell("deploy", fleet.path)
     assert ran.exit_code == 0, ran
+    client.pause("sweep/sweep", "sweep")  # it would be at 17 past
     client.start(client.deployments()["restore_drill/tests-slow"])
 
     drills = drill_folder / "drills"
