@@ -1,0 +1,107 @@
+"""What a drill does with a dump: restored, verified and judged as a drill would, without Prefect round it."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from tasks.catalog.opening import open_backup
+from tasks.checks import take_inventory, verify
+from tasks.engines import restore
+from tasks.evidence.verdict import judge, settle
+from tasks.model.clock import utc_now
+from tasks.model.errors import DrillError, StageFailed
+from tasks.model.findings import Finding, Severity, Stage, Verdict
+from tasks.model.history import History
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Backup, SandboxConfig, Target
+from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, start_sandbox
+from tests.yardstick.snapshot import Snapshot, schema_text, take_snapshot
+
+DEADLINE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """What came of it.
+
+    Attributes:
+        not_restored: entries that policy left out, `DESC schema.name`.
+        snapshot: None where the restore was stopped.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    not_restored: tuple[str, ...]
+    snapshot: Snapshot | None
+
+    def described(self) -> str:
+        """Return verdict and findings in lines, for a test's message."""
+        lines = [f"{item.severity.value} {item.rule}: {item.message}" for item in self.findings]
+        return "\n".join([self.verdict.value, *lines, *(f"left out: {name}" for name in self.not_restored)])
+
+    def failures(self) -> set[str]:
+        """Return the rules that move the verdict."""
+        return {item.rule for item in self.findings if item.severity is Severity.FAILURE}
+
+
+def drill(
+    dump: Path, major: int, database: str | None = None, config: SandboxConfig | None = None
+) -> Drilled:
+    """Drill *dump*, a file or a folder, with PostgreSQL *major*; leave nothing behind."""
+    config = config or SandboxConfig()
+    workspace = open_workspace(
+        "yardstick", "x", f"yard-{uuid.uuid4().hex[:8]}", config.isolation, utc_now() + timedelta(hours=1)
+    )
+    try:
+        sandbox = start_sandbox(workspace, find_postgres(major), config, DEADLINE_S)
+        target = Target(
+            fleet="yardstick",
+            name="x",
+            backup=Backup(at="unused", database=database),
+            sandbox=config,
+            evidence="unused",
+        )
+        return _drill(sandbox, dump, target)
+    finally:
+        assert destroy(workspace) == ()
+
+
+def _drill(sandbox: Sandbox, dump: Path, target: Target) -> Drilled:
+    folder = sandbox.workspace.backup_dir
+    inside = folder / dump.name
+    shutil.copytree(dump, inside) if dump.is_dir() else shutil.copy(dump, inside)
+    try:
+        backup = open_backup(
+            inside,
+            name=dump.name,
+            sha256="",
+            bytes=1,
+            integrity="none",
+            fetch_s=0.0,
+            decrypt=None,
+            workdir=folder,
+        )
+        restored = restore(
+            backup, sandbox, target, globals_path=None, deadline_s=DEADLINE_S, progress=lambda _: None
+        )
+        inventory = take_inventory(sandbox, restored.database, counts="exact", deadline_s=DEADLINE_S)
+        seen = verify(sandbox, restored, inventory, target, History(), as_of=utc_now(), deadline_s=DEADLINE_S)
+    except StageFailed as stopped:
+        return Drilled(judge(stopped.findings, ()), stopped.findings, (), None)
+    except DrillError as error:
+        findings = (error.finding(Stage.RESTORE),)
+        return Drilled(judge(findings, ()), findings, (), None)
+    checks = (*restored.checks, *seen.checks)
+    findings = settle((*backup.findings, *restored.findings, *seen.findings), checks, inventory)
+    snapshot = _snapshot(sandbox, restored.database)
+    return Drilled(judge(findings, checks), tuple(findings), restored.not_restored, snapshot)
+
+
+def _snapshot(sandbox: Sandbox, database: str) -> Snapshot:
+    text = schema_text(sandbox.postgres.bindir / "pg_dump", dsn(sandbox, database, sandbox.superuser))
+    with connect(sandbox, database) as session:
+        return take_snapshot(session, text)
