@@ -23,6 +23,8 @@ COMPRESSIONS = (GZIP, ZSTD, LZ4, XZ, BZIP2)
 SUFFIXES = {".gz": GZIP, ".zst": ZSTD, ".lz4": LZ4, ".xz": XZ, ".bz2": BZIP2}
 
 _LARGEST_PIECE = 1 << 20
+_SLICE_BYTES = 16 << 10
+_XZ_MEMORY_BYTES = 256 << 20  # xz -9 takes 65 MiB
 _ZSTD_STEP = 1 << 10  # a block of four bytes can unfold to 128 KiB: small steps bound what a call returns
 _ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError, RuntimeError)
 
@@ -54,20 +56,21 @@ def unwrap(wrapper: str, pieces: Iterable[bytes], where: str) -> Iterator[bytes]
     member: _Member | None = None
     finished, offset = 0, 0
     for piece in pieces:
-        data = piece
-        while data:
+        waiting = [piece]
+        while waiting:
+            data = waiting.pop()
             if member is None:
                 data = data.lstrip(b"\0") if finished else data
                 if not data:
-                    break
+                    continue
                 member = _MEMBERS[wrapper]()
             try:
                 yield from member.feed(data)
             except _ERRORS as exc:
                 raise _damaged(wrapper, offset, finished, exc, where) from exc
-            data = b""
             if member.eof:
-                data, member, finished = member.unused_data, None, finished + 1
+                waiting += _slices(member.unused_data)
+                member, finished = None, finished + 1
         offset += len(piece)
     if member is not None or not finished:
         raise PermanentError(
@@ -75,6 +78,15 @@ def unwrap(wrapper: str, pieces: Iterable[bytes], where: str) -> Iterator[bytes]
             where,
             rule="archive-truncated",
         )
+
+
+def _slices(rest: bytes) -> list[bytes]:
+    """Return what follows a member in small slices, the first one last.
+
+    Each member's end hands its rest on as a copy: of thousands of empty members in one piece, copies of the
+    whole piece would be made for each.
+    """
+    return [rest[at : at + _SLICE_BYTES] for at in range(0, len(rest), _SLICE_BYTES)][::-1]
 
 
 def unwrap_all(wrappers: Iterable[str], pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
@@ -127,6 +139,13 @@ def _damaged(wrapper: str, offset: int, finished: int, exc: Exception, where: st
             "The zstd stream needs a window larger than 128 MiB, which zstd itself refuses by default.",
             where,
             "Compress without --long, or with --long=27 at most.",
+            rule="format-unsupported",
+        )
+    if wrapper == XZ and "Memory usage limit" in str(exc):
+        return PermanentError(
+            "The xz stream needs more than 256 MiB of memory, four times as much as xz -9.",
+            where,
+            "Compress with a preset of xz, or with a smaller dictionary.",
             rule="format-unsupported",
         )
     place = "after the end of the stream" if finished else "in the stream"
@@ -207,6 +226,6 @@ _MEMBERS: dict[str, Callable[[], _Member]] = {
     GZIP: _Gzip,
     ZSTD: _Zstd,
     LZ4: lambda: _Bounded(lz4.frame.LZ4FrameDecompressor()),
-    XZ: lambda: _Bounded(lzma.LZMADecompressor(format=lzma.FORMAT_XZ)),
+    XZ: lambda: _Bounded(lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)),
     BZIP2: lambda: _Bounded(bz2.BZ2Decompressor()),
 }

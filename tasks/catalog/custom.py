@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.catalog.appended import doubled, followed
-from tasks.catalog.toc import MAGIC, ParsedToc, TocCutError, TocParser
+from tasks.catalog.toc import MAGIC, ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import TocEntry
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
@@ -218,25 +218,19 @@ def _second_toc(blocks: _Blocks, parsed: ParsedToc, at: int) -> int:
     sample = blocks.data[at : min(at + count, blocks.size)]
     if not sample or sample != blocks.data[parsed.begin : parsed.begin + len(sample)]:
         return at
-    parser = TocParser(blocks.where)
-    parser.feed(bytes(blocks.data[: parsed.begin]))
-    read_to = at
-    while read_to < blocks.size:
-        parser.feed(bytes(blocks.data[read_to : read_to + _TOC_READ]))
-        read_to += _TOC_READ
-        try:
-            again = parser.parse()
-        except TocCutError:
-            continue
-        except PermanentError:
-            return at
-        return at + again.end - again.begin if _same_entries(again, parsed) else at
-    raise PermanentError(
-        f"The archive ends at byte {blocks.size}, inside the table of contents that pg_dump writes last. All "
-        "rows are there, and whatever cut it did not stop at rows.",
-        blocks.where,
-        rule="archive-truncated",
-    )
+    pieces = (bytes(blocks.data[begin : begin + _TOC_READ]) for begin in range(at, blocks.size, _TOC_READ))
+    try:
+        again = read_toc_pieces(pieces, blocks.where, bytes(blocks.data[: parsed.begin]))
+    except TocCutError as exc:
+        raise PermanentError(
+            f"The archive ends at byte {blocks.size}, inside the table of contents that pg_dump writes last. "
+            "All rows are there, and whatever cut it did not stop at rows.",
+            blocks.where,
+            rule="archive-truncated",
+        ) from exc
+    except PermanentError:
+        return at
+    return at + again.end - again.begin if _same_entries(again, parsed) else at
 
 
 def _same_entries(first: ParsedToc, second: ParsedToc) -> bool:

@@ -19,7 +19,7 @@ from tasks.catalog.contained import Contained, Wanted, choose, parts_of
 from tasks.catalog.custom import label
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sources import Deadline, file_pieces
-from tasks.catalog.toc import ParsedToc, TocCutError, TocParser
+from tasks.catalog.toc import ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import ArchiveHead, ByteSource, Format, Toc, TocEntry
 from tasks.model.errors import PermanentError
 
@@ -104,17 +104,15 @@ def read_toc(source: ByteSource, where: str) -> ParsedToc:
     """Return the TOC in a `toc.dat`.
 
     Raises:
-        PermanentError: `archive-truncated`, `archive-corrupt`, `archive-version-unsupported`.
+        PermanentError: `archive-truncated`, `archive-corrupt`, `archive-version-unsupported`,
+            `archive-contents-too-large`.
     """
-    parser = TocParser(where)
-    while piece := source.read(parser.read_bytes, _TOC_READ):
-        parser.feed(piece)
+    pieces = (source.read(at, _TOC_READ) for at in range(0, source.size, _TOC_READ))
     try:
-        return parser.parse()
+        return read_toc_pieces(pieces, where)
     except TocCutError as exc:
         raise PermanentError(
-            f"toc.dat ends at byte {parser.read_bytes}, {parser.first_missing}. Nothing can be restored "
-            "without it.",
+            f"toc.dat ends at byte {exc.read_bytes}, {exc.place}. Nothing can be restored without it.",
             where,
             rule="archive-truncated",
         ) from exc

@@ -11,8 +11,8 @@ from tasks.catalog.compression import COMPRESSIONS, unwrap
 from tasks.catalog.contained import Wanted, parts_of
 from tasks.catalog.directory import TOC_NAME, below, dump_folder, is_data_member, read_directory_head
 from tasks.catalog.sniff import ENCRYPTIONS, SNIFF_BYTES, sniff
-from tasks.catalog.sources import HeadLimitError, Stream, growing_reads
-from tasks.catalog.toc import ParsedToc, TocCutError, TocParser
+from tasks.catalog.sources import UNWRAPPED_LIMIT_BYTES, HeadLimitError, Stream, growing_reads, limited
+from tasks.catalog.toc import ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import ArchiveHead, ByteSource, Format, Toc
 from tasks.model.errors import PermanentError
 
@@ -38,7 +38,8 @@ def read_head(
         wanted: the database that is to be drilled, where a container holds several dumps.
 
     Returns:
-        The head; its `toc` is None where the first 64 MiB do not hold it, or the backup is encrypted.
+        The head; its `toc` is None where the first 64 MiB, or 256 MiB of what they unfold to, do not hold it,
+        or the backup is encrypted.
 
     Raises:
         PermanentError: `archive-empty`, `archive-tiny`, `not-a-backup`, `archive-truncated`,
@@ -48,7 +49,7 @@ def read_head(
     if isinstance(source, Mapping):
         return read_directory_head(below(source, dump_folder(source, wanted, name)), name)
     try:
-        return read_stream_head(Stream(growing_reads(source)), name, wanted=wanted)
+        return read_stream_head(Stream(growing_reads(source), UNWRAPPED_LIMIT_BYTES), name, wanted=wanted)
     except HeadLimitError:
         return ArchiveHead(Format.UNKNOWN)
     except PermanentError as error:
@@ -68,7 +69,9 @@ def read_stream_head(
     if kind == "empty":
         raise _empty(name, wrappers)
     if kind in COMPRESSIONS:
-        return _inside(Stream(unwrap(kind, stream.rest(), name)), name, (*wrappers, kind), wanted)
+        limit = stream.unwrapped_limit
+        unwrapped = limited(unwrap(kind, stream.rest(), name), limit)
+        return _inside(Stream(unwrapped, limit), name, (*wrappers, kind), wanted)
     if kind in ENCRYPTIONS:
         return ArchiveHead(Format.UNKNOWN, (*wrappers, kind))
     if kind == "custom":
@@ -84,21 +87,17 @@ def read_stream_toc(stream: Stream, name: str) -> ParsedToc:
     """Return the TOC at the start of *stream*, reading no more than it takes.
 
     Raises:
-        PermanentError: `archive-truncated`, `archive-corrupt`, `archive-version-unsupported`.
+        PermanentError: `archive-truncated`, `archive-corrupt`, `archive-version-unsupported`,
+            `archive-contents-too-large`.
     """
-    parser = TocParser(name)
-    for piece in stream.rest():
-        parser.feed(piece)
-        try:
-            return parser.parse()
-        except TocCutError:
-            continue
-    raise PermanentError(
-        f"The archive ends at byte {parser.read_bytes}, {parser.first_missing}. Nothing can be restored "
-        "from it.",
-        name,
-        rule="archive-truncated",
-    )
+    try:
+        return read_toc_pieces(stream.rest(), name)
+    except TocCutError as exc:
+        raise PermanentError(
+            f"The archive ends at byte {exc.read_bytes}, {exc.place}. Nothing can be restored from it.",
+            name,
+            rule="archive-truncated",
+        ) from exc
 
 
 def _custom_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> ArchiveHead:

@@ -20,11 +20,13 @@ FIRST_READ_BYTES = 64 << 10
 LARGEST_READ_BYTES = 4 << 20
 HEAD_LIMIT_BYTES = 64 << 20
 """So much of a backup is read before its download, at most."""
+UNWRAPPED_LIMIT_BYTES = 256 << 20
+"""So much of what its compression holds: a few kilobytes can unfold to terabytes."""
 PIECE_BYTES = 1 << 20
 
 
 class HeadLimitError(Exception):
-    """The head did not tell what was asked within `HEAD_LIMIT_BYTES`."""
+    """The head did not tell what was asked within `HEAD_LIMIT_BYTES`, or what they unfold to is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,12 @@ class Stream:
 
     Args:
         pieces: consumed lazily; what a look ahead has taken is kept for the reader.
+        unwrapped_limit: how much may be read of a stream that is unwrapped from this one; None for all.
     """
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes], unwrapped_limit: int | None = None) -> None:
         self._pieces = iter(pieces)
+        self.unwrapped_limit = unwrapped_limit
         self._ahead = bytearray()
 
     def peek(self, length: int) -> bytes:
@@ -125,6 +129,20 @@ class Stream:
             ahead, self._ahead = bytes(self._ahead), bytearray()
             yield ahead
         yield from self._pieces
+
+
+def limited(pieces: Iterable[bytes], limit: int | None) -> Iterator[bytes]:
+    """Yield *pieces*.
+
+    Raises:
+        HeadLimitError: they are more than *limit* bytes.
+    """
+    read = 0
+    for piece in pieces:
+        read += len(piece)
+        if limit is not None and read > limit:
+            raise HeadLimitError
+        yield piece
 
 
 def growing_reads(source: ByteSource, limit: int = HEAD_LIMIT_BYTES) -> Iterator[bytes]:

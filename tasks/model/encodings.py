@@ -45,6 +45,11 @@ _CODECS = {
 }
 
 
+def has_codec(encoding: str) -> bool:
+    """Say whether text in PostgreSQL's *encoding* reads otherwise than as UTF-8."""
+    return encoding.upper() in _CODECS
+
+
 def reread(text: str, encoding: str) -> str:
     """Return *text*, decoded as UTF-8 with surrogate escapes, as it reads in PostgreSQL's *encoding*."""
     codec = _CODECS.get(encoding.upper())
@@ -60,6 +65,9 @@ def is_text(name: str) -> bool:
 
 def reread_entry(entry: TocEntry, encoding: str) -> TocEntry:
     """Return *entry* with its names and statements read in *encoding*."""
+    texts = (entry.tag, entry.namespace, entry.owner, entry.defn, entry.copy_stmt, entry.tablespace)
+    if all(text.isascii() for text in texts):
+        return entry
     return replace(
         entry,
         tag=reread(entry.tag, encoding),

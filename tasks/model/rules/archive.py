@@ -112,6 +112,14 @@ RULES = (
         "Set `sandbox.postgres` to the major of the pg_dump that wrote it.",
     ),
     Rule(
+        "archive-contents-too-large",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.FETCH,
+        "The archive lists more than a drill takes into its memory: a million entries, files or large objects.",
+        "Restore it by hand; or split the dump by schema (`pg_dump -n`) so that each part can be drilled.",
+    ),
+    Rule(
         "format-unsupported",
         FindingClass.DRILL,
         Severity.FAILURE,

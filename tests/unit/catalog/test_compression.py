@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import struct
 
@@ -12,6 +13,7 @@ from tasks.catalog.compression import proves_content, unwrap, unwrap_all
 from tasks.model.errors import PermanentError
 from tests.corpus.archives import COMPRESS
 from tests.corpus.damage import flip_bit
+from tests.growth import assert_linear, peak_bytes
 
 TEXT = b"".join(b"%d\tsome row %d\n" % (i, i * 7919) for i in range(20000))
 SKIPPABLE = struct.pack("<II", 0x184D2A53, 8) + b"x" * 8
@@ -111,3 +113,33 @@ def test_a_window_that_zstd_itself_refuses_is_not_called_broken() -> None:
     packed = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     data = packed.compress(os.urandom(1 << 16)) + packed.flush()
     assert rule_of("zstd", data) == "format-unsupported"
+
+
+def test_a_dictionary_larger_than_any_preset_of_xz_is_not_called_broken() -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 512 << 20}]
+    assert rule_of("xz", lzma.compress(b"x", filters=filters)) == "format-unsupported"
+    assert taken_out("xz", lzma.compress(TEXT, preset=9 | lzma.PRESET_EXTREME)) == TEXT
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_the_time_for_members_without_content_grows_with_their_number_only(wrapper: str) -> None:
+    empty = COMPRESS[wrapper](b"")
+
+    def read(count: int) -> None:
+        assert b"".join(unwrap(wrapper, [empty * count], "x")) == b""
+
+    assert_linear(read, 3000)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_bomb_takes_no_memory_for_what_it_holds(wrapper: str) -> None:
+    bomb = COMPRESS[wrapper](bytes(200 << 20))
+    size = 0
+
+    def read() -> None:
+        nonlocal size
+        for piece in unwrap(wrapper, [bomb], "x"):
+            size += len(piece)
+
+    assert peak_bytes(read) < 80 << 20
+    assert size == 200 << 20

@@ -10,6 +10,7 @@ from tasks.model.backup import Format, TocEntry
 from tasks.model.errors import PermanentError
 from tests.corpus import archives
 from tests.corpus.damage import cut_bytes, flip_bit
+from tests.growth import peak_bytes
 from tests.strategies import CUSTOM, write_header, write_int, write_tar
 from tests.unit.catalog.memory import MemorySource
 
@@ -284,3 +285,15 @@ def test_a_head_that_does_not_tell_in_64_mib_is_left_open() -> None:
     endless = write_header(listed, CUSTOM) + write_int(1) * 3 + write_int(900 << 20)
     head = read_head(Long(endless), "x.dump")
     assert (head.format, head.toc) == (Format.CUSTOM, None)
+
+
+def test_a_bomb_is_not_unfolded_before_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.catalog.head.UNWRAPPED_LIMIT_BYTES", 8 << 20)
+    bytes_of_zeros = write_header(archives.toc(), CUSTOM) + write_int(1) + write_int(5) + write_int(0)
+    bomb = gzip.compress(bytes_of_zeros + write_int(60 << 20) + bytes(60 << 20))
+
+    def read() -> None:
+        head = read_head(MemorySource(bomb), "x.dump.gz")
+        assert (head.format, head.wrappers, head.toc) == (Format.CUSTOM, ("gzip",), None)
+
+    assert peak_bytes(read) < 24 << 20

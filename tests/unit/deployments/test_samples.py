@@ -8,7 +8,7 @@ import pytest
 from deployments.samples import SAMPLES
 from deployments.samples.dumping import cut_in_the_middle, dated
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO, last_night
-from tasks.catalog.toc import TocParser
+from tasks.catalog.toc import parse_toc
 from tasks.model.backup import Toc, TocEntry
 from tests.strategies import CUSTOM, write_header, write_int
 
@@ -16,9 +16,7 @@ AT = datetime(2026, 11, 20, 3, 4, 5, tzinfo=UTC)
 
 
 def read(archive: bytes) -> Toc:
-    parser = TocParser("x.dump")
-    parser.feed(archive)
-    return parser.parse().toc
+    return parse_toc(archive, "x.dump").toc
 
 
 @pytest.mark.parametrize("version", [(1, 13), (1, 14), (1, 15), (1, 16)])
