@@ -9,6 +9,7 @@ for the key.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ from tasks.catalog.sources import PIECE_BYTES, Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.target import AgeKey, Decrypt, GpgKey
 
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _LONGEST_SOCKET = 60  # gpg-agent's sockets lie in the home: 107 bytes, less the home's name and the socket's
 _LARGEST_IN_MEMORY = 256 << 20
 _AGE_IDENTITY = "AGE-SECRET-KEY-"
@@ -124,9 +126,9 @@ def _readable(path: Path | None, key: str, where: str) -> None:
 
 def _present(variable: str | None, key: str, where: str) -> None:
     if variable is not None and not os.environ.get(variable):
-        raise _no_key(
-            f"{key} names the environment variable {variable}, which is not set on this worker.", where
-        )
+        # A passphrase where a variable's name belongs must not be told.
+        named = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
+        raise _no_key(f"{key} names an environment variable{named} that is not set on this worker.", where)
 
 
 def _no_key(what: str, where: str) -> PermanentError:

@@ -15,6 +15,8 @@ from tasks.config.secrets import is_secret_key, secret_in
 from tasks.config.yaml_source import KeyPath, Problem, render
 
 _SHOWN = 80
+_KEYS_OF_SECRETS = frozenset({"decrypt", "external_id"})
+"""Below these keys somebody may have written a key or passphrase where a reference to one belongs."""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
@@ -165,7 +167,8 @@ def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) 
     others = [error for error in errors if error["type"] != "value_error"]
     if said:
         return f"{said}; or write {_wanted(others)}" if others else said
-    return f"{shown(value)} is not valid; write {_wanted(errors)}"
+    seen = "this value" if _KEYS_OF_SECRETS & set(path) else shown(value)
+    return f"{seen} is not valid; write {_wanted(errors)}"
 
 
 def _wanted(errors: list[ErrorDetails]) -> str:

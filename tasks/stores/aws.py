@@ -21,6 +21,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tasks.model.errors import ConfigInvalid
+from tasks.model.redact import redact
 from tasks.model.target import StoreConfig
 from tasks.stores.translate import Action, translated
 
@@ -178,7 +179,7 @@ def _is_address(endpoint: str | None) -> bool:
 
 def _unusable(exc: Exception, endpoint: str | None) -> ConfigInvalid:
     return ConfigInvalid(
-        f"The store's configuration cannot be used: {exc}.",
-        endpoint,
+        f"The store's configuration cannot be used: {redact(str(exc))}.",
+        endpoint and redact(endpoint),
         "Correct store.endpoint_url or store.region.",
     )

@@ -15,6 +15,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tasks.model.errors import DrillError, PermanentError, TransientError
+from tasks.model.printable import printable
 from tasks.model.redact import redact
 
 
@@ -171,6 +172,9 @@ _LOCAL = {
     errno.ENOTCONN: "store-unreachable",
 }
 _MAX_TEXT = 300
+_READ_TEXT = 4000
+_ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
+_OPAQUE = re.compile(r"[A-Za-z0-9+/=]{40,}")
 
 
 def translated(exc: Exception, action: Action, where: str) -> DrillError:
@@ -284,5 +288,20 @@ def _made(rule: str, detail: str, where: str) -> DrillError:
 def _sentence(rule: str, detail: str) -> str:
     fact = _WORDS.get(rule, "The store answered with an error")
     meaning = _MEANING.get(rule)
-    said = f" ({redact(detail)[:_MAX_TEXT]})" if detail else ""
+    said = f" ({_told(detail)})" if detail else ""
     return f"{fact}{said}: {meaning}." if meaning else f"{fact}{said}."
+
+
+def _told(detail: str) -> str:
+    """Return what the store says, short, without what could be a key or token of this worker's."""
+    text = _ACCESS_KEY.sub("***", redact(detail[:_READ_TEXT]))
+    return printable(_OPAQUE.sub(_without_token, text)[:_MAX_TEXT])
+
+
+def _without_token(run: re.Match[str]) -> str:
+    """Mask a long run of letters that mixes cases and digits: a secret key or a session token."""
+    text = run.group()
+    mixed = (
+        any(c.isdigit() for c in text) and any(c.islower() for c in text) and any(c.isupper() for c in text)
+    )
+    return "***" if mixed else text

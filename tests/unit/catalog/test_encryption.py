@@ -261,15 +261,17 @@ def test_no_key_is_said_before_the_download(tmp_path: Path, monkeypatch: pytest.
         ("age", Decrypt(gpg=GpgKey(home=tmp_path)), "one of gpg"),
         ("gpg", Decrypt(gpg=GpgKey(key_file=nowhere)), "no readable file"),
         ("gpg", Decrypt(gpg=GpgKey(home=nowhere)), "no folder"),
-        ("gpg", Decrypt(gpg=GpgKey(passphrase_env="NOT_SET")), "which is not set"),
+        ("gpg", Decrypt(gpg=GpgKey(passphrase_env="NOT_SET")), "NOT_SET that is not set"),
+        ("gpg", Decrypt(gpg=GpgKey(passphrase_env="hunter2 planted")), "variable that is not set"),
         ("gpg", Decrypt(gpg=GpgKey()), "neither a key nor a passphrase"),
         ("age", Decrypt(age=AgeKey(identity_file=nowhere)), "no readable file"),
-        ("age", Decrypt(age=AgeKey(identity_env="NOT_SET")), "which is not set"),
+        ("age", Decrypt(age=AgeKey(identity_env="NOT_SET")), "NOT_SET that is not set"),
         ("age", Decrypt(age=AgeKey()), "neither an identity nor a passphrase"),
     ):
         said = missing(kind, decrypt)
         assert said.startswith("decryption-key-missing"), said
         assert words in said
+        assert "planted" not in said
 
 
 def test_an_openssl_backup_with_another_key_configured_is_not_called_lost(tmp_path: Path) -> None:

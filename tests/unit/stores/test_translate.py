@@ -139,3 +139,25 @@ def test_missing_is_told_from_forbidden() -> None:
     assert is_missing(client_error("NoSuchKey"))
     assert is_missing(client_error("404"))
     assert not is_missing(client_error("403"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The provided token is invalid: FwoGZXIvYXdzEPlanted9fake8TOKEN7body6of5letters3and2digits1000==",
+        "secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYPLANTEDKEY is wrong",
+        "key AKIAPLANTEDPLANTED99 is unknown",
+        "cannot reach https://h/b/k?X-Amz-Security-Token=planted&X-Amz-Signature=planted",
+        "cannot reach https://user:planted@h/",
+        "\x1b[31mplanted\x1b[0m".replace("planted", "red"),
+    ],
+)
+def test_what_a_store_says_is_told_without_keys_and_tokens(text: str) -> None:
+    said = str(translated(client_error("Odd", text), Action.READ, "s3://b/k"))
+    assert "planted" not in said.lower()
+    assert "\x1b" not in said
+
+
+def test_who_was_denied_what_is_told() -> None:
+    text = "arn:aws:sts::111122223333:assumed-role/drill/i-0abc is not authorized to perform: s3:GetObject"
+    assert text in str(translated(client_error("AccessDenied", text), Action.READ, "s3://b/k"))
