@@ -15,11 +15,11 @@ from rich.table import Table
 
 from deployments.terminal import say, shown
 from tasks.config import Fleet
+from tasks.drill.progress import Progress, listening
 from tasks.evidence import sentence, to_json
 from tasks.model.findings import Stage, Verdict
 from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
-from tasks.progress import Progress, listening
 
 _STYLES = {Verdict.VERIFIED: "green", Verdict.FAILED: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 _MARKS = {Verdict.VERIFIED: "+", Verdict.FAILED: "x", Verdict.INCONCLUSIVE: "?"}

@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.drill import restore_drill
+from flows.drill import find_points, restore_drill
 from tasks.conclude import Documents, conclude_search, documents_of, verdict_of
-from tasks.discover import find_recovery_points, open_backup_store
 from tasks.model.backup import RecoveryPoint
 from tasks.model.clock import utc_now
 from tasks.model.findings import Verdict
-from tasks.model.target import Selection
-from tasks.plan import read_target
+from tasks.model.target import Selection, Target
+from tasks.plan import begin, read_target
 
 
 @flow(name="bisect", flow_run_name="bisect {database}", persist_result=False)
@@ -31,9 +30,7 @@ def bisect(fleet: str, database: str, evidence: str = "") -> State[Documents]:
         evidence: where evidence goes; empty takes the fleet file's.
     """
     target = read_target(fleet, database, evidence)
-    store = open_backup_store(target)
-    found = find_recovery_points(target, store, Selection(kind="all"), utc_now())
-    points = sorted(found.points, key=lambda point: point.at)
+    points = sorted(points_in_window(target), key=lambda point: point.at)
     documents: Documents = []
 
     def drill(point: RecoveryPoint) -> Verdict:
@@ -43,6 +40,15 @@ def bisect(fleet: str, database: str, evidence: str = "") -> State[Documents]:
 
     good, bad, unclear = search(points, drill)
     return conclude_search(database, documents, points, good=good, bad=bad, unclear=unclear)
+
+
+def points_in_window(target: Target) -> Sequence[RecoveryPoint]:
+    """Return every recovery point of the window."""
+    ledger = begin(target, Selection(kind="all"), utc_now())
+    try:
+        return find_points(ledger)
+    finally:
+        ledger.runner.close()
 
 
 def search(

@@ -10,16 +10,14 @@ from prefect.states import Completed
 
 from expectations.drafting import Drafted
 from expectations.profile import Profile
-from flows.drill import rebuild
-from tasks.discover import find_recovery_points, open_backup_store
+from flows.drill import find_points, rebuild
 from tasks.draft import profile_restored, propose_suite, show_proposal, write_suite
 from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.findings import Stage
 from tasks.model.target import Selection, Target
 from tasks.plan import begin, begin_older, read_target
-from tasks.stores import Store
-from tasks.teardown import dispose_of_sandbox, sweep_leftovers
+from tasks.teardown import dispose_of_sandbox, sweep_first
 
 
 @flow(name="draft", flow_run_name="draft {database}", persist_result=False)
@@ -33,7 +31,7 @@ def draft(fleet: str, database: str, out: str, points: int = 1) -> State[str]:
         points: how many recovery points are profiled, so that bands come from how the data moves.
     """
     target = read_target(fleet, database)
-    sweep_leftovers(utc_now())
+    sweep_first(utc_now())
     drafted = draft_from(target, Path(out), points)
     write_suite(drafted, Path(out))
     return Completed(name="Drafted", message=show_proposal(drafted, out), data=drafted.proposal.diff)
@@ -42,31 +40,38 @@ def draft(fleet: str, database: str, out: str, points: int = 1) -> State[str]:
 def draft_from(target: Target, out: Path, points: int) -> Drafted:
     """Return what is proposed from the newest *points* backups, the newest taken last."""
     first = begin(target, Selection(kind="newest", walk_back=points - 1), utc_now())
-    store = open_backup_store(target)
-    found = find_recovery_points(target, store, first.selection, first.started_at)
-    first.choose(found)
-    older = [begin_older(first, point, utc_now()) for point in found.points[1:points]]
-    profiles = [profile_point(ledger, store) for ledger in reversed(older)]
-    return propose_from(first, store, profiles, out)
+    try:
+        older = [begin_older(first, point, utc_now()) for point in find_points(first)[1:points]]
+        profiles = [profile_point(ledger) for ledger in reversed(older)]
+        return propose_from(first, profiles, out)
+    finally:
+        first.runner.close()
 
 
-def profile_point(ledger: Ledger, store: Store) -> Profile:
+def profile_point(ledger: Ledger) -> Profile:
     """Restore one recovery point, profile it and tear it down."""
     try:
-        rebuild(ledger, store)
-        with ledger.entering(Stage.VALIDATE) as deadline:
-            return profile_restored(ledger.running_sandbox, ledger.completed_restore, ledger.as_of, deadline)
+        rebuild(ledger)
+        return profile(ledger)
     finally:
         dispose_of_sandbox(ledger)
+        ledger.runner.close()
 
 
-def propose_from(ledger: Ledger, store: Store, older: list[Profile], out: Path) -> Drafted:
+def profile(ledger: Ledger) -> Profile:
+    """Profile what the ledger's drill restored."""
+    with ledger.entering(Stage.VALIDATE) as stage:
+        sandbox, restored = ledger.running_sandbox, ledger.completed_restore
+        return stage.run(profile_restored, sandbox, restored, ledger.as_of, stage.deadline)
+
+
+def propose_from(ledger: Ledger, older: list[Profile], out: Path) -> Drafted:
     """Restore the newest point, and draft from its profile and the *older* ones; the draft is run there."""
     try:
-        rebuild(ledger, store)
-        with ledger.entering(Stage.VALIDATE) as deadline:
+        rebuild(ledger)
+        newest = profile(ledger)
+        with ledger.entering(Stage.VALIDATE) as stage:
             sandbox, restored = ledger.running_sandbox, ledger.completed_restore
-            newest = profile_restored(sandbox, restored, ledger.as_of, deadline)
-            return propose_suite(sandbox, restored, [*older, newest], out, deadline)
+            return stage.run(propose_suite, sandbox, restored, [*older, newest], out, stage.deadline)
     finally:
         dispose_of_sandbox(ledger)

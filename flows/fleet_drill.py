@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -11,11 +11,11 @@ from prefect.client.schemas.objects import State
 
 from flows.drill import restore_drill
 from tasks.conclude import Documents, conclude_fleet, crashed, documents_of, verdict_of
-from tasks.interrupt import stopping_drills
+from tasks.drill.process import open_again, stopping_drills
 from tasks.model.clock import utc_now
-from tasks.plan import read_fleet
-from tasks.record import one_report_at_the_end, publish_report
-from tasks.teardown import sweep_leftovers
+from tasks.plan import begin, choose_selection, read_fleet
+from tasks.record import publish_report, record_unbegun
+from tasks.teardown import sweep_first
 
 
 @flow(name="fleet_drill", flow_run_name="drill fleet {fleet}", persist_result=False)
@@ -32,13 +32,20 @@ def fleet_drill(
     """
     plan = read_fleet(fleet, evidence)
     targets = plan.chosen(databases or [])
-    sweep_leftovers(utc_now())
-    with one_report_at_the_end(), ThreadPoolExecutor(plan.max_parallel) as pool, stopping_drills(pool):
-        runs = {
-            target.name: pool.submit(copy_context().run, _drill, fleet, target.name, select, evidence)
-            for target in targets
-        }
-        states = {name: run.result() for name, run in runs.items()}
+    sweep_first(utc_now())
+    runs: dict[str, Future[State[Any]]] = {}
+    try:
+        with open_again(), ThreadPoolExecutor(plan.max_parallel) as pool, stopping_drills(pool):
+            for target in targets:
+                runs[target.name] = pool.submit(
+                    copy_context().run, _drill, fleet, target.name, select, evidence
+                )
+            states = {name: run.result() for name, run in runs.items()}
+    except BaseException:
+        for target in targets:
+            if target.name not in runs or runs[target.name].cancelled():
+                record_unbegun(begin(target, choose_selection(target, select), utc_now()))
+        raise
     publish_report(targets[0])
     documents = [document for state in states.values() for document in documents_of(state)]
     return conclude_fleet(plan.name, documents, {name: verdict_of(state) for name, state in states.items()})
@@ -47,6 +54,6 @@ def fleet_drill(
 def _drill(fleet: str, database: str, select: str, evidence: str) -> State[Any]:
     """Run one drill as a child run; whatever becomes of it or of Prefect comes back as its state."""
     try:
-        return restore_drill(fleet, database, select, evidence, return_state=True)
+        return restore_drill(fleet, database, select, evidence, report=False, return_state=True)
     except Exception as error:  # noqa: BLE001  one database's trouble never stops the others
         return crashed(database, error)

@@ -8,16 +8,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.drill import rebuild
-from tasks.discover import find_recovery_points, open_backup_store
+from flows.drill import find_points, rebuild
 from tasks.keep import keep_restored
 from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.printable import printable
 from tasks.model.target import Selection
 from tasks.plan import begin, read_target
-from tasks.stores import Store
-from tasks.teardown import dispose_of_sandbox, sweep_leftovers
+from tasks.teardown import TEARDOWN_S, dispose_of_sandbox, sweep_first
 
 
 @flow(name="keep", flow_run_name="keep {database}", persist_result=False)
@@ -30,22 +28,25 @@ def keep(fleet: str, database: str, keep_s: float) -> State[str]:
         keep_s: seconds that it stays.
     """
     target = read_target(fleet, database)
-    sweep_leftovers(utc_now())
+    sweep_first(utc_now())
     ledger = begin(target, Selection(kind="newest"), utc_now())
-    store = open_backup_store(target)
-    ledger.choose(find_recovery_points(target, store, ledger.selection, ledger.started_at))
-    restore_to_keep(ledger, store, keep_s)
+    try:
+        find_points(ledger)
+        restore_to_keep(ledger, keep_s)
+    finally:
+        ledger.runner.close()
     return Completed(
         name="Kept", message=f"{database}: {printable(ledger.chosen_point.label)} is restored and kept"
     )
 
 
-def restore_to_keep(ledger: Ledger, store: Store, keep_s: float) -> None:
+def restore_to_keep(ledger: Ledger, keep_s: float) -> None:
     """Restore the ledger's point and keep it; whatever goes wrong, nothing is left behind."""
     try:
-        rebuild(ledger, store)
+        rebuild(ledger)
         until = utc_now() + timedelta(seconds=keep_s)
-        keep_restored(
+        ledger.working(TEARDOWN_S).run(
+            keep_restored,
             ledger.running_sandbox,
             ledger.completed_restore,
             ledger.chosen_point,

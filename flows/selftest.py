@@ -10,7 +10,6 @@ A healthy backup that is not verified proves nothing, and the self test is incon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from prefect import flow
@@ -24,26 +23,16 @@ from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
 from tasks.model.selftest import Judged
 from tasks.model.target import Selection
-from tasks.mutants.choose import choose
-from tasks.mutants.kinds import candidates
 from tasks.plan import begin, read_target
 from tasks.record import publish_report
-from tasks.selftest import Ground, clone, for_selftest, judge_mutants, prepare, without_candidates
-from tasks.selftest_backup import Bench, judge_backups, plan_backups, share_of
+from tasks.selftest import Prepared, Wish, clone, for_selftest, judge_mutants, prepare
+from tasks.selftest_backup import judge_backups, plan_damage
 from tasks.selftest_record import record_selftest
-from tasks.stores import Store
-from tasks.teardown import dispose_of_sandbox, sweep_leftovers
+from tasks.teardown import dispose_of_sandbox, sweep_first
 
 Document = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What was asked for: how many mutants, under which seed, or only those that matter most."""
-
-    seed: int
-    mutants: int
-    quick: bool
+_STAGES = 10
+"""Each stage of a mutant's drill may use its whole limit."""
 
 
 @flow(name="selftest", flow_run_name="selftest {database}", persist_result=False)
@@ -61,62 +50,58 @@ def selftest(
         evidence: where the result goes; empty takes the fleet file's.
     """
     target = for_selftest(read_target(fleet, database, evidence))
-    sweep_leftovers(utc_now())
+    sweep_first(utc_now())
     base = begin(target, Selection(kind="newest"), utc_now())
     wish = Wish(seed, mutants, quick)
     rows: list[Judged] = []
     try:
-        store = discover_points(base)
-        ground = None if store is None else break_ground(base, store)
-        if store is not None and ground is not None:
-            rows = break_everything(ground, store, wish)
+        prepared = break_ground(base) if discover_points(base) else None
+        if prepared is not None:
+            rows = break_everything(base, prepared, wish)
     finally:
         dispose_of_sandbox(base)
+        base.runner.close()
     document = record_selftest(base, rows, seed=seed, wanted=mutants, quick=quick)
     publish_report(target)
     return conclude_selftest(document)
 
 
-def break_ground(base: Ledger, store: Store) -> Ground | None:
+def break_ground(base: Ledger) -> Prepared | None:
     """Drill the healthy backup; None, with the reason in *base*, where it or a copy of it is not verified."""
     try:
-        rebuild(base, store)
+        rebuild(base)
         fresh = clone(base)
         prove(base)
         if base.verdict is not Verdict.VERIFIED:
             return None
-        ground = prepare(fresh, base, prove)
+        prepared = base.working(_STAGES * base.target.deadline).run(prepare, fresh, base, prove)
     except DrillError as error:
         base.note(error)
         return None
     except Exception as error:  # noqa: BLE001  as in a drill: told by its class, and never a pass
         base.crashed(error)
         return None
-    if ground.healthy.verdict is not Verdict.VERIFIED:
-        base.findings.extend(ground.healthy.findings)
+    if prepared.healthy.verdict is not Verdict.VERIFIED:
+        base.findings.extend(prepared.healthy.findings)
         return None
-    return ground
+    return prepared
 
 
-def break_everything(ground: Ground, store: Store, wish: Wish) -> list[Judged]:
+def break_everything(base: Ledger, prepared: Prepared, wish: Wish) -> list[Judged]:
     """Make every mutant and judge it; what could not be damaged is listed too."""
-    folder = ground.fresh.own_workspace.root / "damaged"
-    bench = Bench(ground, folder, store, drill_mutant)
-    found = candidates(ground.schema, wish.seed)
-    planned, left = plan_backups(bench, wish.seed)
-    planned = planned[: share_of(wish.mutants, quick=wish.quick)]
-    slots = choose(found, wish.mutants - len(planned), wish.seed, quick=wish.quick)
-    rows = judge_mutants(ground, slots)
-    rows += judge_backups(bench, planned)
-    return rows if wish.quick else [*rows, *without_candidates(found), *left]
+    ground, limit_s = prepared.ground, _STAGES * prepared.limit_s
+    planning = base.working(limit_s)
+    plan = planning.run(plan_damage, ground, base.reached_store, wish, drill_mutant)
+    rows = base.working(limit_s * (1 + plan.mutants)).run(judge_mutants, ground, plan.slots)
+    drilled = base.working(limit_s * (2 + plan.copies)).run(judge_backups, plan.bench, plan.planned)
+    return [*rows, *drilled, *plan.impossible]
 
 
 def drill_mutant(ledger: Ledger) -> None:
     """Take a damaged backup through a whole drill; it leaves no evidence of its own."""
     try:
-        store = discover_points(ledger)
-        if store is not None:
-            rebuild(ledger, store)
+        if discover_points(ledger):
+            rebuild(ledger)
             prove(ledger)
     except DrillError as error:
         ledger.note(error)

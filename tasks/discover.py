@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tasks.drill.held import Held
+from tasks.drill.store import ReachedStore
 from tasks.model.backup import Discovery
 from tasks.model.target import Selection, Target
 from tasks.policies import step
@@ -11,12 +13,15 @@ from tasks.stores import Store, discover, open_store
 
 
 @step("open store", retried=True)
-def open_backup_store(target: Target) -> Store:
+def open_backup_store(target: Target) -> ReachedStore:
     """Reach the store as the role that a real recovery would use."""
-    return open_store(target.store, target.backup.at, target.backup.globals)
+    store = open_store(target.store, target.backup.at, target.backup.globals)
+    return ReachedStore(Held(store), store.identity(), store.findings())
 
 
 @step("discover", retried=True)
-def find_recovery_points(target: Target, store: Store, selection: Selection, now: datetime) -> Discovery:
+def find_recovery_points(
+    target: Target, store: Held[Store], selection: Selection, now: datetime
+) -> Discovery:
     """List what the window can reach and choose by *selection*."""
-    return discover(target, store, now, selection)
+    return discover(target, store.value, now, selection)

@@ -8,7 +8,7 @@ from pathlib import Path
 from expectations.drafting import Drafted, draft_suite
 from expectations.profile import Profile, profile_database
 from expectations.suite import SuiteInvalid
-from tasks.ledger import Deadline
+from tasks.model.deadline import Deadline
 from tasks.model.errors import ConfigInvalid
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.catalog import Wanted, open_backup
-from tasks.ledger import Deadline
+from tasks.drill.held import Held
 from tasks.model.backup import LocalBackup, RecoveryPoint
+from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
 from tasks.policies import step
@@ -17,14 +18,14 @@ from tasks.stores import Fetched, Store, fetch_backup, fetch_globals
 @step("fetch", retried=True)
 def download_backup(
     point: RecoveryPoint,
-    store: Store,
+    store: Held[Store],
     target: Target,
     workspace: Workspace,
     deadline: Deadline,
     progress: Callable[[int, int], None],
 ) -> Fetched:
     """Bring the backup behind *point* into *workspace*; a second attempt replaces what the first left."""
-    return fetch_backup(point, store, target, workspace.backup_dir, progress, deadline.remaining_s())
+    return fetch_backup(point, store.value, target, workspace.backup_dir, progress, deadline.remaining_s())
 
 
 @step("open backup")
@@ -48,7 +49,7 @@ def prove_backup(
 
 @step("fetch globals", retried=True)
 def download_globals(
-    point: RecoveryPoint, store: Store, target: Target, workspace: Workspace, deadline: Deadline
+    point: RecoveryPoint, store: Held[Store], target: Target, workspace: Workspace, deadline: Deadline
 ) -> Path | None:
     """Bring the pg_dumpall --globals-only file of the same time, if one is configured."""
-    return fetch_globals(point, store, target, workspace.backup_dir, deadline.remaining_s())
+    return fetch_globals(point, store.value, target, workspace.backup_dir, deadline.remaining_s())

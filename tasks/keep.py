@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from tasks.model.backup import RecoveryPoint
+from tasks.model.restored import Restored
+from tasks.model.sandbox import Sandbox
+from tasks.model.target import Target
 from tasks.policies import step
 from tasks.trying import keep_backup
 
-keep_restored = step("keep restored backup")(keep_backup)
+
+@step("keep restored backup")
+def keep_restored(
+    sandbox: Sandbox,
+    restored: Restored,
+    point: RecoveryPoint,
+    target: Target,
+    as_of: datetime,
+    until: datetime,
+) -> None:
+    """Stop the sandbox and keep it, with what a try has to know of it."""
+    keep_backup(sandbox, restored, point, target, as_of, until)

@@ -15,16 +15,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from expectations.runner import run_suite
-from tasks.checks import RunSuite, SuiteOutcome
+from tasks.checks import SuiteOutcome
 from tasks.checks.accept import apply_acceptances
 from tasks.checks.readiness import Readiness, assess_opened, major_to_use
+from tasks.drill.held import Held
+from tasks.drill.options import DrillOptions
+from tasks.drill.process import Stopped
+from tasks.drill.progress import Progress, Reporter, tell
+from tasks.drill.store import ReachedStore
 from tasks.evidence import DrillFacts, judge, settle
-from tasks.interrupt import began, ended, was_stopped
 from tasks.model.backup import Discovery, LocalBackup, RecoveryPoint
 from tasks.model.clock import iso
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError, StageFailed
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage, Verdict
 from tasks.model.history import History
@@ -34,11 +38,13 @@ from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.model.target import Selection, Target
-from tasks.progress import Progress, is_muted, tell
+from tasks.policies import Runner, Step
 from tasks.sandbox import extension_findings, isolation_findings
 from tasks.stores import Store
 
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 _WORK = (
     Stage.DISCOVER,
@@ -51,40 +57,36 @@ _WORK = (
 )
 
 
-class Deadline:
-    """How long a stage may still take, retries included."""
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """A stage that has been entered: its steps are run by it, and end with it.
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._ends_at = time.monotonic() + seconds
+    Attributes:
+        deadline: of the stage, the retries of its steps included.
+    """
 
-    def remaining_s(self) -> float:
-        """Return the seconds left.
+    deadline: Deadline
+    runner: Runner
 
-        Raises:
-            PermanentError: none are, rule `stage-deadline`.
-        """
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise PermanentError(
-                f"the stage did not end within its deadline of {self.seconds:g} s", rule="stage-deadline"
-            )
-        return left
+    def run(self, step: Step[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run *step* and return what it returns; raise what it raises."""
+        return self.runner.run(step, self.deadline, *args, **kwargs)
+
+    def surely(self, step: Step[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a step that must happen, whatever has gone."""
+        return self.runner.surely(step, self.deadline, *args, **kwargs)
 
 
 @dataclass
 class Ledger:
-    """See the module. Times are aware UTC, `phases_s` wall seconds by stage.
-
-    Attributes:
-        given: a history to be judged by in place of the evidence's.
-        run: how the suite is run: a self test leaves out what cannot come out otherwise.
-    """
+    """See the module. Times are aware UTC, `phases_s` wall seconds by stage."""
 
     target: Target
     selection: Selection
     started_at: datetime
     as_of: datetime
+    options: DrillOptions
+    runner: Runner
     drill_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     findings: list[Finding] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
@@ -92,6 +94,7 @@ class Ledger:
     stage: Stage = Stage.DISCOVER
     reached: list[Stage] = field(default_factory=list)
     interrupted: bool = False
+    store: Held[Store] | None = None
     identity: str | None = None
     discovery: Discovery | None = None
     point: RecoveryPoint | None = None
@@ -101,8 +104,6 @@ class Ledger:
     sandbox: Sandbox | None = None
     restored: Restored | None = None
     history: History = field(default_factory=History)
-    given: History | None = None
-    run: RunSuite = run_suite
     inventory: Inventory | None = None
     content_age_s: float | None = None
     suite: SuiteOutcome | None = None
@@ -113,21 +114,29 @@ class Ledger:
     # --- stages
 
     @contextmanager
-    def entering(self, stage: Stage) -> Iterator[Deadline]:
-        """Time the stage, log its start and end, bound it by the target's deadline."""
+    def entering(self, stage: Stage, least_s: float = 0.0) -> Iterator[StageRun]:
+        """Time the stage, log its start and end, bound it by the target's deadline, at *least_s* seconds."""
         self.stage = stage
         self.reached.append(stage)
         started = time.monotonic()
         self._announce("started")
         try:
-            yield Deadline(self.target.deadline)
+            yield self.working(max(self.target.deadline, least_s))
         finally:
             seconds = time.monotonic() - started
             self.phases_s[stage.value] = self.phases_s.get(stage.value, 0.0) + seconds
             self._announce("ended", f"after {seconds:.1f} s")
 
+    def working(self, seconds: float) -> StageRun:
+        """Return what runs steps that belong to no stage, and have *seconds* for it."""
+        return StageRun(Deadline.within(seconds), self.runner)
+
+    def reporter(self, stage: Stage) -> Reporter:
+        """Return what tells how far *stage* is."""
+        return Reporter(self.target.name, stage, told=not self.options.within)
+
     def _announce(self, state: str, text: str = "") -> None:
-        if is_muted():
+        if self.options.within:
             return
         label = f" {printable(self.point.label)}" if self.point else ""
         _log.info(
@@ -137,10 +146,10 @@ class Ledger:
 
     # --- what the steps return
 
-    def identify(self, store: Store) -> None:
-        """Keep whose rights read the store."""
-        self.identity = store.identity()
-        self.findings.extend(store.findings())
+    def identify(self, reached: ReachedStore) -> None:
+        """Keep the store, and whose rights read it."""
+        self.store, self.identity = reached.store, reached.identity
+        self.findings.extend(reached.findings)
 
     def choose(self, discovery: Discovery) -> None:
         """Keep what the listing showed; the first point is this drill's."""
@@ -178,7 +187,6 @@ class Ledger:
     def begin_work(self, workspace: Workspace) -> None:
         """Keep the drill's own folder."""
         self.workspace = workspace
-        began(workspace)
 
     def wanted_major(self) -> int:
         """Return the PostgreSQL major to restore with, by what the opened archive says."""
@@ -224,7 +232,6 @@ class Ledger:
 
     def kept_nothing(self, left_behind: tuple[str, ...], at: datetime) -> None:
         """Keep the receipt of the teardown."""
-        ended(self.drill_id)
         self.left_behind = left_behind
         if left_behind:
             listed = ", ".join(left_behind[:3])
@@ -250,7 +257,7 @@ class Ledger:
 
     def note(self, error: DrillError) -> None:
         """Keep the findings of the error that ended the stage; of a stopped drill, that it was stopped."""
-        if was_stopped(self.drill_id):
+        if isinstance(error, Stopped):
             self.crashed(KeyboardInterrupt())
             return
         found = error.findings if isinstance(error, StageFailed) else (error.finding(self.stage),)
@@ -267,6 +274,8 @@ class Ledger:
         rule = "drill-interrupted" if self.interrupted else "drill-crashed"
         what = (
             f"The drill was stopped during {self.stage.value}."
+            if self.interrupted and self.reached
+            else "The drill was stopped before it began."
             if self.interrupted
             else f"The drill met an unknown error during {self.stage.value}: {type(error).__name__}."
         )
@@ -285,6 +294,11 @@ class Ledger:
                 return
 
     # --- what later steps ask
+
+    @property
+    def reached_store(self) -> Held[Store]:
+        """The store; it has been opened."""
+        return _present(self.store, "a store")
 
     @property
     def chosen_point(self) -> RecoveryPoint:

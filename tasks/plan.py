@@ -6,9 +6,12 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.config import Fleet, load_fleet, parse_select
+from tasks.drill.options import DrillOptions
+from tasks.drill.process import DrillProcess
 from tasks.ledger import Ledger
 from tasks.model.backup import RecoveryPoint
 from tasks.model.target import Selection, Target
+from tasks.policies import Here, Runner, TaskRuns
 
 
 def read_fleet(fleet: str, evidence: str = "") -> Fleet:
@@ -45,14 +48,30 @@ def choose_selection(target: Target, select: str) -> Selection:
     return parse_select(select, target.backup.timezone) if select else target.backup.select
 
 
-def begin(target: Target, selection: Selection, now: datetime) -> Ledger:
+def begin(target: Target, selection: Selection, now: datetime, options: DrillOptions | None = None) -> Ledger:
     """Return an empty ledger: nothing is known yet but what is to be drilled."""
-    return Ledger(target=target, selection=selection, started_at=now, as_of=now)
+    options = options or DrillOptions()
+    return Ledger(
+        target=target,
+        selection=selection,
+        started_at=now,
+        as_of=now,
+        options=options,
+        runner=choose_runner(target, options),
+    )
+
+
+def choose_runner(target: Target, options: DrillOptions) -> Runner:
+    """Return how the steps of a drill are run: in a process of its own, but for a drill within another."""
+    if options.within:
+        return Here()
+    return TaskRuns(DrillProcess(target.name), suite=target.expect.suite is not None)
 
 
 def begin_older(first: Ledger, point: RecoveryPoint, now: datetime) -> Ledger:
     """Return the ledger of a further recovery point of the same discovery, judged at the point's own time."""
     selection = Selection(kind="key", key=point.object.uri)
-    ledger = Ledger(target=first.target, selection=selection, started_at=now, as_of=point.at)
+    ledger = begin(first.target, selection, now, first.options)
+    ledger.as_of = point.at
     ledger.discovered_with(first, point)
     return ledger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.checks.readiness import Readiness, assess
 from tasks.checks.suites import read_suite
+from tasks.drill.held import Held
 from tasks.model.backup import RecoveryPoint
 from tasks.model.target import Target
 from tasks.policies import step
@@ -12,8 +13,8 @@ from tasks.stores import Store
 
 @step("preflight", retried=True)
 def preflight_backup(
-    point: RecoveryPoint, store: Store, target: Target, last_restored_bytes: int | None
+    point: RecoveryPoint, store: Held[Store], target: Target, last_restored_bytes: int | None
 ) -> Readiness:
     """Read the backup's head and say what it needs and whether it is here; a suite of no use ends it now."""
     read_suite(target)
-    return assess(point, store, target, last_restored_bytes)
+    return assess(point, store.value, target, last_restored_bytes)

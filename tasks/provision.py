@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tasks.ledger import Deadline
+from tasks.model.deadline import Deadline
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Target
 from tasks.policies import step

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
-from prefect.context import FlowRunContext
-from prefect.events import emit_event
-
-from tasks.evidence import build_evidence, check_rows, markdown, publish, state_message, write_evidence
+from tasks.drill.process import DrillProcess
+from tasks.drill.progress import Progress, tell
+from tasks.evidence import (
+    DrillFacts,
+    build_evidence,
+    check_rows,
+    markdown,
+    publish,
+    state_message,
+    write_evidence,
+)
 from tasks.evidence.markup import text
-from tasks.ledger import Ledger
+from tasks.ledger import Ledger, StageRun
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage
 from tasks.model.target import Target
-from tasks.policies import step, surely
-from tasks.progress import Progress, tell
+from tasks.policies import TaskRuns, step
 from tasks.rights import own_rights
 from tasks.sandbox.paths import drill_dir
 
 EVENT = "restore-drill"
 _log = logging.getLogger(__name__)
-_report_comes_later: ContextVar[bool] = ContextVar("report_comes_later", default=False)
-
-
-@contextmanager
-def one_report_at_the_end() -> Iterator[None]:
-    """Let the drills of a fleet leave the report to the fleet: it is written once."""
-    token = _report_comes_later.set(True)
-    try:
-        yield
-    finally:
-        _report_comes_later.reset(token)
+RECORD_S = 300.0
+REPORT_S = 900.0
 
 
 def record_drill(ledger: Ledger) -> dict[str, Any]:
-    """Leave the evidence of one drill and tell it where people look; return the document."""
-    with ledger.entering(Stage.RECORD):
-        document, uri = surely(leave_evidence, ledger)
+    """Leave the evidence of one drill and tell it where people look; return the document.
+
+    The drill has no more use for its process then.
+    """
+    with ledger.entering(Stage.RECORD, RECORD_S) as record:
+        document, uri = _leave(ledger.facts(), record)
         try:
             show_on_run(document, uri, ledger.target.report_url)
             announce(document)
@@ -51,35 +50,68 @@ def record_drill(ledger: Ledger) -> dict[str, Any]:
             _log.warning(
                 "Prefect could not show the result of %s: %s", ledger.target.name, type(error).__name__
             )
+    ledger.runner.close()
     _log.info("%s", state_message(document))
     tell(Progress(ledger.target.name, Stage.RECORD, "verdict", state_message(document)))
     return document
 
 
+def record_unbegun(ledger: Ledger) -> None:
+    """Leave evidence that a drill was stopped before it began: what did not run is not passed over."""
+    ledger.crashed(KeyboardInterrupt())
+    record_drill(ledger)
+
+
+def _leave(facts: DrillFacts, record: StageRun) -> tuple[dict[str, Any], str | None]:
+    try:
+        return record.surely(leave_evidence, facts)
+    except DrillError as error:  # its process was lost over them
+        return record.surely(leave_evidence, without_details(with_finding(facts, error)))
+
+
 @step("record")
-def leave_evidence(ledger: Ledger) -> tuple[dict[str, Any], str | None]:
+def leave_evidence(facts: DrillFacts) -> tuple[dict[str, Any], str | None]:
     """Judge, and write the document; return it with its URI.
 
     Evidence that cannot be written makes the drill inconclusive, and a copy is kept on the worker.
     """
-    facts = ledger.facts()
     document = build_evidence(facts, finished_at=utc_now())
     try:
         uri = write_evidence(
             document,
-            ledger.target.evidence,
-            own_rights(ledger.target.store),
+            facts.target.evidence,
+            own_rights(facts.target.store),
             suite_results=facts.suite_results,
             spare=drill_dir() / "unwritten-evidence",
         )
     except DrillError as error:
-        ledger.note(error)
-        return build_evidence(ledger.facts(), finished_at=utc_now()), None
+        return build_evidence(with_finding(facts, error), finished_at=utc_now()), None
     return document, uri
+
+
+def with_finding(facts: DrillFacts, error: DrillError) -> DrillFacts:
+    """Return *facts* with what went wrong in recording them."""
+    return replace(facts, findings=(*facts.findings, error.finding(Stage.RECORD)))
+
+
+def without_details(facts: DrillFacts) -> DrillFacts:
+    """Return *facts* without what can be of any size: enough to say what was drilled, and how it ended."""
+    discovery = facts.discovery and replace(facts.discovery, candidates=())
+    restored = facts.restored and replace(facts.restored, findings=(), checks=())
+    return replace(
+        facts, discovery=discovery, restored=restored, inventory=None, suite_sha256=None, suite_results={}
+    )
 
 
 def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | None) -> None:
     """Leave the report, the table of checks and a link as artifacts of the run, if there is a run."""
+    from prefect.artifacts import (  # noqa: PLC0415  a drill's process, which only writes, does without
+        create_link_artifact,
+        create_markdown_artifact,
+        create_table_artifact,
+    )
+    from prefect.context import FlowRunContext  # noqa: PLC0415
+
     if FlowRunContext.get() is None:
         return
     key = f"{document['fleet']}-{document['database']}"
@@ -102,6 +134,8 @@ def announce(document: Mapping[str, Any]) -> None:
 
 def emit(document: Mapping[str, Any], what: str, **payload: str) -> None:
     """Emit the event `restore-drill.` and *what* of the database that *document* is about."""
+    from prefect.events import emit_event  # noqa: PLC0415
+
     emit_event(
         f"{EVENT}.{what}",
         resource={
@@ -113,8 +147,13 @@ def emit(document: Mapping[str, Any], what: str, **payload: str) -> None:
 
 
 def publish_report(target: Target) -> Path | None:
-    """Write the report of the target's fleet, unless the fleet does so at its end."""
-    return None if _report_comes_later.get() else surely(write_report, target)
+    """Write the report of the target's fleet, in a process of its own: evidence may be anybody's."""
+    with DrillProcess("report") as process:
+        try:
+            return TaskRuns(process).surely(write_report, Deadline.within(REPORT_S), target)
+        except DrillError as error:
+            _log.warning("the report could not be written: %s", error)
+            return None
 
 
 @step("report")

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.engines import restore
-from tasks.ledger import Deadline
 from tasks.model.backup import LocalBackup
+from tasks.model.deadline import Deadline
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
 from tasks.policies import step
 
 
-@step("restore")
+@step("restore", overdue="deadline-exceeded")
 def restore_backup(
     backup: LocalBackup,
     sandbox: Sandbox,

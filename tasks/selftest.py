@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -22,10 +21,12 @@ from expectations.results import SuiteResult
 from tasks.checks.breaches import broken_keys, violated
 from tasks.checks.partial import Rerun
 from tasks.checks.suites import parameters_of
+from tasks.drill.held import Held
+from tasks.drill.progress import Progress, tell
 from tasks.evidence import measure, settle
-from tasks.interrupt import stopping_drills
-from tasks.ledger import Deadline, Ledger
+from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Stage, Verdict
 from tasks.model.history import History, PastDrill
@@ -41,8 +42,7 @@ from tasks.mutants.damage import Damage, Void, inflict
 from tasks.mutants.judging import Said, fate_of
 from tasks.mutants.kinds import STRUCTURE
 from tasks.mutants.schema import Schema, read_schema
-from tasks.policies import step, without_task_runs
-from tasks.progress import Progress, muted, tell
+from tasks.policies import Here, step
 from tasks.sandbox import connect, free_bytes, url
 
 SIDE_BY_SIDE = 2
@@ -86,6 +86,24 @@ class Ground:
     def source(self) -> str:
         """The restored database; nobody may be connected to it while it is copied."""
         return self.fresh.completed_restore.database
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the flow is told of the ground, which stays in the drill's process."""
+
+    ground: Held[Ground]
+    healthy: Said
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for: how many mutants, under which seed, or only those that matter most."""
+
+    seed: int
+    mutants: int
+    quick: bool
 
 
 def for_selftest(target: Target) -> Target:
@@ -135,7 +153,7 @@ def history_with(proven: Ledger) -> History:
 
 
 @step("prepare the self test")
-def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Ground:
+def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Prepared:
     """Copy the healthy database once, judge the copy as every mutant will be, and read what can be damaged.
 
     Args:
@@ -164,24 +182,25 @@ def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Ground:
     )
     limit_s = min(fresh.target.deadline, max(LEAST_LIMIT_S, _TIMES_HEALTHY * took))
     ran = None if drill.suite is None else drill.suite.ran
-    return Ground(fresh, history, schema, twin, healthy, ran, remedies, limit_s, prove)
+    ground = Ground(fresh, history, schema, twin, healthy, ran, remedies, limit_s, prove)
+    return Prepared(Held(ground), healthy, limit_s)
 
 
 @step("damage restored data")
-def judge_mutants(ground: Ground, slots: Sequence[Slot]) -> list[Judged]:
+def judge_mutants(ground: Held[Ground], slots: Held[Sequence[Slot]]) -> list[Judged]:
     """Make and judge a mutant for each of *slots*, two at a time; the result is in their order."""
-    name, done = ground.fresh.target.name, 0
+    name, count, done = ground.value.fresh.target.name, len(slots.value), 0
 
     def one(number: int, slot: Slot) -> Judged:
         nonlocal done
-        judged = make_mutant(ground, number, slot)
+        judged = make_mutant(ground.value, number, slot)
         done += 1
-        text = f"mutant {done} of {len(slots)} of the restored data: {judged.mutant.kind} {judged.fate.value}"
+        text = f"mutant {done} of {count} of the restored data: {judged.mutant.kind} {judged.fate.value}"
         tell(Progress(name, Stage.VALIDATE, "news", text))
         return judged
 
-    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="mutant") as pool, stopping_drills(pool):
-        runs = [pool.submit(copy_context().run, one, at, slot) for at, slot in enumerate(slots)]
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="mutant") as pool:
+        runs = [pool.submit(one, at, slot) for at, slot in enumerate(slots.value)]
         return [run.result() for run in runs]
 
 
@@ -213,8 +232,7 @@ def judge_copy(ledger: Ledger, database: str, prove: Prove) -> Said:
     """
     ledger.restored = replace(ledger.completed_restore, database=database)
     try:
-        with muted(), without_task_runs():
-            prove(ledger)
+        prove(ledger)
         ledger.take(measure(ledger.facts()))
     except DrillError as error:
         ledger.note(error)
@@ -228,22 +246,24 @@ def said_by(ledger: Ledger) -> Said:
 
 
 def _drill_of(fresh: Ledger, history: History, limit_s: float) -> Ledger:
-    """Return the drill of a copy, up to its restore."""
+    """Return the drill of a copy, up to its restore: within this one, and no news."""
     ledger = clone(fresh)
+    ledger.options, ledger.runner = replace(fresh.options, within=True), Here()
     ledger.history = history
     ledger.target = ledger.target.model_copy(update={"deadline": limit_s})
     return ledger
 
 
 def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
-    sandbox, limit = ground.sandbox, Deadline(ground.limit_s)
+    sandbox, limit = ground.sandbox, Deadline.within(ground.limit_s)
     with copied(sandbox, ground.source, name) as copy:
         rows = inflict(sandbox, copy, damage, limit.remaining_s())
         restored = _as_restored(sandbox, copy, damage, limit)
         drill = _drill_of(ground.fresh, ground.history, limit.remaining_s())
         drill.take(restored)
         if ground.suite is not None:
-            drill.run = Rerun(ground.suite, ground.schema.plain, damage.touched)
+            rerun = Rerun(ground.suite, ground.schema.plain, damage.touched)
+            drill.options = replace(drill.options, run_suite=rerun)
         said = judge_copy(drill, copy, ground.prove)
         fate, by, why = fate_of(said, ground.healthy)
         judged = Judged(_mutant(damage), fate, rows, by, why)

@@ -19,6 +19,9 @@ from pathlib import Path
 import psycopg
 
 from tasks.discover import find_recovery_points
+from tasks.drill.held import Held
+from tasks.drill.options import DrillOptions
+from tasks.drill.progress import Progress, tell
 from tasks.evidence import to_json
 from tasks.ledger import Ledger
 from tasks.model.clock import stamp, utc_now
@@ -27,13 +30,15 @@ from tasks.model.findings import Stage, Verdict
 from tasks.model.sandbox import Sandbox
 from tasks.model.selftest import Family, Fate, Judged, Mutant
 from tasks.model.target import Selection, StoreConfig, Target
+from tasks.mutants.choose import Slot, choose
 from tasks.mutants.damage import Void
 from tasks.mutants.judging import Said, fate_of
+from tasks.mutants.kinds import candidates
 from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
 from tasks.mutants.stored import Spoilt, spoils
-from tasks.policies import step, without_task_runs
-from tasks.progress import Progress, muted, tell
-from tasks.selftest import Ground, said_by
+from tasks.plan import begin
+from tasks.policies import step
+from tasks.selftest import Ground, Wish, said_by, without_candidates
 from tasks.stores import Store, fetch_backup
 from tasks.stores.aws import as_stranger
 from tasks.stores.fetch import local_name
@@ -77,7 +82,7 @@ class Bench:
 
     ground: Ground
     folder: Path
-    store: Store
+    store: Held[Store]
     drill: Drill
 
     @property
@@ -89,6 +94,36 @@ class Bench:
     def original(self) -> Path:
         """The backup as it was stored."""
         return self.base.own_workspace.backup_dir / local_name(self.base.chosen_point.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be damaged; how stays in the drill's process.
+
+    Attributes:
+        mutants, copies: how many of the restored data, and how many of the backup.
+        impossible: what the backup and the database offer no place for.
+    """
+
+    slots: Held[Sequence[Slot]]
+    bench: Held[Bench]
+    planned: Held[Sequence[Planned]]
+    mutants: int
+    copies: int
+    impossible: list[Judged]
+
+
+@step("plan the damage")
+def plan_damage(ground: Held[Ground], store: Held[Store], wish: Wish, drill: Drill) -> Plan:
+    """Choose what is damaged, by the seed; *drill* takes a damaged backup through a whole drill."""
+    folder = ground.value.fresh.own_workspace.root / "damaged"
+    bench = Bench(ground.value, folder, store, drill)
+    found = candidates(ground.value.schema, wish.seed)
+    planned, left = plan_backups(bench, wish.seed)
+    planned = planned[: share_of(wish.mutants, quick=wish.quick)]
+    slots = choose(found, wish.mutants - len(planned), wish.seed, quick=wish.quick)
+    impossible = [] if wish.quick else [*without_candidates(found), *left]
+    return Plan(Held(slots), Held(bench), Held(planned), len(slots), len(planned), impossible)
 
 
 def plan_backups(bench: Bench, seed: int) -> tuple[list[Planned], list[Judged]]:
@@ -118,14 +153,14 @@ def share_of(mutants: int, *, quick: bool) -> int:
 
 
 @step("damage the backup")
-def judge_backups(bench: Bench, planned: Sequence[Planned]) -> list[Judged]:
+def judge_backups(bench: Held[Bench], planned: Held[Sequence[Planned]]) -> list[Judged]:
     """Take each of *planned* through a drill; the result is in their order."""
     healthy: dict[bool, Said] = {}
     judged = []
-    for number, one in enumerate(planned, 1):
-        found = _judge(bench, one, healthy)
-        text = f"mutant {number} of {len(planned)} of the backup: {one.mutant.kind} {found.fate.value}"
-        tell(Progress(bench.base.target.name, Stage.VALIDATE, "news", text))
+    for number, one in enumerate(planned.value, 1):
+        found = _judge(bench.value, one, healthy)
+        text = f"mutant {number} of {len(planned.value)} of the backup: {one.mutant.kind} {found.fate.value}"
+        tell(Progress(bench.value.base.target.name, Stage.VALIDATE, "news", text))
         judged.append(found)
     return judged
 
@@ -213,15 +248,10 @@ def _drilled_as_stranger(bench: Bench) -> Said:
 
 
 def _said(bench: Bench, target: Target) -> Said:
-    ledger = Ledger(
-        target=target,
-        selection=Selection(kind="newest"),
-        started_at=utc_now(),
-        as_of=bench.base.as_of,
-        given=bench.ground.history,
-    )
-    with muted(), without_task_runs():
-        bench.drill(ledger)
+    options = DrillOptions(within=True, history=bench.ground.history)
+    ledger = begin(target, Selection(kind="newest"), utc_now(), options)
+    ledger.as_of = bench.base.as_of
+    bench.drill(ledger)
     return said_by(ledger)
 
 
@@ -317,7 +347,7 @@ def _older(bench: Bench) -> Planned | Judged:
     def make(to: Path) -> None:
         dest = bench.folder / "older"
         fetched = fetch_backup(
-            oldest, bench.store, target, dest, lambda _done, _all: None, bench.ground.limit_s
+            oldest, bench.store.value, target, dest, lambda _done, _all: None, bench.ground.limit_s
         )
         if fetched.sha256 == base.proven_backup.sha256:
             raise Void("the oldest backup of the window holds the very same bytes")

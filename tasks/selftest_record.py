@@ -6,11 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
-from prefect.context import FlowRunContext
-
 from expectations.loader import load_suite
 from expectations.suite import SuiteInvalid
+from tasks.drill.progress import Progress, tell
 from tasks.evidence.markup import text
 from tasks.evidence.selftest import build_selftest, write_selftest
 from tasks.evidence.selftest_text import as_markdown
@@ -18,9 +16,9 @@ from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.findings import Stage
 from tasks.model.selftest import Judged
-from tasks.policies import step, surely
-from tasks.progress import Progress, tell
-from tasks.record import emit
+from tasks.model.target import Target
+from tasks.policies import step
+from tasks.record import RECORD_S, emit
 from tasks.rights import own_rights
 
 _log = logging.getLogger(__name__)
@@ -39,7 +37,8 @@ def record_selftest(
         finished_at=utc_now(),
         gate=_gate(base),
     )
-    surely(leave_selftest, document, base)
+    base.working(RECORD_S).surely(leave_selftest, document, base.target)
+    base.runner.close()
     try:
         _show(document)
     except Exception as error:  # noqa: BLE001  the document is written; what Prefect shows of it is not the record
@@ -49,12 +48,15 @@ def record_selftest(
 
 
 @step("record self test")
-def leave_selftest(document: dict[str, Any], base: Ledger) -> str:
+def leave_selftest(document: dict[str, Any], target: Target) -> str:
     """Write the document, whole or not at all."""
-    return write_selftest(document, base.target.evidence, own_rights(base.target.store))
+    return write_selftest(document, target.evidence, own_rights(target.store))
 
 
 def _show(document: dict[str, Any]) -> None:
+    from prefect.artifacts import create_markdown_artifact  # noqa: PLC0415  as in `record`
+    from prefect.context import FlowRunContext  # noqa: PLC0415
+
     if FlowRunContext.get() is None:
         return
     key = f"{document['fleet']}-{document['database']}"

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
-from tasks.ledger import Ledger
+from tasks.drill.process import DrillProcess
+from tasks.ledger import Ledger, StageRun
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
 from tasks.model.printable import printable
 from tasks.model.sandbox import Workspace
-from tasks.policies import step, surely
+from tasks.policies import TaskRuns, step
 from tasks.sandbox import SweepReport, destroy, keep, sweep
+
+_log = logging.getLogger(__name__)
+SWEEP_S = 300.0
+TEARDOWN_S = 300.0
 
 
 @step("teardown")
@@ -27,7 +34,7 @@ def keep_sandbox(workspace: Workspace, until: datetime) -> None:
 
 
 @step("sweep")
-def sweep_leftovers(now: datetime) -> SweepReport:
+def sweep_worker(now: datetime) -> SweepReport:
     """Remove what crashed drills left: only what carries our stamp and has expired or lost its owner."""
     return sweep(now)
 
@@ -44,22 +51,36 @@ def describe_sweep(report: SweepReport) -> str:
     return f"sandboxes: {'; '.join(parts)}"
 
 
-def dispose_of_sandbox(ledger: Ledger) -> None:
+def sweep_leftovers(now: datetime) -> SweepReport:
+    """Sweep in a process of its own: what a killed drill left may hold whatever a dump brought."""
+    with DrillProcess("sweep") as process:
+        return TaskRuns(process).run(sweep_worker, Deadline.within(SWEEP_S), now)
+
+
+def sweep_first(now: datetime) -> None:
+    """Sweep before a drill; that it cannot be done is no reason not to drill."""
+    try:
+        sweep_leftovers(now)
+    except DrillError as error:
+        _log.warning("what crashed drills left could not be swept: %s", error)
+
+
+def dispose_of_sandbox(ledger: Ledger, teardown: StageRun | None = None) -> None:
     """Destroy the drill's sandbox, or keep it where the fleet file asks for that after a failure."""
     workspace = ledger.workspace
     if workspace is None:
         return
     try:
-        _dispose(ledger, workspace)
+        _dispose(ledger, teardown or ledger.working(TEARDOWN_S), workspace)
     except DrillError as error:  # a teardown that fails neither hides the verdict nor passes in silence
         ledger.note(error)
 
 
-def _dispose(ledger: Ledger, workspace: Workspace) -> None:
+def _dispose(ledger: Ledger, teardown: StageRun, workspace: Workspace) -> None:
     keep_s = ledger.target.sandbox.keep_on_failure
     if keep_s is not None and ledger.sandbox is not None and ledger.verdict is not Verdict.VERIFIED:
         until = utc_now() + timedelta(seconds=keep_s)
-        surely(keep_sandbox, workspace, until)
+        teardown.surely(keep_sandbox, workspace, until)
         ledger.kept_until(until)
         return
-    ledger.kept_nothing(surely(destroy_sandbox, workspace), utc_now())
+    ledger.kept_nothing(teardown.surely(destroy_sandbox, workspace), utc_now())

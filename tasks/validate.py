@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 
-from expectations.runner import warm_up
 from tasks.checks import RunSuite, SuiteOutcome, check_suite
-from tasks.ledger import Deadline
+from tasks.model.deadline import Deadline
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Restored
@@ -16,13 +14,7 @@ from tasks.model.target import Target
 from tasks.policies import step
 
 
-def warm_up_validation(target: Target) -> None:
-    """Import Great Expectations, which takes seconds, while the restore waits for PostgreSQL."""
-    if target.expect.suite is not None:
-        threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-
-
-@step("validate")
+@step("validate", validating=True)
 def validate_database(
     sandbox: Sandbox,
     restored: Restored,

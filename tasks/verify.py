@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.checks import measure_freshness, take_inventory, verify
 from tasks.evidence import load_history, unreadable_findings
-from tasks.ledger import Deadline, Ledger
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, TransientError
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.history import History
@@ -34,13 +34,6 @@ def read_history(target: Target, before: datetime) -> tuple[History, Checked]:
     except DrillError as error:
         unread = Check("history", Stage.PREFLIGHT, Outcome.NOT_RUN, why=error.what)
         return History(), Checked((unread,), (error.finding(Stage.PREFLIGHT),))
-
-
-def recall(ledger: Ledger) -> tuple[History, Checked]:
-    """Return the history that *ledger* is judged by: the one it was given, else what earlier drills left."""
-    if ledger.given is not None:
-        return ledger.given, Checked()
-    return read_history(ledger.target, ledger.started_at)
 
 
 @step("take stock")

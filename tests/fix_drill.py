@@ -19,7 +19,11 @@ import jsonschema
 import pytest
 import yaml
 
+from tasks.drill import fork_server
+from tasks.drill.process import DrillProcess
+from tasks.model.child_python import child_python
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tests.fix_postgres import Source
 from tests.fix_prefect import PrefectServer
 
@@ -275,6 +279,26 @@ def here(
 
     yield run
     assert not list((drill_folder / "drills").glob("*")), "a drill left its folder"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_tests_own_modules_are_found() -> None:
+    """Let drills' processes import what tests run in them; the product's find what is installed, no more."""
+    path = f"import sys; sys.path.append({str(REPOSITORY)!r})"
+    run = "from tasks.drill.fork_server import main; main"
+    fork_server.command = lambda end: child_python("-c", f"{path}; {run}({end})")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the steps of drills in this very process, for tests that change what a step meets there."""
+
+    def call(
+        self: DrillProcess, work: Callable[..., Any], args: Any, kwargs: Any, deadline: Deadline, **how: Any
+    ) -> Any:
+        return work(*args, **kwargs)
+
+    monkeypatch.setattr(DrillProcess, "call", call)
 
 
 def hours_ago(hours: float) -> datetime:

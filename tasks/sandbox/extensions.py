@@ -7,7 +7,6 @@ against a library that hardly any host has: there its script is replaced by one 
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import re
 import subprocess
@@ -24,9 +23,18 @@ _UUID_LIBRARY = "libossp-uuid.so.16"
 _MODULE = re.compile(r"^\s*module_pathname\s*=\s*'(?:\$libdir/)?(?P<name>[^']+)'", re.MULTILINE)
 
 
-@functools.lru_cache(maxsize=32)
+known_extensions: dict[PostgresInstall, frozenset[str]] = {}
+"""What was found out, which takes half a second: drills, whose processes end, hand it on to the next."""
+
+
 def available_extensions(install: PostgresInstall) -> frozenset[str]:
     """Return the names of the extensions that can be created in *install*."""
+    if install not in known_extensions:
+        known_extensions[install] = _find_extensions(install)
+    return known_extensions[install]
+
+
+def _find_extensions(install: PostgresInstall) -> frozenset[str]:
     controls = {path.stem: path for path in (share_dir(install.bindir) / "extension").glob("*.control")}
     if library_dir(install.bindir) is None:  # a system's own packages: the libraries came with them
         return frozenset(controls)

@@ -150,10 +150,10 @@ def test_a_database_whose_drill_crashes_does_not_stop_the_others(
     fleet.add("good", orders_dump)
     whole = drill_module.rebuild
 
-    def rebuild(ledger: drill_module.Ledger, store: drill_module.Store) -> None:
+    def rebuild(ledger: drill_module.Ledger) -> None:
         if ledger.target.name == "crashing":
             raise RuntimeError("something unforeseen with secret-value-4711")
-        whole(ledger, store)
+        whole(ledger)
 
     monkeypatch.setattr(drill_module, "rebuild", rebuild)
     ran = here("run", fleet.path, "--json")

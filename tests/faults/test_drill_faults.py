@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         tasks.fetch.download_globals,
         tasks.verify.read_history,
     ):
-        monkeypatch.setattr(step, "retry_delay_seconds", [0.1, 0.2])
+        monkeypatch.setattr(step.task, "retry_delay_seconds", [0.1, 0.2])
 
 
 # --- evidence and teardown
@@ -64,7 +64,7 @@ def test_evidence_that_cannot_be_written_makes_the_drill_inconclusive_and_a_copy
 
 
 def test_a_teardown_that_leaves_something_is_a_finding(
-    here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
     destroy = tasks.teardown.destroy
 
@@ -81,7 +81,7 @@ def test_a_teardown_that_leaves_something_is_a_finding(
 
 
 def test_a_teardown_that_fails_is_a_finding_and_hides_no_verdict(
-    here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
     destroy = tasks.teardown.destroy
 
@@ -190,7 +190,11 @@ def test_an_answer_that_is_cut_short_is_not_taken_for_a_short_archive(
 
 
 def test_a_store_that_drips_is_given_up_on_and_is_the_drills_trouble(
-    here: Here, fleet: Fleet, behind_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    here: Here,
+    fleet: Fleet,
+    behind_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    in_this_process: None,
 ) -> None:
     monkeypatch.setattr(tasks.stores.transfer, "STALL_S", 1.0)
     behind_proxy.add("drip", match=".dump HTTP", after_bytes=100)
@@ -199,7 +203,11 @@ def test_a_store_that_drips_is_given_up_on_and_is_the_drills_trouble(
 
 
 def test_a_download_that_does_not_end_in_time_is_the_drills_trouble(
-    here: Here, fleet: Fleet, behind_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    here: Here,
+    fleet: Fleet,
+    behind_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    in_this_process: None,
 ) -> None:
     """The head is read in the preflight, so only what follows it is slow."""
     fleet.databases[0]["deadline"] = "4s"
@@ -221,7 +229,11 @@ def test_a_download_that_does_not_end_in_time_is_the_drills_trouble(
 
 
 def test_a_clock_two_days_ahead_judges_no_backup(
-    here: Here, fleet: Fleet, behind_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    here: Here,
+    fleet: Fleet,
+    behind_proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    in_this_process: None,
 ) -> None:
     import flows.drill  # noqa: PLC0415
     import tasks.stores.s3  # noqa: PLC0415

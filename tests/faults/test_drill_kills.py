@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -201,4 +202,44 @@ def test_a_restore_beyond_its_deadline_is_too_slow(
     assert rules_of(ran.documents[0]) == {"deadline-exceeded"}
     (found,) = (f for f in ran.documents[0]["findings"] if f["rule"] == "deadline-exceeded")
     assert found["class"] == "slow"
+    nothing_is_left(drill, [], shell.folder)
+
+
+def test_a_killed_process_of_a_drill_is_told_by_its_flow_and_leaves_nothing(
+    start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path
+) -> None:
+    fleet.add("slow", slow_dump, backup={"database": "slow"})
+    drill = start(fleet.path)
+    drill_id = drill.restores()
+    stamp = json.loads((drill.drills / drill_id / "stamp.json").read_text())
+    assert stamp["pid"] != drill.process.pid
+    os.kill(stamp["pid"], signal.SIGKILL)
+    ran = drill.ends()
+    assert ran.exit_code == 2, ran
+    (document,) = ran.documents
+    validate(document)
+    assert (document["drill_id"], document["verdict"]) == (drill_id, "inconclusive")
+    assert rules_of(document) == {"drill-process-died"}
+    assert document["sandbox"]["left_behind"] == []
+    assert fleet.recorded() == [document]
+    nothing_is_left(drill, [], shell.folder)
+
+
+def test_an_interruption_ends_the_drills_that_have_not_begun_too_and_each_says_so(
+    start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path
+) -> None:
+    fleet.keys |= {"max_parallel": 1}
+    for name in ("first", "second", "third"):
+        fleet.add(name, slow_dump, backup={"database": "slow"})
+    drill = start(fleet.path)
+    drill.restores()
+    drill.process.send_signal(signal.SIGINT)
+    ran = drill.ends()
+    assert (ran.exit_code, ran.out) == (130, ""), ran
+    documents = {document["database"]: document for document in fleet.recorded()}
+    assert set(documents) == {"first", "second", "third"}
+    for document in documents.values():
+        validate(document)
+        assert (document["verdict"], rules_of(document)) == ("inconclusive", {"drill-interrupted"})
+    assert "before it began" in documents["third"]["findings"][0]["message"]
     nothing_is_left(drill, [], shell.folder)

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from deployments.live import describe
 from deployments.terminal import say
+from tasks.drill.progress import Progress
 from tasks.evidence.document import build_evidence, to_json
 from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.report.drill_page import drill_context
@@ -28,7 +29,6 @@ from tasks.evidence.sentence import sentence, state_message
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import finding
-from tasks.progress import Progress
 from tests.unit.evidence import samples
 
 PIECES = [

@@ -103,6 +103,22 @@ RULES = (
         "Raise `deadline`, or find out what hangs.",
     ),
     Rule(
+        "drill-process-died",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.RECORD,
+        "The drill's own process was killed or crashed.",
+        "Look for the kernel's out-of-memory killer in the worker's log; if it crashed by itself, report it.",
+    ),
+    Rule(
+        "drill-out-of-memory",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.RECORD,
+        "The drill's own process needed more memory than it may use.",
+        "Raise RESTORE_DRILL_MEMORY if the backup is as it should be; its head may announce more than it holds.",
+    ),
+    Rule(
         "drill-crashed",
         FindingClass.DRILL,
         Severity.FAILURE,

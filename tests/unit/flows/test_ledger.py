@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from tasks.interrupt import _stopped
-from tasks.ledger import Deadline, Ledger
+from tasks.drill.process import Stopped
+from tasks.ledger import Ledger
 from tasks.model.backup import Candidate, Discovery, RecoveryPoint, StoredObject
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Check, Outcome, Stage, Verdict
@@ -80,12 +78,15 @@ def test_an_interrupted_drill_is_inconclusive_and_says_so() -> None:
 
 def test_what_a_stopped_drill_meets_says_nothing_about_its_backup() -> None:
     drill = ledger()
-    _stopped.add(drill.drill_id)
-    try:
-        drill.note(PermanentError("A table is lost.", rule="restore-error"))
-    finally:
-        _stopped.discard(drill.drill_id)
+    drill.note(Stopped("The drill was stopped from outside."))
+    assert drill.interrupted
     assert [found.rule for found in drill.findings] == ["drill-interrupted"]
+
+
+def test_a_drill_stopped_before_it_began_says_so() -> None:
+    drill = ledger()
+    drill.crashed(KeyboardInterrupt())
+    assert drill.findings[0].message == "The drill was stopped before it began."
 
 
 def test_leftovers_are_a_finding_and_an_empty_receipt_is_a_pass() -> None:
@@ -96,13 +97,6 @@ def test_leftovers_are_a_finding_and_an_empty_receipt_is_a_pass() -> None:
     assert (clean.destroyed_at, clean.findings) == (NOW, [])
     assert dirty.destroyed_at is None
     assert dirty.findings[0].rule == "teardown-incomplete"
-
-
-def test_a_deadline_that_has_passed_says_so() -> None:
-    assert Deadline(60).remaining_s() == pytest.approx(60, abs=1)
-    with pytest.raises(PermanentError) as raised:
-        Deadline(-1).remaining_s()
-    assert raised.value.rule == "stage-deadline"
 
 
 def test_walking_back_notes_the_newest_that_came_back() -> None:

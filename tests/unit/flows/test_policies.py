@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from prefect.states import Completed, Failed
 
 from tasks.model.errors import PermanentError, TransientError
-from tasks.policies import step, surely, transient_only
+from tasks.policies import step, transient_only
 
 
 @step("add")
@@ -41,7 +43,7 @@ def test_a_completed_state_is_no_reason_to_stop() -> None:
 def test_a_foreign_errors_text_does_not_leave_a_step() -> None:
     foreign = ValueError("duplicate key value\nDETAIL:  Key (email)=(alice@example.org) already exists.")
     with pytest.raises(PermanentError) as raised:
-        break_.fn(foreign)
+        break_(foreign)
     assert raised.value.rule == "drill-crashed"
     assert "alice" not in str(raised.value)
     assert raised.value.__cause__ is None
@@ -50,13 +52,15 @@ def test_a_foreign_errors_text_does_not_leave_a_step() -> None:
 def test_our_own_errors_pass_through() -> None:
     mine = PermanentError("It is cut.", "s3://b/x", rule="archive-truncated")
     with pytest.raises(PermanentError) as raised:
-        break_.fn(mine)
+        break_(mine)
     assert raised.value is mine
 
 
-def test_what_must_happen_happens_without_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: object, **__: object) -> int:
-        raise ConnectionError
+def test_a_step_out_of_memory_is_no_fault_of_the_backup() -> None:
+    with pytest.raises(PermanentError) as raised:
+        break_(MemoryError())  # type: ignore[arg-type]
+    assert raised.value.rule == "drill-out-of-memory"
 
-    monkeypatch.setattr(type(add), "__call__", unreachable)
-    assert surely(add, 2, 3) == 5
+
+def test_a_step_travels_by_name() -> None:
+    assert pickle.loads(pickle.dumps(add)) is add  # noqa: S301  our own bytes

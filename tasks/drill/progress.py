@@ -1,7 +1,7 @@
 """Live progress: what a drill is doing, told to whoever listens in this process.
 
-The command line listens and draws; in a worker nobody does and the log lines stand alone. A listener that
-fails must not fail a drill, so listeners only ever receive, from the drill's own thread.
+The command line listens and draws; in a worker nobody does and the log lines stand alone; the process of a
+drill listens to itself and hands on what it hears to its flow. A listener that fails must not fail a drill.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tasks.model.findings import Stage
@@ -35,25 +34,32 @@ class Progress:
     total: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Tells what one stage of a drill is at, from whatever thread or process it is called in.
+
+    Attributes:
+        told: a drill within another is not news.
+    """
+
+    database: str
+    stage: Stage
+    told: bool = True
+
+    def count(self, done: int, total: int) -> None:
+        """Tell how many bytes of how many are done."""
+        if self.told:
+            tell(Progress(self.database, self.stage, "running", done=done, total=total))
+
+    def say(self, text: str) -> None:
+        """Tell what the stage is at."""
+        if self.told:
+            tell(Progress(self.database, self.stage, "running", text))
+
+
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
 _lock = threading.Lock()
-_muted: ContextVar[bool] = ContextVar("muted", default=False)
-
-
-@contextmanager
-def muted() -> Iterator[None]:
-    """Tell nothing of what this thread does in the block: a drill within another is not news."""
-    token = _muted.set(True)
-    try:
-        yield
-    finally:
-        _muted.reset(token)
-
-
-def is_muted() -> bool:
-    """Say whether a drill within another is at work."""
-    return _muted.get()
 
 
 @contextmanager
@@ -70,8 +76,6 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def tell(progress: Progress) -> None:
     """Tell all listeners."""
-    if is_muted():
-        return
     with _lock:
         listeners = tuple(_listeners)
     for listener in listeners:
@@ -79,21 +83,3 @@ def tell(progress: Progress) -> None:
             listener(progress)
         except Exception:  # noqa: BLE001  whatever it was, it is not the drill's
             _log.exception("a progress listener failed; the drill goes on")
-
-
-def count_bytes(database: str, stage: Stage) -> Callable[[int, int], None]:
-    """Return a counter that tells how many bytes of how many are done; called from any thread."""
-
-    def counted(done: int, total: int) -> None:
-        tell(Progress(database, stage, "running", done=done, total=total))
-
-    return counted
-
-
-def say(database: str, stage: Stage) -> Callable[[str], None]:
-    """Return a teller of what a stage is at."""
-
-    def said(text: str) -> None:
-        tell(Progress(database, stage, "running", text))
-
-    return said
