@@ -12,6 +12,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from tasks.engines.causes import Omission
 from tasks.engines.database import (
     collations_named,
     create_database,
@@ -22,7 +23,6 @@ from tasks.engines.database import (
     supply_collations,
 )
 from tasks.engines.extensions import create_extensions, note_members
-from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import Role, create_roles, roles_referred
 from tasks.engines.ticker import ticking

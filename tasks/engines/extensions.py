@@ -14,8 +14,8 @@ import psycopg
 from psycopg import sql
 
 from tasks.catalog.extensions import is_allowed
+from tasks.engines.causes import Omission
 from tasks.engines.failure import Failure
-from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.meaning import Meaning
 from tasks.engines.sqltext import is_name, name_of, string_of, tokens

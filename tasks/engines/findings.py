@@ -1,37 +1,26 @@
 """From single failures to findings: the cause first, what merely followed from it counted, not shouted.
 
-A failure follows from another if its entry depends on the other's, or if it misses by name what the other
-should have made. Entries that were left out on purpose count as causes too, so that what needs them is
-explained.
+What follows from what is `causes`' to say.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
+from tasks.engines.causes import Cause, Omission, find_causes
 from tasks.engines.failure import Failure, label, unquoted
-from tasks.engines.meaning import MINOR_DESCS, VITAL_DESCS, Meaning, meaning_of
-from tasks.model.backup import Toc, TocEntry
+from tasks.engines.meaning import MINOR_DESCS, VITAL_DESCS, Meaning
+from tasks.model.backup import Toc
 from tasks.model.findings import Finding, Severity
 from tasks.model.rules import finding
 from tasks.model.server_words import all_names, shown_name
 
-_MISSING = re.compile(
-    r"(?:relation|table|view|type|function|operator|schema|sequence|constraint|index|server|publication|collation"
-    r"|extension|foreign-data wrapper|text search (?:configuration|dictionary)|aggregate|procedure|trigger)"
-    r'(?: "(?P<quoted>[^"]+)"| (?P<plain>[^\s"(]+)).*(?:does not exist|has not been populated)'
-    r'|there is no unique constraint matching given keys for referenced table "(?P<referenced>[^"]+)"'
-    r'|materialized view "(?P<view>[^"]+)" has not been populated'
-)
 NAMED = 8
 """Causes of one rule that get a finding of their own; the others share one."""
 LISTED = 6
 """Names that one sentence lists."""
-_NAMELESS = frozenset({"ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL"})
-_SAME_ROWS = frozenset({"FK CONSTRAINT", "MATERIALIZED VIEW DATA"})
-
 _SUPERUSERS_OWN = frozenset({"OPERATOR CLASS", "OPERATOR FAMILY"})
 """Entries that only a superuser makes and that hold nothing: an index that needs one speaks for itself."""
 
@@ -40,28 +29,6 @@ _UNKNOWN_EFFECT = frozenset(
     {"DO", "CALL", "SELECT", "UPDATE", "DELETE", "MERGE", "WITH", "ALTER TABLE", "EXTENSION"}
 )
 """Statements of scripts by hand, and extensions: nobody knows what depends on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Omission:
-    """An entry that was not given to the restore.
-
-    Attributes:
-        meaning: POLICY for what only a superuser may do, HARMLESS for what the fleet file says may be absent.
-    """
-
-    entry: TocEntry
-    meaning: Meaning = Meaning.POLICY
-
-
-@dataclass(slots=True)
-class Cause:
-    """A failure or omission that follows from no other, with what follows from it."""
-
-    meaning: Meaning
-    entry: TocEntry | None
-    failure: Failure | None
-    followers: list[TocEntry] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +54,7 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
         omissions: what was left out on purpose.
         toc: tells which entries depend on which.
     """
-    causes = _causes(failures, omissions, toc)
+    causes = find_causes(failures, omissions, toc)
     refused = [cause for cause in causes if cause.meaning is Meaning.POLICY]
     names = _names_of(toc) if causes else frozenset()
     findings = [*_policy(refused, names)]
@@ -109,104 +76,6 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
 def _names_of(toc: Toc) -> frozenset[str]:
     """Return what messages may name: what the archive's table of contents names."""
     return all_names(name for entry in toc.entries for name in (entry.tag, entry.namespace, entry.owner))
-
-
-def _causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) -> list[Cause]:
-    known = _Known(toc)
-    for omission in omissions:
-        known.add(Cause(omission.meaning, omission.entry, None))
-    for failure in _merged(failures):
-        meaning = meaning_of(failure)
-        if meaning is Meaning.HARMLESS:
-            continue
-        cause = None if meaning in (Meaning.HOSTILE, Meaning.ENVIRONMENT) else known.cause_of(failure)
-        if cause is not None:
-            known.follow(cause, failure)
-        elif meaning is not Meaning.ABORTED:
-            known.add(Cause(meaning, failure.entry, failure))
-    return known.causes
-
-
-class _Known:
-    """The causes so far, found again by entry and by the name of what is missing."""
-
-    def __init__(self, toc: Toc) -> None:
-        self._entries = {entry.dump_id: entry for entry in toc.entries}
-        self._by_id: dict[int, Cause] = {}
-        self._by_name: dict[str, Cause] = {}
-        self._rows: dict[int, Cause] = {}
-        self._tables: dict[str, Cause] = {}
-        self.causes: list[Cause] = []
-
-    def add(self, cause: Cause) -> None:
-        self.causes.append(cause)
-        self._register(cause, cause.entry)
-        for table in () if cause.failure is None else cause.failure.about:
-            self._tables.setdefault(table, cause)
-
-    def follow(self, cause: Cause, failure: Failure) -> None:
-        """Note that *failure* came of *cause*."""
-        entry = failure.entry
-        if entry is not None and entry is not cause.entry and entry not in cause.followers:
-            cause.followers.append(entry)
-            self._register(cause, entry)
-
-    def _register(self, cause: Cause, entry: TocEntry | None) -> None:
-        if entry is None:
-            return
-        self._by_id.setdefault(entry.dump_id, cause)
-        if entry.desc in ("TABLE DATA", "MATERIALIZED VIEW DATA"):
-            for number in entry.dependencies:
-                self._rows.setdefault(number, cause)
-            return
-        if entry.desc not in _NAMELESS:
-            name = entry.tag.split("(", 1)[0]
-            for spelled in (name, f"{entry.namespace}.{name}"):
-                self._by_name.setdefault(unquoted(spelled), cause)
-
-    def cause_of(self, failure: Failure) -> Cause | None:
-        """Return the earlier cause that *failure* follows from."""
-        entry = failure.entry
-        if entry is not None and entry.dump_id in self._by_id:
-            return self._by_id[entry.dump_id]
-        missed = _MISSING.search(failure.refusal.plain)
-        if missed is not None:
-            name = next(text for text in missed.groups() if text)
-            by_name = self._by_name.get(unquoted(name)) or self._by_name.get(
-                unquoted(name).rsplit(".", 1)[-1]
-            )
-            if by_name is not None:
-                return by_name
-        if entry is None:
-            return None
-        related = entry.desc in _SAME_ROWS or (missed is not None and missed["referenced"])
-        by_table = next((self._tables[name] for name in failure.about if name in self._tables), None)
-        return by_table if related and by_table is not None else self._through_dependencies(entry)
-
-    def _through_dependencies(self, entry: TocEntry) -> Cause | None:
-        seen, waiting = {entry.dump_id}, list(entry.dependencies)
-        while waiting:
-            number = waiting.pop()
-            if number in seen:
-                continue
-            seen.add(number)
-            if number in self._by_id:
-                return self._by_id[number]
-            if entry.desc in _SAME_ROWS and number in self._rows:
-                return self._rows[number]
-            if number in self._entries:
-                waiting += self._entries[number].dependencies
-        return None
-
-
-def _merged(failures: Iterable[Failure]) -> list[Failure]:
-    """Join failures of one entry with one message: each row of an INSERT dump may fail alike."""
-    found: dict[tuple[int | None, str], Failure] = {}
-    for failure in failures:
-        key = (None if failure.entry is None else failure.entry.dump_id, failure.message)
-        known = found.get(key)
-        found[key] = failure if known is None else replace(known, count=known.count + failure.count)
-    return list(found.values())
 
 
 def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
@@ -243,7 +112,11 @@ def _matters(cause: Cause) -> bool:
         and cause.entry is not None
         and cause.entry.desc in VITAL_DESCS | _UNKNOWN_EFFECT
     )
-    return own or any(entry.desc not in MINOR_DESCS | _SUPERUSERS_OWN for entry in cause.followers)
+    return (
+        own
+        or cause.settings > 0
+        or any(entry.desc not in MINOR_DESCS | _SUPERUSERS_OWN for entry in cause.followers)
+    )
 
 
 def _needed_message(cause: Cause, names: Collection[str]) -> str:

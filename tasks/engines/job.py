@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
+from tasks.engines.causes import Omission
 from tasks.engines.failure import Failure
-from tasks.engines.findings import Omission
 from tasks.engines.owners import OwnerChange
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Finding

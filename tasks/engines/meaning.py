@@ -29,6 +29,8 @@ class Meaning(Enum):
     ERROR = "restore-error"
 
 
+DRILLS_OWN = frozenset({Meaning.POLICY, Meaning.EXTENSION, Meaning.HOST, Meaning.FOREIGN, Meaning.HARMLESS})
+"""What this host or policy kept out: it says nothing about the backup, nor does what follows from it."""
 MINOR_DESCS = frozenset(
     {
         "ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL", "DATABASE", "DATABASE PROPERTIES",

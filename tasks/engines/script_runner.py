@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from tasks.engines.causes import Omission
 from tasks.engines.database import (
     DatabaseOptions,
     collations_named,
@@ -19,7 +20,6 @@ from tasks.engines.database import (
 from tasks.engines.extensions import create_extensions, is_trusted, is_untouched, note_members
 from tasks.engines.failure import Failure, label
 from tasks.engines.feeder import Expired, Feeder
-from tasks.engines.findings import Omission
 from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
 from tasks.engines.line_ends import LineEnds
@@ -216,7 +216,8 @@ class ScriptRunner:
         absent = _ABSENT.search(failure.refusal.plain) is not None
         if absent and (action is Action.DROP or (not self.entries and not self.written_by_hand)):
             return
-        entry = self._current(statement)
+        of_next = action is Action.SETTING and self.entry is not None  # a setting is of what comes after it
+        entry = None if of_next else self._current(statement)
         names = names_in(statement[:_NAMED_BYTES].decode("utf-8", "replace"))
         self._report(replace(failure, entry=entry, about=tables_named(statement), names=names))
 

@@ -15,8 +15,8 @@ import psycopg
 from psycopg import sql
 
 from tasks.engines.catalogue import DatabaseObject, key, list_objects
+from tasks.engines.causes import Omission
 from tasks.engines.failure import Failure, label
-from tasks.engines.findings import Omission
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import DATABASE_OWNER, roles_made
 from tasks.engines.sqltext import names_listed, quoted, tokens

@@ -129,7 +129,7 @@ SENTENCES = """
 0A000 extension %n is not available
 0A000 access method %n does not support unique indexes
 22000 no equality operator for type %t
-22000 materialized view %n has not been populated
+55000 materialized view %n has not been populated
 22001 value too long for type %t
 22003 integer out of range
 22003 bigint out of range

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.engines.causes import Omission
 from tasks.engines.failure import Failure, label
-from tasks.engines.findings import NAMED, Omission, judge
+from tasks.engines.findings import NAMED, judge
 from tasks.engines.meaning import Meaning, meaning_of
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.findings import Severity
@@ -105,14 +106,6 @@ def test_names_lead_to_the_cause_where_no_dependencies_are_known() -> None:
         [Failure(table, "syntax error"), Failure(view, 'relation "public.orders" does not exist')], (), bare
     )
     assert len(judged.findings) == 1
-
-
-def test_a_foreign_key_that_fails_for_want_of_rows_follows_from_them() -> None:
-    failures = [
-        Failure(ROWS, "extra data"),
-        Failure(KEY, 'insert on "orders" violates foreign key constraint "fk"'),
-    ]
-    assert [found.rule for found in judge(failures, (), TOC).findings] == ["rows-not-restored"]
 
 
 def test_a_second_cause_keeps_its_own_finding() -> None:
