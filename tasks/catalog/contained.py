@@ -70,7 +70,8 @@ def choose(dumps: Sequence[Contained], wanted: Wanted, where: str) -> Contained:
         return dumps[0]
     name = wanted.database_or_name
     own = [dump for dump in dumps if name in dump.databases]
-    called = [dump for dump in dumps if dump not in own and _is_called(dump, name, dumps, wanted)]
+    others = [dump for dump in dumps if name not in dump.databases]
+    called = [dump for dump in others if _is_called(dump, name, dumps, wanted)]
     meant = [*own, *called]
     if len(meant) == 1:
         return meant[0]

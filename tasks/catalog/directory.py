@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from tasks.catalog.contained import Contained, Wanted, choose, parts_of
 from tasks.catalog.custom import label
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sources import Deadline, file_pieces
+from tasks.catalog.tar import large_objects
 from tasks.catalog.toc import ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import ArchiveHead, ByteSource, Format, Toc, TocEntry
 from tasks.model.errors import PermanentError
@@ -27,6 +29,7 @@ TOC_NAME = "toc.dat"
 _SUFFIXES = {"": "", ".gz": GZIP, ".lz4": LZ4, ".zst": ZSTD}
 _COPY_END = b"\\.\n\n\n"
 _TOC_READ = 4 << 20
+_BATCH = 1000
 _DATA_MEMBER = re.compile(r"(^|/)(\d+\.dat|blob_\d+\.dat|blobs(_\d+)?\.toc)(\.(gz|lz4|zst))?$")
 File = TypeVar("File")
 
@@ -131,15 +134,27 @@ def verify_directory(folder: Path, toc: Toc, where: str, deadline: Deadline) -> 
         PermanentError: `archive-incomplete`, `archive-truncated`, `archive-corrupt`, `stage-deadline`.
     """
     sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-    jobs: list[tuple[Path, TocEntry | None]] = []
-    for entry in _with_files(toc):
-        stored = folder / _stored_as(entry, sizes, where)
-        jobs.append((stored, entry))
-        if (entry.filename or "").endswith(".toc"):
-            jobs += [(folder / name, None) for name in _large_objects(stored, sizes, where)]
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify") as pool:
-        for _ in pool.map(lambda job: _read_whole(*job, deadline=deadline), jobs):
-            pass  # the first error is raised here
+        jobs = _stored_files(folder, toc, sizes, where, deadline)
+        while batch := list(islice(jobs, _BATCH)):  # a pool takes all that it is given at once
+            for _ in pool.map(lambda job: _read_whole(*job, deadline=deadline), batch):
+                pass  # the first error is raised here
+
+
+def _stored_files(
+    folder: Path, toc: Toc, sizes: Mapping[str, int], where: str, deadline: Deadline
+) -> Iterator[tuple[Path, TocEntry | None]]:
+    """Yield each file that the TOC needs, once, with the entry whose rows it holds."""
+    seen: set[str] = set()
+    for entry in _with_files(toc):
+        stored = _stored_as(entry, sizes, where)
+        if stored in seen:
+            continue
+        seen.add(stored)
+        yield folder / stored, entry
+        if (entry.filename or "").endswith(".toc"):
+            for name in _large_objects(folder / stored, sizes, where, deadline):
+                yield folder / name, None
 
 
 def _without_toc(members: Mapping[str, ByteSource], where: str) -> ArchiveHead:
@@ -216,23 +231,22 @@ def _find(name: str, sizes: Mapping[str, int], where: str = "") -> str | None:
     return stored[0] if stored else None
 
 
-def _large_objects(listing: Path, sizes: Mapping[str, int], where: str) -> list[str]:
-    """Return the files that a large objects' list names, one `oid file` a line, as they are stored."""
-    raw = b"".join(_unwrapped(listing, Deadline()))
-    names = [line.split(" ", 1)[1] for line in raw.decode("ascii", "replace").splitlines() if " " in line]
-    stored = [(name, _find(name, sizes)) for name in names]
-    missing = [name for name, found in stored if found is None]
-    # gzip leaves 20 bytes for a large object without any; the others leave an empty file (measured, 14 to 18)
-    hollow = [found for _, found in stored if found and found.endswith(".gz") and not sizes[found]]
-    for broken, how in ((missing, "missing"), (hollow, "empty")):
-        if broken:
-            more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-            raise PermanentError(
-                f"The large object file {broken[0]}{more} is {how}. Its bytes are lost.",
-                where,
-                rule="archive-incomplete",
-            )
-    return [found for _, found in stored if found]
+def _large_objects(listing: Path, sizes: Mapping[str, int], where: str, deadline: Deadline) -> Iterator[str]:
+    """Yield the files that a large objects' list names, as they are stored."""
+    for name in large_objects(_unwrapped(listing, deadline), where):
+        stored = _find(name, sizes, where)
+        if stored is None:
+            raise _lost(name, "missing", where)
+        # gzip leaves 20 bytes for a large object without any; others leave an empty file (measured, 14 to 18)
+        if stored.endswith(".gz") and not sizes[stored]:
+            raise _lost(stored, "empty", where)
+        yield stored
+
+
+def _lost(name: str, how: str, where: str) -> PermanentError:
+    return PermanentError(
+        f"The large object file {name} is {how}. Its bytes are lost.", where, rule="archive-incomplete"
+    )
 
 
 def _unwrapped(path: Path, deadline: Deadline) -> Iterable[bytes]:

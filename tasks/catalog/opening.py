@@ -32,7 +32,7 @@ from tasks.catalog.encryption import decrypt_file
 from tasks.catalog.head import read_stream_head, read_stream_toc, script_text
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, misnamed
-from tasks.catalog.sources import PIECE_BYTES, Deadline, FileSource, Stream, file_pieces
+from tasks.catalog.sources import PIECE_BYTES, Deadline, FileSource, Stream, file_pieces, files_below
 from tasks.model.backup import ArchiveHead, Format, LocalBackup
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding, Severity
@@ -141,8 +141,10 @@ def _still_on(wrappers: tuple[str, ...]) -> tuple[str, ...]:
 
 def _open_folder(path: Path, job: _Job) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
     """Open the directory dump in *path*, or in the one folder below it that is meant."""
-    files = (item for item in sorted(path.rglob("*")) if item.is_file())
-    members = {item.relative_to(path).as_posix(): FileSource(item) for item in files}
+    members = {
+        item.relative_to(path).as_posix(): FileSource(item, deadline=job.deadline)
+        for item in sorted(files_below(path))
+    }
     place = dump_folder(members, job.wanted, job.name)
     head = read_directory_head(below(members, place), job.name)
     if head.format in TOOLS:
@@ -173,7 +175,7 @@ def _open_file(layers: _Layers, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[
         return layers, replace(full, databases=facts.databases), findings
     if head.wrappers:
         layers = _unwrapped(layers, head.wrappers, job)
-    return layers, full, _verify_archive(layers.path, head.format, job.name)
+    return layers, full, _verify_archive(layers.path, head.format, job)
 
 
 def _peel(
@@ -222,7 +224,7 @@ def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...], began: fl
 
 def _extract(path: Path, dest: Path, job: _Job) -> tuple[Finding, ...]:
     """Take the dump that is meant out of a tar that somebody made: a directory dump's folder, or a file."""
-    source = FileSource(path)
+    source = FileSource(path, deadline=job.deadline)
     walked = tar.members_of(source, job.name)
     layout = recognise_layout(member.name for member in walked if member.kind == tar.REGULAR)
     if layout is not None:
@@ -336,11 +338,12 @@ def _member_pieces(source: FileSource, member: tar.TarMember) -> Iterator[bytes]
         yield piece
 
 
-def _verify_archive(path: Path, form: Format, name: str) -> tuple[Finding, ...]:
+def _verify_archive(path: Path, form: Format, job: _Job) -> tuple[Finding, ...]:
     """Prove a custom archive or a tar of pg_dump's complete."""
+    name = job.name
     if form is Format.CUSTOM:
-        return verify_custom(path, read_stream_toc(Stream(file_pieces(path)), name), name)
-    source = FileSource(path)
+        return verify_custom(path, read_stream_toc(Stream(file_pieces(path, job.deadline)), name), name)
+    source = FileSource(path, deadline=job.deadline)
     first = next(tar.walk(source.read, name))
     parsed = read_stream_toc(Stream(_member_pieces(source, first)), name)
     return tar.verify(source, parsed.toc, name)

@@ -23,6 +23,9 @@ HEAD_LIMIT_BYTES = 64 << 20
 UNWRAPPED_LIMIT_BYTES = 256 << 20
 """So much of what its compression holds: a few kilobytes can unfold to terabytes."""
 PIECE_BYTES = 1 << 20
+MOST_FILES = 1_000_000
+"""Files of a directory dump, members of a tar, large objects in files of their own: more are not taken in."""
+_LONGEST_LINE = 4096
 
 
 class HeadLimitError(Exception):
@@ -31,10 +34,11 @@ class HeadLimitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A local file, read by range."""
+    """A local file, read by range, as long as *deadline* allows."""
 
     path: Path
     uri: str = ""
+    deadline: Deadline | None = None
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +47,10 @@ class FileSource:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to *length* bytes from *offset*; fewer only at the end."""
+        if self.deadline is not None:
+            self.deadline.check("the backup was read", self.uri)
+        if offset >= self.size:
+            return b""  # a header may send a reader anywhere: farther than a file's offset can be
         with self.path.open("rb") as file:
             return os.pread(file.fileno(), length, offset)
 
@@ -161,6 +169,38 @@ def growing_reads(source: ByteSource, limit: int = HEAD_LIMIT_BYTES) -> Iterator
         yield piece
         offset += len(piece)
         length = min(length * 4, LARGEST_READ_BYTES)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below *folder*, however deep; links to folders are not followed."""
+    folders = [str(folder)]
+    while folders:
+        for entry in list(os.scandir(folders.pop())):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.is_file():
+                yield Path(entry.path)
+
+
+def lines_of(pieces: Iterable[bytes], where: str) -> Iterator[bytes]:
+    """Yield the lines of a list that somebody else wrote, without their ends.
+
+    Raises:
+        PermanentError: `archive-corrupt`: a line goes on and on.
+    """
+    rest = b""
+    for piece in pieces:
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > _LONGEST_LINE:
+            raise PermanentError(
+                f"The list of large objects has a line of more than {_LONGEST_LINE} bytes. It is damaged.",
+                where,
+                rule="archive-corrupt",
+            )
+        yield from lines
+    if rest:
+        yield rest
 
 
 def file_pieces(path: Path, deadline: Deadline | None = None) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from tasks.catalog.appended import doubled, followed
 from tasks.catalog.contained import parts_of
+from tasks.catalog.sources import MOST_FILES, PIECE_BYTES, lines_of
 from tasks.model.backup import ByteSource, Toc, TocEntry
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
@@ -33,6 +34,8 @@ LONG_NAME, LONG_LINK, PAX, PAX_GLOBAL = "L", "K", "x", "g"
 _EXTENSIONS = frozenset({LONG_NAME, LONG_LINK, PAX, PAX_GLOBAL})
 _MOST_HOPS = 8
 _LONGEST_NUMBER = 20  # digits of a size: no file is longer
+_LONGEST_NAME = 4096  # no file system takes longer ones
+_MOST_LETTERS = 256 << 20  # of all names
 _TRAILING_READ = 1 << 20
 _TOC_HEADER = b"toc.dat\0"
 _OVERLAP = len(_TOC_HEADER)
@@ -125,6 +128,12 @@ def walk(read: Callable[[int, int], bytes], where: str) -> Iterator[TarMember]:
             override = _override(override, member, read, where)
         else:
             member = override.applied_to(member)
+            if max(len(member.name), len(member.link)) > _LONGEST_NAME:
+                raise PermanentError(
+                    f"The tar header at byte {member.at} has a name longer than any file's. No tar does.",
+                    where,
+                    rule="archive-corrupt",
+                )
             yield member
             override = _Override()
         at = member.next_at
@@ -134,14 +143,18 @@ def members_of(source: ByteSource, where: str) -> list[TarMember]:
     """Return the members of a whole tar, each proven to be there to its last byte.
 
     Raises:
-        PermanentError: `archive-truncated` with the first member lost, `archive-corrupt`.
+        PermanentError: `archive-truncated` with the first member lost, `archive-corrupt`,
+            `archive-contents-too-large`.
     """
     members: list[TarMember] = []
-    at = 0
+    at = letters = 0
     try:
         for member in walk(source.read, where):
             at = member.next_at
             members.append(member)
+            letters += len(member.name) + len(member.link)
+            if len(members) > MOST_FILES or letters > _MOST_LETTERS:
+                raise _too_many(where)
             if member.offset + member.size > source.size:
                 raise cut(source.size, f"in the member {member.name}", where)
     except PermanentError as exc:
@@ -217,10 +230,11 @@ def verify(source: ByteSource, toc: Toc, where: str) -> tuple[Finding, ...]:
     """
     walked = members_of(source, where)
     members = {member.name: member for member in walked}
+    listed: set[str] = set()
     for entry in toc.entries:
         if not entry.has_data or entry.filename is None:
             continue
-        for name in _files_of(entry, source, members):
+        for name in _files_of(entry, source, members, listed, where):
             if name not in members:
                 label = f"{entry.desc} {entry.namespace}.{entry.tag}".replace(" .", " ")
                 raise cut(source.size, f"without the member {name} ({label})", where)
@@ -238,24 +252,40 @@ def cut(at: int, place: str, where: str) -> PermanentError:
     )
 
 
-def _files_of(entry: TocEntry, source: ByteSource, members: dict[str, TarMember]) -> list[str]:
-    """Return the members that hold the entry's data.
+def _files_of(
+    entry: TocEntry, source: ByteSource, members: dict[str, TarMember], listed: set[str], where: str
+) -> Iterator[str]:
+    """Yield the members that hold the entry's data; of a list that was in *listed* only the list itself.
 
     The TOC names a file for large objects too which is not written: their list is `blobs.toc`, from 17 on
     `blobs_<entry>.toc`.
     """
     if entry.desc != "BLOBS":
-        return [entry.filename or ""]
+        yield entry.filename or ""
+        return
     listing = next((n for n in (f"blobs_{entry.dump_id}.toc", "blobs.toc") if n in members), "blobs.toc")
-    return [listing, *_large_objects(source, members.get(listing))]
+    yield listing
+    if listing in members and listing not in listed:
+        listed.add(listing)
+        yield from large_objects(_pieces(source, members[listing]), where)
 
 
-def _large_objects(source: ByteSource, member: TarMember | None) -> list[str]:
-    """Return the files that a large objects' list names, one `oid file` a line."""
-    if member is None:
-        return []
-    lines = source.read(member.offset, member.size).decode("ascii", "replace").splitlines()
-    return [line.split(" ", 1)[1] for line in lines if " " in line]
+def large_objects(pieces: Iterable[bytes], where: str) -> Iterator[str]:
+    """Yield the files that a large objects' list names, one `oid file` a line.
+
+    Raises:
+        PermanentError: `archive-corrupt`.
+    """
+    for line in lines_of(pieces, where):
+        _, blank, name = line.partition(b" ")
+        if blank:
+            yield name.decode("ascii", "replace").rstrip("\r")
+
+
+def _pieces(source: ByteSource, member: TarMember) -> Iterator[bytes]:
+    end = member.offset + member.size
+    for at in range(member.offset, end, PIECE_BYTES):
+        yield source.read(at, min(PIECE_BYTES, end - at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,15 +335,17 @@ def _override(
 
 
 def _pax_records(content: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the `length key=value` records."""
-    while content:
-        length, _, _ = content.partition(b" ")
-        if not length.isdigit() or int(length) <= len(length):
+    """Yield the `length key=value` records, up to one whose length is none."""
+    at = 0
+    while at < len(content):
+        blank = content.find(b" ", at, at + _LONGEST_NUMBER)
+        length = content[at : max(at, blank)]
+        if not length.isdigit() or at + int(length) <= blank:
             return
-        record = content[len(length) + 1 : int(length)].decode("utf-8", "surrogateescape").rstrip("\n")
+        record = content[blank + 1 : at + int(length)].decode("utf-8", "surrogateescape").rstrip("\n")
         key, _, value = record.partition("=")
         yield key, value
-        content = content[int(length) :]
+        at += int(length)
 
 
 def _checksum_fits(block: bytes) -> bool:
@@ -339,4 +371,13 @@ def _number(field: bytes, at: int, where: str) -> int:
 
 
 def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _too_many(where: str) -> PermanentError:
+    return PermanentError(
+        f"The tar holds more than {MOST_FILES:,} members, or names of more than {_MOST_LETTERS >> 20} MiB, "
+        "more than the drill takes into its memory. Nothing is said about the backup.",
+        where,
+        rule="archive-contents-too-large",
+    )

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tasks.catalog import directory
 from tasks.catalog.directory import read_toc, verify_directory
-from tasks.catalog.sources import Deadline, FileSource
+from tasks.catalog.sources import Deadline, FileSource, files_below
+from tasks.model.backup import Toc
 from tasks.model.errors import PermanentError
 from tests.corpus import archives
 from tests.corpus.damage import cut_file, cut_in_half, empty_file, flip_in_file
+from tests.fix_deep import nested
 
 COMPRESSIONS = ["none", "gzip", "lz4", "zstd"]
 
@@ -108,3 +111,31 @@ def test_reading_the_files_stops_at_the_deadline(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="deadline") as failure:
         verify_directory(folder, toc, "x/", Deadline(0))
     assert failure.value.rule == "stage-deadline"
+
+
+def test_a_file_that_many_entries_name_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = archives.directory(tmp_path / "x", "gzip")
+    listed = read_toc(FileSource(folder / "toc.dat"), "x/").toc
+    read: list[str] = []
+    monkeypatch.setattr(directory, "_read_whole", lambda path, _, **__: read.append(path.name))
+    verify_directory(folder, Toc(listed.entries * 50), "x/", Deadline(60))
+    assert sorted(read) == [
+        "10.dat.gz",
+        "11.dat.gz",
+        "blob_16400.dat.gz",
+        "blob_16401.dat.gz",
+        "blobs_12.toc",
+    ]
+
+
+def test_a_list_whose_line_never_ends_is_damage(tmp_path: Path) -> None:
+    folder = archives.directory(tmp_path / "x", "gzip")
+    (folder / "blobs_12.toc").write_bytes(b"16400 " + b"x" * 100_000)
+    assert failure_of(folder).rule == "archive-corrupt"
+
+
+def test_files_are_found_however_deep_they_lie(tmp_path: Path) -> None:
+    with nested(tmp_path / "deep") as bottom:
+        (bottom / "toc.dat").touch()
+        (tmp_path / "deep" / "loop").symlink_to(tmp_path / "deep")
+        assert list(files_below(tmp_path / "deep")) == [bottom / "toc.dat"]
