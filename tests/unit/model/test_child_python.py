@@ -30,7 +30,7 @@ def run(command: list[str], folder: Path, **variables: str) -> subprocess.Comple
 
 def test_a_python_started_without_care_springs_the_traps(hostile: HostileFolder) -> None:
     run([sys.executable, "-c", "import click"], hostile.path, PYTHONSAFEPATH="")
-    assert "click" in hostile.sprung()
+    assert hostile.sprung()  # which first differs with Python's version
 
 
 @pytest.mark.parametrize("python_path", ["", "hostile", ".", os.pathsep])

@@ -1,0 +1,87 @@
+"""What our code imports is declared, and what is declared is imported and says why it is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.unit.test_house import OURS, ROOT, tracked
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NOT_OURS = {"fastapi", "ruamel-yaml"}
+"""Declared for its bound, as another package breaks with newer releases; and a reader that is to come."""
+PROVIDERS = {name: owners[0] for name, owners in metadata.packages_distributions().items()}
+
+
+def imports(file: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the third-party packages that *file* imports, and whether for its types alone."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        for name in _modules(node):
+            top = name.partition(".")[0]
+            if top not in sys.stdlib_module_names and top not in {*OURS, "tests", "bench"}:
+                yield top, id(node) in for_types
+
+
+def _modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        return [node.module]
+    return []
+
+
+def distribution(package: str) -> str:
+    """Return who provides a package; boto3's stubs bring a distribution for each service."""
+    provider = "boto3-stubs" if package.startswith("mypy_boto3_") else PROVIDERS[package]
+    return canonicalize_name(provider)
+
+
+def declared(*extras: str) -> set[str]:
+    lines = PROJECT["dependencies"] + [
+        line for extra in extras for line in PROJECT["optional-dependencies"][extra]
+    ]
+    return {canonicalize_name(Requirement(line).name) for line in lines}
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_what_the_product_imports_is_declared(package: str) -> None:
+    for file in tracked(f"{package}/*.py"):
+        for name, for_types in imports(file):
+            allowed = declared("dev") if for_types else declared()
+            assert distribution(name) in allowed, f"{file.relative_to(ROOT)} imports {name}"
+
+
+def test_what_tests_and_benchmarks_import_is_declared() -> None:
+    for file in tracked("tests/*.py", "bench/*.py"):
+        for name, _ in imports(file):
+            assert distribution(name) in declared("dev"), f"{file.relative_to(ROOT)} imports {name}"
+
+
+def test_what_is_declared_is_imported() -> None:
+    files = [file for package in OURS for file in tracked(f"{package}/*.py")]
+    used = {distribution(name) for file in files for name, _ in imports(file)}
+    assert declared() - used <= NOT_OURS
+
+
+def test_every_declared_package_says_why() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = text[text.index("\ndependencies = [") :].partition("\n]")[0]
+    lines = re.findall(r"^    \"[^\n]*", block, re.MULTILINE)
+    assert len(lines) == len(PROJECT["dependencies"])
+    assert [line for line in lines if not re.search(r"\",\s+# \w.{9,}", line)] == []
