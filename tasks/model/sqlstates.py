@@ -194,6 +194,8 @@ SENTENCES = """
 42501 new row violates row-level security policy %n for table %n
 42601 syntax error at or near %v = a syntax error
 42601 syntax error at end of input = a syntax error
+42601 syntax error in tsquery%v = a value is no tsquery
+42601 syntax error in tsvector%v = a value is no tsvector
 42601 unterminated quoted string at or near %v = an unterminated quoted string
 42601 unterminated dollar-quoted string at or near %v = an unterminated dollar-quoted string
 42601 unterminated quoted identifier at or near %v = an unterminated quoted identifier

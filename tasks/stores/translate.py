@@ -301,7 +301,5 @@ def _told(detail: str) -> str:
 def _without_token(run: re.Match[str]) -> str:
     """Mask a long run of letters that mixes cases and digits: a secret key or a session token."""
     text = run.group()
-    mixed = (
-        any(c.isdigit() for c in text) and any(c.islower() for c in text) and any(c.isupper() for c in text)
-    )
-    return "***" if mixed else text
+    kinds = (str.isdigit, str.islower, str.isupper)
+    return "***" if all(any(map(kind, text)) for kind in kinds) else text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.corpus import quoting
 from tests.fix_drill import MAJOR, Fleet, Ran, Shell, hours_ago, rules_of
 from tests.fix_postgres import Source
 from tests.fix_prefect import PrefectServer
@@ -16,6 +17,7 @@ from tests.fix_prefect import PrefectServer
 PASSWORDS = ("canary-owner-password", "canary-mapping-password", "canary-conninfo-password", "canary-option")
 ROWS = ("canary-row-duplicate", "canary-row-malformed", "canary-row-in-the-suite", "canary-row-foreign")
 URL = "https://bucket.example/key?X-Amz-Signature=canary-signature&X-Amz-Credential=canary-credential"
+IN_URL = ("canary-signature", "canary-credential")
 MADE = f"""
 CREATE ROLE canary_owner LOGIN PASSWORD '{PASSWORDS[0]}';
 """
@@ -31,6 +33,7 @@ INSERT INTO public.people VALUES (1, '{ROWS[0]}'), (2, '{ROWS[2]}'), (3, '{URL}'
 CREATE TABLE public.children (id int PRIMARY KEY, note text);
 INSERT INTO public.children VALUES (1, '{ROWS[3]}');
 """
+QUOTED = {"archive": ("-Fc",), "script": ("-Fp",), "inserts": ("-Fp", "--inserts")}
 SUITE = """
 suite: people
 tables:
@@ -76,9 +79,15 @@ def drilled(
     fleet.add("broken", backup=common)
     plain = source.dump("people", made / "people.sql").read_text()
     fleet.put("broken", broken_script(plain).encode(), at)
+    source.create_database("quoting")
+    source.execute(quoting.schema(), "quoting")
+    for name, options in QUOTED.items():
+        fleet.add(name, backup={"database": "quoting"})
+        fleet.put(name, source.dump("quoting", made / name, *options), at)
     yield shell("run", fleet.path, "--json"), shell("run", fleet.path)
     source.execute("DROP SUBSCRIPTION elsewhere_too", "people")
     source.execute("DROP DATABASE people WITH (FORCE)")
+    source.execute("DROP DATABASE quoting WITH (FORCE)")
     source.execute("DROP ROLE canary_owner")
 
 
@@ -90,6 +99,9 @@ def test_what_was_planted_in_a_backup_is_found_nowhere(
     assert as_json.exit_code == 1, as_json
     assert "expectation-failed" in rules_of(as_json.of("whole")), as_json
     assert rules_of(as_json.of("broken")), as_json
+    for name in QUOTED:
+        assert as_json.of(name)["verdict"] == "failed", as_json
+        assert len(rules_of(as_json.of(name))) > 2, as_json
 
     said = {"stdout": as_json.out + for_people.out, "stderr": as_json.err + for_people.err}
     left = [path for path in fleet.evidence.rglob("*") if path.is_file()]
@@ -97,7 +109,14 @@ def test_what_was_planted_in_a_backup_is_found_nowhere(
     assert any("_suite-" in path.name for path in left)
     said |= {str(path): path.read_text(errors="replace") for path in left}
     said |= dict(everything_prefect_keeps(prefect_server.database))
-    planted = (*PASSWORDS[:3], *ROWS, "canary-signature", "canary-credential", "SCRAM-SHA-256$")
+    planted = (
+        *PASSWORDS[:3],
+        *ROWS,
+        *quoting.PLANTED,
+        "canary-signature",
+        "canary-credential",
+        "SCRAM-SHA-256$",
+    )
     found = {(place, secret) for place, text in said.items() for secret in planted if secret in text}
     assert found == set()
     for folder in (prefect_server.home, drill_folder, shell.folder / "tmp"):

@@ -403,6 +403,16 @@ class TestSecrets:
         assert "credentials come from the environment" in message
         assert redact(message) == message, "what masks our output leaves the remedy readable"
 
+    @pytest.mark.parametrize(
+        "decrypt", ["canary77", {"gpg": "canary77"}, {"age": {"identity_file": ["canary77"]}}]
+    )
+    def test_a_key_written_where_a_reference_belongs_is_not_repeated(
+        self, tmp_path: Path, decrypt: object
+    ) -> None:
+        message = refusal(tmp_path, defaults={"backup": {"decrypt": decrypt}})
+        assert "canary77" not in message
+        assert "decrypt" in message
+
 
 def test_choosing_databases_keeps_the_file_s_order_and_knows_neighbours(tmp_path: Path) -> None:
     fleet = fleet_of(tmp_path, {"name": "a"}, {"name": "bees"}, {"name": "c"})

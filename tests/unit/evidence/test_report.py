@@ -331,3 +331,54 @@ def test_prose_sets_code_and_signs_and_escapes_the_rest() -> None:
 def test_what_cannot_be_felt_is_not_zero() -> None:
     assert duration(0.01) == "< 0.1 s"
     assert duration(None) == "\N{EN DASH}"
+
+
+HOSTILE = (
+    '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b]0;P\x07\u202e\n# H [x](javascript:alert(3))'
+)
+KEPT = {"schema", "verdict", "severity", "class", "stage", "outcome", "at", "as_of", "drill_id", "file"}
+
+
+def spoiled(value: object, key: str = "") -> object:
+    """Return a document with foreign text wherever one can stand, as who may write evidence could put it."""
+    if isinstance(value, dict):
+        free = HOSTILE if key in ("tables", "settings", "labels") else ""
+        return {name + free: spoiled(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [spoiled(inner, key) for inner in value]
+    return HOSTILE if isinstance(value, str) and key not in KEPT and not key.endswith("_at") else value
+
+
+def test_an_old_document_that_somebody_rewrote_stays_text(tmp_path: Path) -> None:
+    uri = write(samples.shrunk(), tmp_path / "evidence")
+    before = drill_page(render_report([str(tmp_path / "evidence")], tmp_path / "plain").parent, "inventory")
+    for path in (tmp_path / "evidence").rglob("*.json"):
+        path.write_text(json.dumps(spoiled(json.loads(path.read_text()))))
+    assert HOSTILE in json.loads(Path(uri).read_text())["findings"][0]["message"]
+    site = render_report([str(tmp_path / "evidence")], tmp_path / "site").parent
+    for page in (drill_page(site, "inventory"), Page(site / "index.html")):
+        assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.tags)
+        assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
+        assert not [link for link in page.links if re.match(r"[a-z]+:|//", link)]
+        assert "<script>alert(1)</script>" in page.text
+        assert not set("\x1b\x07\u202e") & set(page.source)
+    assert set(drill_page(site, "inventory").tags) <= set(before.tags) | {"code", "h2", "h3"}
+
+
+@pytest.mark.parametrize(
+    "file", ["javascript:alert(1)", "../../../secret.json", "//evil.example/x.json", "site.json"]
+)
+def test_results_that_are_not_a_drill_s_own_are_neither_read_nor_copied(tmp_path: Path, file: str) -> None:
+    uri = write(samples.shrunk(), tmp_path / "evidence")
+    document = json.loads(Path(uri).read_text())
+    document["suites"].append({**document["suites"][0], "file": file})
+    Path(uri).write_text(json.dumps(document))
+    for folder in (tmp_path, Path(uri).parent):
+        (folder / "secret.json").write_text('{"results": [{"table": "planted", "outcome": "passed"}]}')
+        (folder / "site.json").write_text('{"results": [{"table": "planted", "outcome": "passed"}]}')
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    site = render_report([str(tmp_path / "evidence")], tmp_path / "site").parent
+    texts = [path.read_text() for path in site.rglob("*") if path.is_file()]
+    assert not any("planted" in text or f'href="{file}"' in text for text in texts)
+    after = sorted(path for path in tmp_path.rglob("*") if path.is_file() and site not in path.parents)
+    assert after == before
