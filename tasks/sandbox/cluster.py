@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -30,6 +29,7 @@ from tasks.model.target import SandboxConfig
 from tasks.sandbox.extensions import library_env
 from tasks.sandbox.isolation import ids, require_network_namespace
 from tasks.sandbox.launch import launch
+from tasks.sandbox.removal import empty_folder, open_regular
 from tasks.sandbox.runner import Role, jail_orders, run_tool
 from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
 from tasks.sandbox.settings import server_settings
@@ -204,9 +204,9 @@ def _session_settings(
 def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
     """Fill the data folder: from the kept template, or by initdb, which is then kept."""
     workspace = sandbox.workspace
-    _empty(workspace.data_dir)
     may_keep = "mount" in workspace.isolation
     try:
+        empty_folder(workspace.data_dir)
         if may_keep and copy_template(sandbox.postgres, workspace.data_dir, ids(workspace.os_user)):
             return
     except OSError as error:
@@ -219,7 +219,7 @@ def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
 def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
     lines: tuple[str, ...] = ()
     for locale in _LOCALES:
-        _empty(sandbox.workspace.data_dir)
+        empty_folder(sandbox.workspace.data_dir)
         argv = [
             "initdb",
             "-D",
@@ -286,8 +286,8 @@ def _start_server(sandbox: Sandbox) -> None:
         install_dir=kept_install(sandbox.postgres.bindir),
         role=Role.SERVER,
     )
-    with log.open("ab") as output:
-        output.truncate(0)
+    with open_regular(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as output:
+        os.ftruncate(output, 0)
         jailed = launch(orders, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     register_server(workspace.drill_id, jailed, workspace.root, log)
 
@@ -330,17 +330,9 @@ def _jobs(config: SandboxConfig) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
 def _log_tail(root: Path, lines: int) -> tuple[str, ...]:
     try:
-        with (root / "server.log").open("rb") as log:
+        with open_regular(root / "server.log") as handle, open(handle, "rb", closefd=False) as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
             text = log.read().decode("utf-8", "replace")
     except OSError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,17 +17,20 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from expectations.json_text import read_object
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import PostgresInstall, Sandbox
 from tasks.sandbox.cluster import restart_server
 from tasks.sandbox.paths import drill_dir
 from tasks.sandbox.reaper import end_processes, remove_shared_memory
+from tasks.sandbox.removal import empty_folder, read_regular
 from tasks.sandbox.servers import stop_server
 from tasks.sandbox.stamp import LEASE_FILE, Stamp, kept, read_stamp, try_lock, write_stamp
 from tasks.sandbox.workspace import keep, remove_all, tidy, workspace_of
 
 KEPT_FILE = "kept.json"
 _SCHEMA = "restore-drill/kept/v1"
+_LARGEST_BYTES = 1 << 20
 _LEFT_BY_A_KILL = ("postmaster.pid",)
 
 
@@ -67,7 +69,7 @@ def keep_for_later(sandbox: Sandbox, until: datetime, note: Mapping[str, str]) -
     facts = {key: value for key, value in asdict(sandbox).items() if key != "workspace"}
     facts["postgres"]["bindir"] = str(sandbox.postgres.bindir)
     try:
-        _empty(sandbox.workspace.backup_dir)
+        empty_folder(sandbox.workspace.backup_dir)
         (root / KEPT_FILE).write_text(json.dumps({"schema": _SCHEMA, "sandbox": facts, "note": dict(note)}))
         (root / KEPT_FILE).chmod(0o600)
     except OSError as error:
@@ -154,18 +156,13 @@ def _clear(one: Kept) -> None:
             path.unlink()
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
 def _read(root: Path) -> Kept | None:
     """Return what is kept at *root*; None where nothing is, or where it is not ours or half removed."""
     stamp = read_stamp(root)
     if stamp is None or stamp.keep_until is None:
         return None
     try:
-        written = json.loads((root / KEPT_FILE).read_bytes())
+        written = read_object(read_regular(root / KEPT_FILE, _LARGEST_BYTES))
         if written["schema"] != _SCHEMA:
             return None
         facts = dict(written["sandbox"])

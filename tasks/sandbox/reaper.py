@@ -13,9 +13,12 @@ import signal
 import time
 from pathlib import Path
 
+from tasks.sandbox.removal import read_regular
+
 END_TIMEOUT_S = 10.0
 _POLL_S = 0.02
 _IPC_RMID = 0
+_PID_FILE_BYTES = 4096
 
 
 def processes_of(drill_id: str, data_dir: Path | None = None) -> tuple[int, ...]:
@@ -43,14 +46,16 @@ def end_processes(drill_id: str, data_dir: Path) -> tuple[int, ...]:
 def remove_shared_memory(data_dir: Path) -> None:
     """Remove the System V segment that a killed server of *data_dir* left, if nobody is attached to it."""
     try:
-        lines = (data_dir / "postmaster.pid").read_text().splitlines()
+        lines = read_regular(data_dir / "postmaster.pid", _PID_FILE_BYTES).splitlines()
         key, segment = (int(word) for word in lines[6].split())
+        owner = data_dir.lstat().st_uid
     except (OSError, ValueError, IndexError):
         return
     libc = ctypes.CDLL(None, use_errno=True)
     for line in _segments():
         words = line.split()
-        if (int(words[0]), int(words[1]), words[6]) == (key, segment, "0"):
+        # The file is the sandbox's to write: only a segment that its own user made is believed to be meant.
+        if (int(words[0]), int(words[1]), words[6], int(words[9])) == (key, segment, "0", owner):
             libc.shmctl(segment, _IPC_RMID, None)
 
 

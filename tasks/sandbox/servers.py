@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.sandbox.launch import Jailed
+from tasks.sandbox.removal import open_regular
 
 DISK_RESERVE_BYTES = 32 << 20
 LOG_LIMIT_BYTES = 16 << 20
@@ -83,5 +84,6 @@ def _watch(server: Server) -> None:
                 server.jailed.signal(signal.SIGQUIT)
                 return
         with contextlib.suppress(OSError):
-            if server.log.stat().st_size > LOG_LIMIT_BYTES:
-                os.truncate(server.log, 0)
+            if server.log.lstat().st_size > LOG_LIMIT_BYTES:
+                with open_regular(server.log, os.O_WRONLY) as handle:
+                    os.ftruncate(handle, 0)

@@ -7,21 +7,31 @@ its start time and boot decides: a pid alone may have been given to another proc
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import re
+import secrets
 import socket
+import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from expectations.json_text import read_object
 from tasks.model.sandbox import parts_of
+from tasks.sandbox.removal import read_regular
 
 STAMP_FILE = "stamp.json"
 LEASE_FILE = "lease"
 _SCHEMA = "restore-drill/stamp/v1"
 _ENDED = ("Z", "X")
+_LARGEST_BYTES = 64 << 10
+_OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SHORT = Path("/tmp")  # noqa: S108  a folder in it is made exclusively, for its owner
+_SOCKETS = re.compile(r"rd-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +111,44 @@ def read_stamp(root: Path) -> Stamp | None:
 
 
 def read_draft_stamp(root: Path) -> Stamp | None:
-    """Return the stamp of a folder that may not bear its name yet; None unless it is one of ours, whole."""
+    """Return the stamp of a folder that may not bear its name yet; None unless it is one of ours, whole.
+
+    Whoever runs as our own user could write one: nothing is read without bounds, and what a stamp names
+    beside its folder is ours by its form alone.
+    """
     try:
-        fields = json.loads((root / STAMP_FILE).read_bytes())
+        fields = read_object(read_regular(root / STAMP_FILE, _LARGEST_BYTES))
         if fields.pop("schema") != _SCHEMA:
             return None
         isolation = tuple(sorted(parts_of(fields.pop("isolation"))))
         stamp = Stamp(**fields, isolation=isolation)
-        datetime.fromisoformat(stamp.expires_at)
-        datetime.fromisoformat(stamp.keep_until or stamp.expires_at)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        _require_sound(stamp)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     return stamp
+
+
+def _require_sound(stamp: Stamp) -> None:
+    texts = [stamp.drill_id, stamp.fleet, stamp.database, stamp.started, stamp.boot, stamp.host]
+    texts += [stamp.os_user or "", *stamp.isolation]
+    numbers = [stamp.pid, stamp.memory_bytes]
+    if not all(isinstance(text, str) for text in texts) or not all(type(number) is int for number in numbers):
+        raise ValueError("a field of another kind")
+    for moment in (stamp.created_at, stamp.expires_at, stamp.keep_until or stamp.expires_at):
+        if datetime.fromisoformat(moment).tzinfo is None:
+            raise ValueError("a time without a zone")
+    if stamp.sockets is not None and not is_sockets_folder(Path(stamp.sockets)):
+        raise ValueError("sockets where we make none")
+
+
+def new_sockets_folder() -> Path:
+    """Return a short, unused name for a folder of sockets."""
+    return _SHORT.resolve() / f"rd-{secrets.token_hex(4)}"
+
+
+def is_sockets_folder(path: Path) -> bool:
+    """Say whether *path* is one that `new_sockets_folder` names."""
+    return path.parent == _SHORT.resolve() and _SOCKETS.fullmatch(path.name) is not None
 
 
 def kept(stamp: Stamp, until: datetime) -> Stamp:
@@ -124,10 +160,14 @@ def owner_lives(root: Path, stamp: Stamp) -> bool:
     """Say whether the drill that owns *root* is alive."""
     if stamp.keep_until is not None:
         return False
-    lease = try_lock(root / LEASE_FILE)
+    try:
+        lease = try_lock(root / LEASE_FILE)
+    except OSError:  # something else lies there, and nobody holds it
+        lease = -1
     if lease is None:
         return True
-    os.close(lease)
+    if lease >= 0:
+        os.close(lease)
     if stamp.host == socket.gethostname() and stamp.boot == _boot():
         return bool(stamp.started) and process_started(stamp.pid) == stamp.started
     return False
@@ -139,19 +179,28 @@ def try_lock(path: Path) -> int | None:
     The file may have been removed by its last holder between opening and locking: then it is opened anew.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the file cannot be made, or something else lies there: a FIFO, a link.
     """
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, _OPEN_LOCK, 0o600)
         try:
+            _require_regular(handle, path)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(handle)
             return None
+        except OSError:
+            os.close(handle)
+            raise
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), path.stat()):
+            if os.path.samestat(os.fstat(handle), path.lstat()):
                 return handle
         os.close(handle)
+
+
+def _require_regular(handle: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def process_started(pid: int) -> str:

@@ -5,15 +5,16 @@ A living drill is never touched, whatever its stamp says of its expiry; nor is a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import shutil
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from tasks.sandbox.paths import drill_dir
+from tasks.sandbox.removal import is_there, remove_tree
 from tasks.sandbox.stamp import (
     LEASE_FILE,
     Stamp,
@@ -67,14 +68,21 @@ def sweep(now: datetime) -> SweepReport:
     """
     base, seen = drill_dir(), _Seen()
     for root in _folders_in(base / "drills"):
-        stamp = read_stamp(root)
-        if stamp is None:
-            _sweep_unstamped(root, seen)
-        else:
-            _sweep_stamped(root, stamp, now, seen)
+        try:
+            _sweep_folder(root, now, seen)
+        except (OSError, ValueError) as error:  # one folder's trouble is not the next one's
+            seen.left.append(f"{_name(root)}: {error}")
     _sweep_locks(base / "locks")
     tidy(base)
     return SweepReport(*(tuple(getattr(seen, name)) for name in SweepReport.__slots__))
+
+
+def _sweep_folder(root: Path, now: datetime, seen: _Seen) -> None:
+    stamp = read_stamp(root)
+    if stamp is None:
+        _sweep_unstamped(root, seen)
+    else:
+        _sweep_stamped(root, stamp, now, seen)
 
 
 def _sweep_stamped(root: Path, stamp: Stamp, now: datetime, seen: _Seen) -> None:
@@ -93,12 +101,12 @@ def _sweep_unstamped(root: Path, seen: _Seen) -> None:
     """Remove a folder whose maker died before it had its name; leave every other one alone."""
     unborn = _UNBORN.fullmatch(root.name)
     if unborn is None:
-        seen.unknown.append(root.name)
+        seen.unknown.append(_name(root))
     elif not _is_being_made(root, int(unborn["pid"]), unborn["started"]):
         stamp = read_draft_stamp(root)
         if stamp is not None and stamp.sockets is not None:
-            shutil.rmtree(stamp.sockets, ignore_errors=True)
-        shutil.rmtree(root, ignore_errors=True)
+            remove_tree(Path(stamp.sockets))
+        remove_tree(root)
 
 
 def _is_being_made(root: Path, pid: int, started: str) -> bool:
@@ -112,33 +120,40 @@ def _is_being_made(root: Path, pid: int, started: str) -> bool:
 
 def _remove(root: Path, stamp: Stamp) -> tuple[str, ...] | None:
     """Remove a dead drill's folder under its lease; None where another sweep is at it."""
-    lease = _lock(root)
-    if lease is None:
-        return None
+    lease: int | None = None
+    if is_there(root / LEASE_FILE):
+        with contextlib.suppress(OSError):  # no file that could be locked: nobody else has locked it
+            lease = try_lock(root / LEASE_FILE)
+            if lease is None:
+                return None
     try:
         return remove_all(root, None if stamp.sockets is None else Path(stamp.sockets), stamp.drill_id)
     finally:
-        os.close(lease)
+        if lease is not None:
+            os.close(lease)
 
 
 def _sweep_locks(folder: Path) -> None:
     """Remove the database locks that nobody holds: their drills died."""
-    for path in folder.glob("*.lock"):
-        handle = try_lock(path)
-        if handle is not None:
-            path.unlink(missing_ok=True)
-            os.close(handle)
-
-
-def _lock(root: Path) -> int | None:
-    try:
-        return try_lock(root / LEASE_FILE)
-    except FileNotFoundError:
-        return None
+    for path in _entries(folder):
+        with contextlib.suppress(OSError):
+            handle = try_lock(path) if path.suffix == ".lock" else None
+            if handle is not None:
+                path.unlink(missing_ok=True)
+                os.close(handle)
 
 
 def _folders_in(parent: Path) -> list[Path]:
+    return sorted(path for path in _entries(parent) if path.is_dir() and not path.is_symlink())
+
+
+def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+        return list(folder.iterdir())
     except OSError:
         return []
+
+
+def _name(root: Path) -> str:
+    """Return the name of a folder, which may be no text, as text."""
+    return os.fsencode(root.name).decode("utf-8", "backslashreplace")

@@ -12,8 +12,6 @@ import errno
 import hashlib
 import os
 import re
-import secrets
-import shutil
 import signal
 import tempfile
 import threading
@@ -28,12 +26,14 @@ from tasks.model.sandbox import Workspace
 from tasks.sandbox.isolation import choose_isolation, choose_os_user, closed_folder, ids
 from tasks.sandbox.paths import drill_dir, make_folder, spread
 from tasks.sandbox.reaper import end_processes, remove_shared_memory
+from tasks.sandbox.removal import REMOVE_S, remove_tree
 from tasks.sandbox.servers import stop_server
 from tasks.sandbox.stamp import (
     LEASE_FILE,
     STAMP_FILE,
     Stamp,
     kept,
+    new_sockets_folder,
     new_stamp,
     read_stamp,
     try_lock,
@@ -44,7 +44,7 @@ DATABASE_WAIT_S = 600.0  # how long a drill waits for another one of the same da
 SOCKET_PATH_LIMIT = 103  # bytes: the smaller of Linux' 107 and macOS' 103
 _SOCKET_NAME = ".s.PGSQL.65535.lock"
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_REMOVE_TIMEOUT_S = 20.0
+_REMOVALS = 5  # what a dying process still wrote is gone at the second
 _POLL_S = 0.1
 _RACES = 100
 
@@ -178,10 +178,7 @@ def remove_all(root: Path, sockets: Path | None, drill_id: str) -> tuple[str, ..
     """End the processes of *drill_id* and remove its folders; return what is left."""
     left = [f"process {pid}" for pid in end_processes(drill_id, root / "data")]
     remove_shared_memory(root / "data")
-    for folder in filter(None, (sockets, root)):
-        _remove_folder(folder)
-        if folder.exists():
-            left.append(str(folder))
+    left += [str(folder) for folder in (sockets, root) if folder is not None and not _remove_folder(folder)]
     return tuple(left)
 
 
@@ -230,7 +227,7 @@ def _make(base: Path, stamp: Stamp) -> tuple[Stamp, int]:
         draft.rename(_root(base, stamp))
     except BaseException:
         for folder in filter(None, (draft, sockets)):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
         if lease is not None:
             os.close(lease)
         raise
@@ -272,7 +269,7 @@ def _short_sockets(root: Path) -> Path | None:
     """Return a short place for the socket where the one in *root* has too long a path; else None."""
     if len(os.fsencode(root / "s" / _SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
         return None
-    return Path("/tmp").resolve() / f"rd-{secrets.token_hex(4)}"  # noqa: S108  made exclusively, for its owner
+    return new_sockets_folder()
 
 
 def _make_sockets(folder: Path | None, os_user: str | None) -> None:
@@ -354,25 +351,14 @@ def _unlock(handle: int, path: Path) -> None:
     os.close(handle)
 
 
-def _remove_folder(folder: Path) -> None:
+def _remove_folder(folder: Path) -> bool:
     """Remove *folder*, the stamp last: what is half removed is still recognised as ours."""
-    deadline = time.monotonic() + _REMOVE_TIMEOUT_S
-    while folder.exists() and time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError):
-            for entry in sorted(folder.iterdir(), key=lambda path: path.name in (STAMP_FILE, LEASE_FILE)):
-                _remove_entry(entry)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-            return
+    ends_at = time.monotonic() + REMOVE_S
+    for _ in range(_REMOVALS):
+        if remove_tree(folder, (STAMP_FILE, LEASE_FILE), ends_at - time.monotonic()):
+            return True
         time.sleep(_POLL_S)
-
-
-def _remove_entry(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
+    return False
 
 
 def _unusable(error: OSError, base: Path) -> PermanentError:

@@ -31,7 +31,7 @@ from tasks.sandbox import (
 from tasks.sandbox import (
     workspace as workspaces,
 )
-from tasks.sandbox.stamp import new_stamp, process_started, write_stamp
+from tasks.sandbox.stamp import new_sockets_folder, new_stamp, process_started, write_stamp
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEM_PYTHON = Path("/usr/bin/python3")
@@ -188,8 +188,8 @@ def test_a_folder_whose_maker_died_before_it_had_a_name_is_swept_and_one_being_m
     assert sorted(drills.iterdir()) == sorted((young, mine))
 
 
-def test_a_maker_that_died_leaves_no_sockets_either(drill_folder: Path, tmp_path: Path) -> None:
-    sockets = tmp_path / "rd-00000000"
+def test_a_maker_that_died_leaves_no_sockets_either(drill_folder: Path) -> None:
+    sockets = new_sockets_folder()
     sockets.mkdir()
     draft = drill_folder / "drills" / ".new-1-1-x"
     draft.mkdir(parents=True)
