@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deployments.drafting import warn_of
 from deployments.terminal import say
 from tasks.checks.readiness import assess, major_to_use
 from tasks.checks.suites import read_suite
@@ -34,7 +35,9 @@ def check_fleet(fleet: Path, databases: tuple[str, ...], *, as_json: bool) -> in
     plan = read_fleet(str(fleet))
     targets = plan.chosen(databases)
     for target in targets:
-        read_suite(target)
+        suite = read_suite(target)
+        if suite is not None:
+            warn_of(suite)
     console = Console(stderr=as_json, highlight=False)
     findings: list[Finding] = []
     for target in targets:

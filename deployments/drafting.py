@@ -11,6 +11,8 @@ from expectations.suite import Suite, SuiteInvalid
 from tasks.model.errors import ConfigInvalid
 from tasks.plan import read_target, suite_file
 
+MOST_NOTES = 20
+
 
 def draft_suite_file(fleet: Path, database: str, out: Path | None, points: int) -> int:
     """Draft the suite of *database* into *out*, by default beside the fleet file; return the exit code.
@@ -52,6 +54,14 @@ def check_suites(files: list[Path]) -> int:
     """
     for file in files:
         suite = load_checked(file)
-        count = sum(1 for _ in suite.expectations)
-        echo(f"{file}: {count} expectations, gate {suite.gate.value}")
+        warn_of(suite)
+        echo(f"{file}: {len(suite.expectations)} expectations, gate {suite.gate.value}")
     return 0
+
+
+def warn_of(suite: Suite) -> None:
+    """Say on stderr which values of *suite* are read here in another way than elsewhere."""
+    for note in suite.notes[:MOST_NOTES]:
+        echo(f"warning: {note}", err=True)
+    if len(suite.notes) > MOST_NOTES:
+        echo(f"warning: and {len(suite.notes) - MOST_NOTES} more such values", err=True)

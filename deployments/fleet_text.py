@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-import yaml
-
+from expectations.yaml_text import flow
 from tasks.model.printable import printable
 from tasks.model.target import StoreConfig
 
@@ -47,7 +46,7 @@ def fleet_text(fleet: str, drafts: list[DraftDatabase], store: StoreConfig, left
     lines = [
         "# Written by `restore-drill init`. Every key: docs/configuration.md",
         "version: 1",
-        f"fleet: {_scalar(fleet)}",
+        f"fleet: {flow(fleet)}",
         "evidence: evidence    # a folder beside this file, or s3://bucket/prefix",
         *_store(store),
         '# schedule: {cron: "0 3 * * *", timezone: UTC}    # then: restore-drill deploy THIS-FILE',
@@ -84,7 +83,7 @@ def _store(store: StoreConfig) -> Iterator[str]:
     given = store.model_dump(exclude_defaults=True, exclude_none=True)
     if given:
         yield "store:"
-        yield from (f"  {key}: {_scalar(value)}" for key, value in given.items())
+        yield from (f"  {key}: {flow(value)}" for key, value in given.items())
     if not store.role_arn:
         yield "# store: {role_arn: arn:aws:iam::...}    # the role that a real recovery would use"
 
@@ -97,15 +96,15 @@ def _defaults(shared: _Shared) -> Iterator[str]:
     if shared.at or shared.globals_at:
         yield "  backup:"
     if shared.at:
-        yield f"    at: {_scalar(shared.at)}"
+        yield f"    at: {flow(shared.at)}"
     if shared.globals_at:
-        yield f"    globals: {_scalar(shared.globals_at)}"
+        yield f"    globals: {flow(shared.globals_at)}"
     if not (shared.rpo or shared.at or shared.globals_at):
         yield "  deadline: 4h"
 
 
 def _database(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
-    yield f"  - name: {_scalar(draft.name)}    # {_comment(draft.about)}"
+    yield f"  - name: {flow(draft.name)}    # {_comment(draft.about)}"
     if draft.trouble:
         yield f"    # the newest cannot be read: {_comment(draft.trouble)}"
     rpo = duration(draft.rpo_s) if draft.rpo_s else None
@@ -119,13 +118,13 @@ def _database(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
 
 def _backup(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
     if draft.at != shared.at:
-        yield f"at: {_scalar(draft.at)}"
+        yield f"at: {flow(draft.at)}"
     if draft.timezone != "UTC":
         yield f"timezone: {draft.timezone}    # names look like this local time; write your zone's name"
     if draft.inside:
-        yield f"database: {_scalar(draft.inside)}"
+        yield f"database: {flow(draft.inside)}"
     if draft.globals_at != shared.globals_at:
-        yield f"globals: {_scalar(draft.globals_at)}" if draft.globals_at else "globals: null"
+        yield f"globals: {flow(draft.globals_at)}" if draft.globals_at else "globals: null"
     if duration(draft.window_s) != "30d":
         yield f"window: {duration(draft.window_s)}"
     if draft.encryption == "age":
@@ -140,15 +139,6 @@ def duration(seconds: float) -> str:
         if seconds >= length and seconds % length == 0:
             return f"{seconds / length:g}{unit}"
     return f"{seconds:g}s"
-
-
-def _scalar(value: object) -> str:
-    """Return a value as YAML writes it on one line."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
-        .removesuffix("...\n")
-        .strip()
-    )
 
 
 def _comment(text: str) -> str:

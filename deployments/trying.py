@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deployments.drafting import load_checked
+from deployments.drafting import load_checked, warn_of
 from deployments.running import at_work
 from deployments.terminal import say
 from expectations.results import ExpectationResult, Outcome, SuiteResult
@@ -138,7 +138,9 @@ def _load(file: Path, fleet: Path, database: str) -> Suite:
             str(file),
             f"Draft one: restore-drill draft {fleet} -d {database} -o {file}",
         )
-    return load_checked(file)
+    suite = load_checked(file)
+    warn_of(suite)
+    return suite
 
 
 def _seconds(text: str) -> float:

@@ -1,8 +1,10 @@
 """A draft as a file that people edit: written once, and proposed again without touching what they wrote.
 
-Decision: each drafted entry carries a fingerprint of itself in its meta. As long as it fits, the entry is
+Decisions: each drafted entry carries a fingerprint of itself in its meta. As long as it fits, the entry is
 the draft's and may be renewed; once it does not, the entry is its reader's and stays as it is, comments
-included. What a reader throws out he lists under `declined`, so that it is not proposed again.
+included. What a reader throws out he lists under `declined`, so that it is not proposed again. The file is
+cut at the lines where entries start, and what stays is not touched: a library's round trip writes the whole
+file anew, re-indents it, and gives the comment above an entry that goes to the entry below it.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import yaml
-
 from expectations.draft import Draft
+from expectations.yaml_text import Document, as_mapping, flow, read_yaml
 
 _HEAD = """\
 # Drafted from {points}. It reports and fails nothing until somebody has read it:
@@ -85,12 +86,6 @@ def entry_lines(entry: Mapping[str, object], indent: int) -> list[str]:
     pad = " " * indent
     parts = [f"{key}: {flow(value)}" for key, value in entry.items()]
     return [f"{pad}- {parts[0]}", *(f"{pad}  {part}" for part in parts[1:])]
-
-
-def flow(value: object) -> str:
-    """Return *value* as YAML in one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
-    return text.removesuffix("...\n").strip()
 
 
 def identity(table: str, kind: str, kwargs: Mapping[str, object]) -> str:
@@ -202,21 +197,21 @@ def _declined(draft: Draft, patterns: Sequence[str]) -> bool:
 
 def _read(text: str) -> _File:
     """Cut a file into its pieces at the lines where tables and entries start."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    data = _mapping(yaml.safe_load(text))
+    document = read_yaml(text)
+    data = _mapping(document.data)
     lines = text.splitlines()
-    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+    if _flows(document, ()):
         raise ValueError("the suite is not written in blocks")
-    tables = next((value for key, value in root.value if key.value == "tables"), None)
-    if not isinstance(tables, yaml.MappingNode) or tables.flow_style:
+    if _flows(document, ("tables",)) or ("tables", "<<") in document.lines:
         raise ValueError("its tables are not written in blocks")
-    after = [key.start_mark.line for key, _ in root.value if key.start_mark.line > tables.start_mark.line]
-    end = _above(lines, min(after)) if after else len(lines)
-    starts = [_above(lines, key.start_mark.line) for key, _ in tables.value]
+    head = document.line(("tables",))
+    after = [line for key in data if (line := document.line((key,))) > head]
+    end = _above(lines, min(after) - 1) if after else len(lines)
     content = _mapping(data.get("tables"))
+    starts = [_above(lines, document.line(("tables", table)) - 1) for table in content]
     blocks = [
-        _block(lines, key.value, value, content[key.value], (start, stop))
-        for (key, value), start, stop in zip(tables.value, starts, [*starts[1:], end], strict=True)
+        _block(lines, table, document, entries, (start, stop))
+        for (table, entries), start, stop in zip(content.items(), starts, [*starts[1:], end], strict=True)
     ]
     declined = data.get("declined")
     return _File(
@@ -227,16 +222,33 @@ def _read(text: str) -> _File:
     )
 
 
-def _block(lines: list[str], table: str, node: yaml.Node, data: object, where: tuple[int, int]) -> _Block:
-    if not isinstance(node, yaml.SequenceNode) or node.flow_style or not isinstance(data, list):
+def _block(
+    lines: list[str], table: str, document: Document, entries: object, where: tuple[int, int]
+) -> _Block:
+    path, (start, stop) = ("tables", table), where
+    if _flows(document, path) or not isinstance(entries, list):
         raise ValueError(f"the expectations of {table} are not written in blocks")
-    start, stop = where
-    starts = [_above(lines, entry.start_mark.line) for entry in node.value]
-    entries = [
-        _Entry(lines[first:last], _mapping(entry))
-        for first, last, entry in zip(starts, [*starts[1:], stop], data, strict=True)
-    ]
-    return _Block(table, lines[start : starts[0]], entries, node.start_mark.column)
+    indent = document.shapes[path].column
+    dashes = [_dash(lines, document.line((*path, at)) - 1, indent, start) for at in range(len(entries))]
+    starts = [_above(lines, dash) for dash in dashes]
+    if starts != sorted(starts) or not all(start < at < stop for at in starts):
+        raise ValueError(f"the expectations of {table} are not written where they stand")
+    cut = zip(starts, [*starts[1:], stop], entries, strict=True)
+    entries_there = [_Entry(lines[first:last], _mapping(entry)) for first, last, entry in cut]
+    return _Block(table, lines[start : starts[0]], entries_there, indent)
+
+
+def _flows(document: Document, path: tuple[str, ...]) -> bool:
+    """Say whether *path* is no list or mapping written in blocks."""
+    shape = document.shapes.get(path)
+    return shape is None or shape.flow
+
+
+def _dash(lines: list[str], row: int, indent: int, top: int) -> int:
+    """Return the row of the dash in front of an entry whose content begins in *row*."""
+    while row > top and not lines[row].startswith("-", indent):
+        row -= 1
+    return row
 
 
 def _above(lines: list[str], line: int) -> int:
@@ -251,12 +263,12 @@ def _tables(drafts: Sequence[Draft]) -> Iterator[str]:
 
 
 def _plain(value: object) -> object:
-    """Return *value* as YAML gives it back."""
-    return yaml.safe_load(flow(value))
+    """Return *value* as a file gives it back: times are text."""
+    return json.loads(json.dumps(value, default=str))
 
 
 def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
+    return as_mapping(value) or {}
 
 
 def _say(points: Sequence[datetime]) -> str:

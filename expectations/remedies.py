@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
 from expectations.draft import Draft, draft_expectations
-from expectations.draft_file import entry_lines, flow
+from expectations.draft_file import entry_lines
 from expectations.loader import parse_suite
 from expectations.profile import Profile, TableProfile, profile_database
 from expectations.remedy_kinds import closer
 from expectations.results import Outcome
 from expectations.runner import run_suite
 from expectations.suite import Suite
+from expectations.yaml_text import flow
 
 Parameters = Mapping[str, Mapping[str, object]]
 _QUERY = "unexpected_rows_expectation"
@@ -124,7 +123,7 @@ def _each_once(drafts: Iterable[Draft]) -> list[Draft]:
 def _suite(drafts: Sequence[Draft]) -> Suite:
     """Return *drafts* of one table as a suite in their order, read as a file would be."""
     entries = [{"type": one.type, "kwargs": dict(one.kwargs)} for one in drafts]
-    text = yaml.safe_dump({"suite": "remedies", "tables": {drafts[0].table: entries}}, sort_keys=False)
+    text = flow({"suite": "remedies", "tables": {drafts[0].table: entries}})
     return parse_suite(text, Path("remedies.yaml"))
 
 

@@ -48,7 +48,11 @@ from expectations.vocabulary import nearest
 __all__ = ["deep_problems", "run_suite", "warm_up"]
 
 # A missing column is what these are about, so that it fails them and is no error.
-_ABOUT_COLUMNS = ("expect_column_to_exist", "expect_table_columns_to_match_set")
+_ABOUT_COLUMNS = (
+    "expect_column_to_exist",
+    "expect_table_columns_to_match_ordered_list",
+    "expect_table_columns_to_match_set",
+)
 _UNCONDITIONAL = (
     "expect_column_values_to_be_of_type",
     "expect_column_values_to_be_in_type_list",

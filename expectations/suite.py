@@ -101,29 +101,6 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
-    """What a data team expects of one database.
-
-    Attributes:
-        sha256: of the file, for the evidence.
-    """
-
-    name: str
-    gate: Gate
-    expectations: tuple[Expectation, ...]
-    path: Path | None = None
-    sha256: str | None = None
-    description: str | None = None
-    owner: str | None = None
-    sensitive: tuple[str, ...] = ()
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables that it names, in the order of the file."""
-        return tuple(dict.fromkeys(one.table for one in self.expectations))
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that makes a suite unusable.
 
@@ -143,6 +120,31 @@ class Problem:
         line = f":{self.line}" if self.line else ""
         path = f" {self.path}:" if self.path else ""
         return f"{self.file}{line}:{path} {self.what}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What a data team expects of one database.
+
+    Attributes:
+        sha256: of the file, for the evidence.
+        notes: what is read here in another way than elsewhere; the suite can be used all the same.
+    """
+
+    name: str
+    gate: Gate
+    expectations: tuple[Expectation, ...]
+    path: Path | None = None
+    sha256: str | None = None
+    description: str | None = None
+    owner: str | None = None
+    sensitive: tuple[str, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that it names, in the order of the file."""
+        return tuple(dict.fromkeys(one.table for one in self.expectations))
 
 
 class SuiteInvalid(Exception):  # noqa: N818  what went wrong, in the field's words

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,14 +32,30 @@ _NOT_KWARGS = (
     *("id", "meta", "notes", "description", "severity", "result_format", "catch_exceptions", "batch_id"),
     *("rendered_content", "windows", "library_metadata"),
 )
-_STRING, _LIST, _BOOL = "a string", "a list", "true or false"
+# Optional in GX's models; without them an expectation is met by whatever there is, or by nothing.
+_ASKED_FOR: Mapping[str, tuple[str, ...]] = {
+    "expect_column_kl_divergence_to_be_less_than": ("partition_object", "threshold"),
+    "expect_column_values_to_be_in_type_list": ("type_list",),
+    "expect_column_values_to_match_regex": ("regex",),
+    "expect_table_columns_to_match_ordered_list": ("column_list",),
+    "expect_table_columns_to_match_set": ("column_set",),
+}
+RENAMED: Mapping[str, str] = {
+    "expect_multicolumn_values_to_be_unique": "expect_select_column_values_to_be_unique_within_record",
+}
+"""Types of older releases of GX, by the name that they have now."""
+_STRING, _LIST, _BOOL, _NUMBER = "a string", "a list", "true or false", "a number"
+_SCALAR = "a number, a text or a time"
 _KINDS: Mapping[str, str] = {
     **dict.fromkeys(("column", "column_A", "column_B", "regex", "like_pattern", "type_"), _STRING),
     **dict.fromkeys(("other_table_name", "unexpected_rows_query", "condition_parser", "match_on"), _STRING),
     **dict.fromkeys(("column_list", "column_set", "type_list", "regex_list", "like_pattern_list"), _LIST),
     **dict.fromkeys(("value_set", "value_pairs_set"), _LIST),
     **dict.fromkeys(("strict_min", "strict_max", "or_equal", "exact_match", "double_sided"), _BOOL),
-    **dict.fromkeys(("ties_okay", "bucketize_data"), _BOOL),
+    **dict.fromkeys(("ties_okay", "bucketize_data", "strictly"), _BOOL),
+    **dict.fromkeys(("threshold", "sum_total", "column_index", "multiplier"), _NUMBER),
+    **dict.fromkeys(("min_value", "max_value"), _SCALAR),
+    **dict.fromkeys(("escape", "method", "ignore_row_if"), _STRING),
     "mostly": "a share between 0 and 1",
 }
 
@@ -50,6 +67,11 @@ class ExpectationType:
     name: str
     required: tuple[str, ...]
     optional: tuple[str, ...]
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The kwargs without which nothing would be asked: GX's required ones, and more."""
+        return self.required + _ASKED_FOR.get(self.name, ())
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -88,6 +110,8 @@ def kind_error(key: str, value: object) -> str | None:
     kind = _KINDS.get(key)
     if kind is None or value is None:
         return None
+    if isinstance(value, list) and not value and kind is _LIST:
+        return None  # it has a sentence of its own
     return None if _CHECKS[kind](value) else kind
 
 
@@ -108,14 +132,20 @@ def _kwargs(fields: Mapping[str, object]) -> dict[str, list[str]]:
     return {"required": required, "optional": [name for name in named if name not in required]}
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _is_share(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 _CHECKS: Mapping[str, Callable[[object], bool]] = {
     _STRING: lambda value: isinstance(value, str) and bool(value),
-    _LIST: lambda value: isinstance(value, list) and bool(value),
+    _LIST: lambda value: isinstance(value, list),
     _BOOL: lambda value: isinstance(value, bool),
+    _NUMBER: _is_number,
+    _SCALAR: lambda value: _is_number(value) or (isinstance(value, str) and bool(value)),
     "a share between 0 and 1": _is_share,
 }
 

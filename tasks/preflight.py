@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from tasks.checks.readiness import Readiness, assess
 from tasks.checks.suites import read_suite
 from tasks.drill.held import Held
@@ -10,11 +12,15 @@ from tasks.model.target import Target
 from tasks.policies import step
 from tasks.stores import Store
 
+_log = logging.getLogger(__name__)
+
 
 @step("preflight", retried=True)
 def preflight_backup(
     point: RecoveryPoint, store: Held[Store], target: Target, last_restored_bytes: int | None
 ) -> Readiness:
     """Read the backup's head and say what it needs and whether it is here; a suite of no use ends it now."""
-    read_suite(target)
+    suite = read_suite(target)
+    if suite is not None and suite.notes:
+        _log.warning("%s: YAML 1.1 reads %d values otherwise: see suite check", suite.path, len(suite.notes))
     return assess(point, store.value, target, last_restored_bytes)

@@ -17,7 +17,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from tasks.drill import fork_server
 from tasks.drill.process import DrillProcess
@@ -128,7 +127,7 @@ class Fleet:
             "databases": self.databases,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(yaml.safe_dump(document, sort_keys=False))
+        self.path.write_text(json.dumps(document, default=str))
         return self.path
 
     def recorded(self, database: str | None = None) -> list[dict[str, Any]]:

@@ -14,9 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from expectations.json_text import read_json
+from expectations.json_text import LARGEST_BYTES, JsonInvalid, read_json
+from expectations.yaml_text import Unreadable, decode, read_bytes, read_yaml
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
@@ -152,19 +151,28 @@ def load_seed(path: Path) -> Inventory:
         ConfigInvalid: it cannot be read or does not have the shape of an inventory.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        document = read_json(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as exc:
-        raise ConfigInvalid(
-            f"the seed file cannot be read: {exc.__class__.__name__}",
-            str(path),
-            "Write it in the shape of an evidence record's `inventory`, or take one from a verified drill.",
-        ) from exc
+        content = read_bytes(path, LARGEST_BYTES)
+        document = read_json(content) if path.suffix == ".json" else read_yaml(decode(content)).data
+    except OSError as exc:
+        raise _unreadable(path, exc.strerror or type(exc).__name__) from exc
+    except JsonInvalid as exc:
+        raise _unreadable(path, str(exc)) from exc
+    except Unreadable as exc:
+        line = exc.troubles[0].line
+        raise _unreadable(path, f"line {line}: {exc}" if line else str(exc)) from exc
     if not document:
         raise ConfigInvalid(
             "the seed file is empty: nothing would be compared", str(path), "Name its tables."
         )
     return inventory_from_dict(document, where=str(path))
+
+
+def _unreadable(path: Path, why: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"the seed file cannot be read: {why}",
+        str(path),
+        "Write it in the shape of an evidence record's `inventory`, or take one from a verified drill.",
+    )
 
 
 def _figures(value: object, where: str, *, strict: bool) -> TableFigures:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
@@ -41,9 +41,14 @@ CheckLevel = Annotated[Level, BeforeValidator(_level)]
 
 
 class Strict(BaseModel):
-    """Frozen, and closed to keys that nobody reads."""
+    """Frozen, and closed to keys that nobody reads. No key is a truth value: `true` is no number either."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
 
 
 class StoreConfig(Strict):

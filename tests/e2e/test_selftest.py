@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from expectations.loader import parse_suite
 from tasks.evidence.selftest import newest_selftests
@@ -47,7 +46,7 @@ def rows_of(document: dict[str, Any], kind: str, table: str | None = None) -> li
 def with_suite(fleet: Fleet, name: str, dump: Path | bytes | None, **keys: Any) -> None:
     suite = fleet.folder / "orders_suite.yaml"
     suite.parent.mkdir(parents=True, exist_ok=True)
-    suite.write_text(yaml.safe_dump(SUITE))
+    suite.write_text(json.dumps(SUITE))
     fleet.add(name, dump, expect={"suite": str(suite)}, **keys)
 
 

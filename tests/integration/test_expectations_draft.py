@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
 from expectations.drafting import Drafted, draft_suite
 from expectations.loader import parse_suite
 from expectations.profile import Profile, profile_database
 from expectations.results import Outcome, SuiteResult
 from expectations.runner import run_suite
+from expectations.yaml_text import read_yaml
 from tests.fix_postgres import Source
 
 AS_OF = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -145,7 +145,7 @@ def test_the_draft_holds_on_its_own_backup(shop: Source, drafted: Drafted) -> No
 
 
 def test_the_draft_reports_only(drafted: Drafted) -> None:
-    assert yaml.safe_load(drafted.proposal.text)["gate"] == "report"
+    assert read_yaml(drafted.proposal.text).data["gate"] == "report"
 
 
 def test_the_draft_holds_on_the_next_healthy_backup(shop: Source, drafted: Drafted) -> None:
@@ -166,7 +166,7 @@ def test_no_value_of_a_sensitive_column_is_in_the_file(drafted: Drafted) -> None
 
 
 def test_each_entry_says_why_and_what_was_seen(drafted: Drafted) -> None:
-    tables = yaml.safe_load(drafted.proposal.text)["tables"]
+    tables = read_yaml(drafted.proposal.text).data["tables"]
     for entries in tables.values():
         for entry in entries:
             assert entry["meta"]["why"]
@@ -180,7 +180,7 @@ def test_several_points_widen_the_bands(shop: Source, profiled: Profile) -> None
     one, several = draft_suite("shop", [profiled]), draft_suite("shop", [profiled, later])
 
     def floor(drafted: Drafted) -> object:
-        entries = yaml.safe_load(drafted.proposal.text)["tables"]["public.orders"]
+        entries = read_yaml(drafted.proposal.text).data["tables"]["public.orders"]
         count = next(entry for entry in entries if entry["type"] == "expect_table_row_count_to_be_between")
         return count["kwargs"]["min_value"]["times"]
 

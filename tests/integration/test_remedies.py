@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
 from expectations.loader import parse_suite
 from expectations.remedies import Remedies
 from expectations.results import Outcome
 from expectations.runner import run_suite
+from expectations.yaml_text import read_yaml
 from tests.fix_postgres import Source
 
 MAJOR = 17
@@ -113,7 +113,7 @@ def test_of_a_sensitive_column_no_value_is_offered(town: Town) -> None:
     scrambled = town.broken(DAMAGE["text-scrambled", "clients", "city"])
     hidden = town.remedies(sensitive=("public.clients.*",))
     offered = hidden.find("text-scrambled", "public.clients", "city", scrambled) or ""
-    (entry,) = yaml.safe_load(offered)["public.clients"]
+    (entry,) = read_yaml(offered).data["public.clients"]
     assert entry["type"] == "expect_column_values_to_match_regex"
 
 

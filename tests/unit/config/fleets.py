@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tasks.config import Fleet, load_fleet
 from tasks.model.errors import ConfigInvalid
@@ -29,7 +29,7 @@ def fleet_of(folder: Path, *databases: dict[str, Any], **top: Any) -> Fleet:
         {"name": f"db{i}", "backup": {"at": "/b/{database}_%Y%m%d"}} | d for i, d in enumerate(databases)
     ]
     document = {"version": 1, "fleet": "shop", "databases": filled} | top
-    return load_fleet(written(folder, yaml.safe_dump(document, sort_keys=False)), today=TODAY)
+    return load_fleet(written(folder, json.dumps(document, default=str)), today=TODAY)
 
 
 def target_of(folder: Path, database: dict[str, Any], **top: Any) -> Target:

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
 from expectations.draft import Draft
 from expectations.draft_file import Proposal, identity, propose
 from expectations.loader import parse_suite
+from expectations.yaml_text import read_yaml
 
 POINT = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 
@@ -84,7 +84,7 @@ def test_new_tables_and_columns_are_added_where_they_belong() -> None:
     proposal = again(
         first(rows(), rows("public.people")), rows(), filled("id"), rows("public.people"), rows("shop.a")
     )
-    tables = yaml.safe_load(proposal.text)["tables"]
+    tables = read_yaml(proposal.text).data["tables"]
     assert [len(entries) for entries in tables.values()] == [2, 1, 1]
     assert len(proposal.added) == 2
 
@@ -92,7 +92,7 @@ def test_new_tables_and_columns_are_added_where_they_belong() -> None:
 def test_what_no_longer_holds_is_removed() -> None:
     proposal = again(first(rows(), filled("id"), rows("public.gone")), rows())
     assert len(proposal.removed) == 2
-    assert list(yaml.safe_load(proposal.text)["tables"]) == ["public.orders"]
+    assert list(read_yaml(proposal.text).data["tables"]) == ["public.orders"]
 
 
 def test_what_was_declined_is_not_proposed_again() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,158 @@ def test_a_class_name_is_taken_for_its_type() -> None:
             "UnexpectedRowsExpectation",
             4,
         ),
+        (
+            one("{type: expect_column_values_to_be_in_set, kwargs: {column: id, value_set: []}}"),
+            "value_set is empty: nothing is compared",
+            "at least one member",
+            4,
+        ),
+        (
+            one(
+                "{type: expect_column_distinct_values_to_be_in_set, kwargs: {column: id, value_set: [a, ~]}}"
+            ),
+            "value_set holds null, which equals nothing",
+            "not_be_null",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_not_be_null, kwargs: {column: id, mostly: 0}}"),
+            "mostly is 0: no row has to comply",
+            "share of rows",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_be_between, kwargs: {column: id, max_value: .inf}}"),
+            "max_value is not a number",
+            "write a number",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_be_between, kwargs: {column: id, max_value: true}}"),
+            "max_value is not a number",
+            "write a number",
+            4,
+        ),
+        (
+            one("{type: expect_table_row_count_to_be_between, kwargs: {min_value: {parm: last_rows}}}"),
+            "min_value is not a number",
+            "did you mean {param: ...}?",
+            4,
+        ),
+        (
+            one("{type: expect_table_row_count_to_be_between, kwargs: {min_value: {param: last_row}}}"),
+            'no drill sets a parameter "last_row"',
+            "did you mean last_rows?",
+            4,
+        ),
+        (
+            one("{type: expect_table_row_count_to_be_between, kwargs: {min_value: {param: newest_row}}}"),
+            "newest_row is of a column, and none is named",
+            "column of times",
+            4,
+        ),
+        (
+            one(
+                "{type: expect_column_max_to_be_between, kwargs: {column: at, row_condition: id > 1,"
+                " min_value: {param: newest_row}}}"
+            ),
+            "newest_row is of all rows",
+            "row_condition out",
+            4,
+        ),
+        (
+            one("{type: expect_table_row_count_to_equal, kwargs: {value: {$PARAMETER: rows}}}"),
+            'nothing sets the parameter "rows"',
+            "did you mean last_rows?",
+            4,
+        ),
+        (
+            one("{type: expect_table_row_count_to_equal, kwargs: {value: {$PARAMETER: last_rows * 0.9}}}"),
+            "is an expression",
+            "{param: last_rows, times: 0.9}",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_match_regex, kwargs: {column: id}}"),
+            'needs the kwarg "regex"',
+            "add",
+            4,
+        ),
+        (
+            one("{type: expect_table_columns_to_match_set}"),
+            'needs the kwarg "column_set"',
+            "add column_set",
+            4,
+        ),
+        (
+            one("{type: expect_table_columns_to_match_ordered_list}"),
+            'needs the kwarg "column_list"',
+            "add",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_be_in_type_list, kwargs: {column: id}}"),
+            'needs the kwarg "type_list"',
+            "add",
+            4,
+        ),
+        (
+            one("{type: expect_column_kl_divergence_to_be_less_than, kwargs: {column: id, threshold: 1}}"),
+            'needs the kwarg "partition_object"',
+            "add",
+            4,
+        ),
+        (
+            one(
+                "{type: expect_column_quantile_values_to_be_between, kwargs: {column: id,"
+                " quantile_ranges: {quantiles: [0.5], value_ranges: [[null, null]]}}}"
+            ),
+            "do not fit",
+            "at least one of them",
+            4,
+        ),
+        (
+            one(
+                "{type: expect_column_quantile_values_to_be_between, kwargs: {column: id,"
+                " quantile_ranges: {quantiles: [], value_ranges: []}}}"
+            ),
+            "quantile_ranges is empty",
+            "quantiles",
+            4,
+        ),
+        (
+            one("{type: expect_column_to_exist, kwargs: {column: id, column_index: '2'}}"),
+            "column_index is not a number",
+            "write a number",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_be_null, kwargs: {column: id, row_condition: ' '}}"),
+            "row_condition is no condition",
+            "write SQL",
+            4,
+        ),
+        (
+            one(
+                "{type: expect_column_values_to_be_null, kwargs: {column: id, row_condition: a == 1,"
+                " condition_parser: pandas}}"
+            ),
+            "conditions of this parser",
+            "write SQL",
+            4,
+        ),
+        (
+            one("{type: expect_column_values_to_be_null, kwargs: {column: id}, meta: {sensitive: yes}}"),
+            "sensitive is not true or false",
+            "write one",
+            4,
+        ),
+        (
+            one("{type: expect_multicolumn_values_to_be_unique}"),
+            "unknown expectation type",
+            "within_record?",
+            4,
+        ),
         (one("{type: expect_column_values_to_not_be_null, kwargs: {column: id}, meta: x}"), "meta", "why", 4),
         ("suite: orders\ngate: maybe\ntables: {}\n", 'not a gate: "maybe"', "fail or report", 2),
         ("suite: orders\ntables: {}\n", "holds no expectation", "suite: null", 1),
@@ -275,6 +429,30 @@ def test_sensitive_columns_are_marked_by_name_pattern_and_tag() -> None:
     assert not sensitive("email", ", meta: {sensitive: false}")
 
 
+def test_plain_values_are_yaml_1_2s_and_what_others_read_otherwise_is_noted() -> None:
+    suite = yaml_suite(
+        one("{type: expect_column_values_to_be_in_set, kwargs: {column: country, value_set: [DK, NO, SE]}}")
+        + "    - {type: expect_column_values_to_be_in_set, kwargs: {column: slot, value_set: [1:30, 010]}}\n"
+    )
+    assert [one.kwargs["value_set"] for one in suite.expectations] == [["DK", "NO", "SE"], ["1:30", 10]]
+    assert [(note.line, note.value) for note in suite.notes] == [(4, "NO"), (5, "1:30"), (5, "010")]
+    assert str(suite.notes[0]) == (
+        'orders.yaml:4: tables.public.orders[0].kwargs.value_set[1]: "NO" is text, read as YAML 1.2; readers'
+        ' of YAML 1.1 take it for false; write "NO" in quotes for text, or false'
+    )
+
+
+def test_a_large_suite_is_read_in_less_than_two_seconds() -> None:
+    entries = "".join(
+        f"    - {{type: expect_column_values_to_be_in_set, kwargs: {{column: c{at}, value_set: [paid, new]}},"
+        " meta: {why: an unknown value is scrambled text}}\n"
+        for at in range(500)
+    )
+    began = time.process_time()
+    assert len(yaml_suite(f"tables:\n  public.orders:\n{entries}").expectations) == 500
+    assert time.process_time() - began < 2
+
+
 def native(**more: object) -> dict[str, object]:
     expectation = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}
     return {"name": "orders", "expectations": [{**expectation, **more}], "meta": {"table": "public.orders"}}
@@ -314,3 +492,113 @@ def test_broken_json_is_told_with_its_line() -> None:
     error = problems('{"name": "x",\n "expectations": [}', "orders.json")
     assert "not valid JSON" in error.problems[0].what
     assert error.line == 2
+
+
+def from_native(**changes: object) -> Suite:
+    return parse_suite(json.dumps({**native(), **changes}), Path("orders.json"))
+
+
+def test_a_native_suites_own_parameters_are_put_in() -> None:
+    kwargs = {"column": "status", "value_set": {"$PARAMETER": "states"}, "mostly": {"$PARAMETER": "share"}}
+    entry = {"type": "expect_column_values_to_be_in_set", "kwargs": kwargs}
+    suite = from_native(
+        expectations=[entry], suite_parameters={"states": ["a", "b"], "share": 0.9, "more": 1}
+    )
+    assert suite.expectations[0].kwargs == {"column": "status", "value_set": ["a", "b"], "mostly": 0.9}
+    inline = {"min_value": {"$PARAMETER": "least", "$PARAMETER.least": 7}}
+    suite = from_native(expectations=[{"type": "expect_table_row_count_to_be_between", "kwargs": inline}])
+    assert suite.expectations[0].kwargs == {"min_value": 7}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "what", "remedy"),
+    [
+        ({"$PARAMETER": "leest"}, 'nothing sets the parameter "leest"', "did you mean least?"),
+        ({"$PARAMETER": "zzz"}, 'nothing sets the parameter "zzz"', "suite_parameters"),
+        ({"$PARAMETER": "least * 2"}, "is an expression", "the value itself"),
+        ({"$PARAMETER": "now() - timedelta(days=1)"}, "is an expression", "{as_of: -26h}"),
+        ({"$PARAMETER": "urn:great_expectations:validations:x"}, "is an expression", "the value itself"),
+        ({"$PARAMETER": 3}, "is an expression", "the value itself"),
+        ({"$PARAMETER": "least", "plus": 3}, 'unknown key "plus"', "known: $PARAMETER"),
+        ({"$PARAMETER": "text"}, "min_value is not a number", "write a number"),
+    ],
+)
+def test_a_native_parameter_that_nothing_sets_is_refused(
+    parameter: dict[str, object], what: str, remedy: str
+) -> None:
+    entry = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": parameter}}
+    with pytest.raises(SuiteInvalid) as caught:
+        from_native(expectations=[entry], suite_parameters={"least": 3, "text": ["x"]})
+    assert what in caught.value.problems[0].what
+    assert remedy in caught.value.problems[0].remedy
+
+
+def test_a_suite_of_great_expectations_0_18_is_read() -> None:
+    suite = parse_suite(
+        json.dumps(
+            {
+                "data_asset_type": None,
+                "expectation_suite_name": "orders",
+                "ge_cloud_id": None,
+                "evaluation_parameters": {"least": 3},
+                "meta": {"great_expectations_version": "0.18.22", "table": "public.orders"},
+                "expectations": [
+                    {
+                        "expectation_type": "expect_column_values_to_be_between",
+                        "kwargs": {
+                            "column": "id",
+                            "min_value": {"$PARAMETER": "least"},
+                            "auto": False,
+                            "profiler_config": None,
+                            "result_format": "COMPLETE",
+                            "batch_id": "x",
+                        },
+                        "meta": {},
+                        "ge_cloud_id": None,
+                    },
+                    {
+                        "expectation_type": "expect_column_pair_values_A_to_be_greater_than_B",
+                        "kwargs": {"column_A": "a", "column_B": "b"},
+                    },
+                ],
+            }
+        ),
+        Path("orders.json"),
+    )
+    assert suite.name == "orders"
+    assert [(one.type, one.kwargs) for one in suite.expectations] == [
+        ("expect_column_values_to_be_between", {"column": "id", "min_value": 3}),
+        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "a", "column_B": "b"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "remedy"),
+    [
+        ({"kwargs": {"column": "id", "auto": True}}, "auto bounds hold for any data", "write the bounds out"),
+        (
+            {"kwargs": {"column": "id", "parse_strings_as_datetimes": True}},
+            "parse_strings_as_datetimes",
+            "knows",
+        ),
+        (
+            {"expectation_type": "expect_multicolumn_values_to_be_unique"},
+            "unknown expectation type",
+            "select_column",
+        ),
+    ],
+)
+def test_what_0_18_knew_and_nobody_knows_any_more_is_refused_by_name(
+    changes: dict[str, object], what: str, remedy: str
+) -> None:
+    entry = {"expectation_type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}, **changes}
+    with pytest.raises(SuiteInvalid) as caught:
+        from_native(expectations=[entry])
+    assert what in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+def test_what_is_no_file_of_bounded_size_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "orders.yaml")
+    with pytest.raises(SuiteInvalid, match="cannot be read: this is no regular file"):
+        load_suite(tmp_path / "orders.yaml")
