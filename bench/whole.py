@@ -6,6 +6,7 @@ And against the usual way: PostgreSQL as shipped, one job, no ANALYZE; what peop
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -44,10 +45,11 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
 
 
 def _drill(fleet: Path) -> None:
-    documents, verdict = drill(fleet, ["shop"], "", "")
+    drills, verdict = drill(fleet, ["shop"], "", "")
     if verdict is not Verdict.VERIFIED:
-        raise RuntimeError(f"the drill ended {verdict}: {documents[0]['findings']}")
-    print("  phases", {k: round(v, 1) for k, v in documents[0]["phases_s"].items()}, flush=True)
+        raise RuntimeError(f"the drill ended {verdict}: {drills[0].message}")
+    phases = json.loads(Path(drills[0].place).read_text())["phases_s"]
+    print("  phases", {k: round(v, 1) for k, v in phases.items()}, flush=True)
 
 
 def _bare_restore(dump: Path, config: SandboxConfig, *, analyze: bool = True) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from deployments.running import EXIT_CODES, at_work
+from deployments.running import EXIT_CODES, at_work, read_back
 from deployments.terminal import echo
 from tasks.evidence import to_json
 from tasks.plan import read_target
@@ -17,14 +17,14 @@ def bisect_window(fleet: Path, database: str, evidence: str, *, as_json: bool) -
     Raises:
         ConfigInvalid: the fleet file cannot be used.
     """
-    read_target(str(fleet), database, evidence)
+    target = read_target(str(fleet), database, evidence)
     with at_work([database], as_json=as_json):
         from flows.bisect import bisect  # noqa: PLC0415  imports Prefect
-        from tasks.conclude import documents_of, verdict_of  # noqa: PLC0415
+        from tasks.conclude import drills_of, verdict_of  # noqa: PLC0415
 
         state = bisect(str(fleet), database, evidence, return_state=True)
-        documents, verdict = documents_of(state), verdict_of(state)
+        drills, verdict = drills_of(state), verdict_of(state)
     if as_json:
-        sys.stdout.writelines(to_json(document) for document in documents)
+        sys.stdout.writelines(to_json(document) for document in read_back(drills, {database: target}))
     echo(state.message, err=as_json)
     return EXIT_CODES[verdict]

@@ -90,19 +90,16 @@ def describe(progress: Progress) -> str:
 
 
 def show_result(
-    documents: Sequence[dict[str, Any]], plan: Fleet, databases: Sequence[str], *, as_json: bool
+    documents: Sequence[dict[str, Any]], plan: Fleet, undrilled: Sequence[str], *, as_json: bool
 ) -> None:
-    """Print the verdicts, worst first, or the documents; name the databases that left none."""
+    """Print the verdicts, worst first, or the documents; name the databases whose run came to nothing."""
     if as_json:
         for document in documents:
             sys.stdout.write(to_json(document))
     else:
         _print_verdicts(documents, plan)
-    for name in databases:
-        if name not in {document["database"] for document in documents}:
-            sys.stderr.write(
-                f"{name}: inconclusive: the drill ended without evidence; see the log of its run\n"
-            )
+    for name in undrilled:
+        sys.stderr.write(f"{name}: inconclusive: the drill ended without evidence; see the log of its run\n")
 
 
 def _print_verdicts(documents: Sequence[dict[str, Any]], plan: Fleet) -> None:

@@ -12,7 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.drill import find_points, restore_drill
-from tasks.conclude import Documents, conclude_search, documents_of, verdict_of
+from tasks.conclude import Drills, conclude_search, drills_of, verdict_of
 from tasks.model.backup import RecoveryPoint
 from tasks.model.clock import utc_now
 from tasks.model.findings import Verdict
@@ -21,7 +21,7 @@ from tasks.plan import begin, read_target
 
 
 @flow(name="bisect", flow_run_name="bisect {database}", persist_result=False)
-def bisect(fleet: str, database: str, evidence: str = "") -> State[Documents]:
+def bisect(fleet: str, database: str, evidence: str = "") -> State[Drills]:
     """Find the first bad backup of one database in its window.
 
     Args:
@@ -31,15 +31,15 @@ def bisect(fleet: str, database: str, evidence: str = "") -> State[Documents]:
     """
     target = read_target(fleet, database, evidence)
     points = sorted(points_in_window(target), key=lambda point: point.at)
-    documents: Documents = []
+    drills: Drills = []
 
     def drill(point: RecoveryPoint) -> Verdict:
         state = restore_drill(fleet, database, f"key:{point.object.uri}", evidence, return_state=True)
-        documents.extend(documents_of(state))
+        drills.extend(drills_of(state))
         return verdict_of(state)
 
     good, bad, unclear = search(points, drill)
-    return conclude_search(database, documents, points, good=good, bad=bad, unclear=unclear)
+    return conclude_search(database, drills, points, good=good, bad=bad, unclear=unclear)
 
 
 def points_in_window(target: Target) -> Sequence[RecoveryPoint]:

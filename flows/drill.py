@@ -13,7 +13,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.conclude import Documents, conclude
+from tasks.conclude import Drills, conclude
 from tasks.discover import find_recovery_points, open_backup_store
 from tasks.drill.process import prepare_validation
 from tasks.fetch import download_backup, download_globals, prove_backup
@@ -24,6 +24,7 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage, Verdict
 from tasks.model.history import History
+from tasks.model.recorded import Recorded
 from tasks.model.restored import Checked
 from tasks.plan import begin, begin_older, choose_selection, read_target
 from tasks.preflight import preflight_backup
@@ -38,7 +39,7 @@ from tasks.verify import check_freshness, read_history, take_stock, verify_datab
 @flow(name="restore_drill", flow_run_name="drill {database}", persist_result=False)
 def restore_drill(
     fleet: str, database: str, select: str = "", evidence: str = "", report: bool = True
-) -> State[Documents]:
+) -> State[Drills]:
     """Restore one database's backup, prove what came back, measure it, tear it down, leave evidence.
 
     Args:
@@ -52,10 +53,10 @@ def restore_drill(
     sweep_first(utc_now())
     first = begin(target, choose_selection(target, select), utc_now())
     discover_points(first)
-    documents = drill_points(first)
+    drills = drill_points(first)
     if report:
         publish_report(target)
-    return conclude(documents, walked_back=first.selection.walks_back)
+    return conclude(drills, walked_back=first.selection.walks_back)
 
 
 def discover_points(ledger: Ledger) -> bool:
@@ -78,8 +79,8 @@ def find_points(ledger: Ledger) -> tuple[RecoveryPoint, ...]:
         return discovery.points
 
 
-def drill_points(first: Ledger) -> Documents:
-    """Drill the chosen points; return the evidence documents, the one that counts first.
+def drill_points(first: Ledger) -> Drills:
+    """Drill the chosen points; return what they came to, the one that counts first.
 
     Walking back stops at the first point that comes back whole; the newest's own evidence is written last,
     since it says what could be recovered instead.
@@ -87,7 +88,7 @@ def drill_points(first: Ledger) -> Documents:
     if first.discovery is None:
         return [record_drill(first)]
     drill_point(first)
-    older: list[tuple[Ledger, dict[str, object]]] = []
+    older: list[tuple[Ledger, Recorded]] = []
     for point in first.discovery.points[1:]:
         if first.interrupted or (
             first.selection.walks_back
@@ -102,7 +103,7 @@ def drill_points(first: Ledger) -> Documents:
         drill_point(ledger)
         older.append((ledger, record_drill(ledger)))
     first.note_recoverable(ledger for ledger, _ in older)
-    return [record_drill(first), *(document for _, document in older)]
+    return [record_drill(first), *(recorded for _, recorded in older)]
 
 
 def drill_point(ledger: Ledger) -> None:

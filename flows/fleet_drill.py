@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.drill import restore_drill
-from tasks.conclude import Documents, conclude_fleet, crashed, documents_of, verdict_of
+from tasks.conclude import Drills, conclude_fleet, crashed, drills_of, verdict_of
 from tasks.drill.process import open_again, stopping_drills
 from tasks.model.clock import utc_now
 from tasks.plan import begin, choose_selection, read_fleet
@@ -21,7 +21,7 @@ from tasks.teardown import sweep_first
 @flow(name="fleet_drill", flow_run_name="drill fleet {fleet}", persist_result=False)
 def fleet_drill(
     fleet: str, databases: list[str] | None = None, select: str = "", evidence: str = ""
-) -> State[Documents]:
+) -> State[Drills]:
     """Drill every database of a fleet, `max_parallel` at a time.
 
     Args:
@@ -47,8 +47,8 @@ def fleet_drill(
                 record_unbegun(begin(target, choose_selection(target, select), utc_now()))
         raise
     publish_report(targets[0])
-    documents = [document for state in states.values() for document in documents_of(state)]
-    return conclude_fleet(plan.name, documents, {name: verdict_of(state) for name, state in states.items()})
+    drills = [drill for state in states.values() for drill in drills_of(state)]
+    return conclude_fleet(plan.name, drills, {name: verdict_of(state) for name, state in states.items()})
 
 
 def _drill(fleet: str, database: str, select: str, evidence: str) -> State[Any]:

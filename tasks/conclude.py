@@ -10,10 +10,10 @@ from typing import Any
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Crashed, Failed
 
-from tasks.evidence import state_message
 from tasks.model.backup import RecoveryPoint
 from tasks.model.findings import Verdict
 from tasks.model.printable import printable
+from tasks.model.recorded import Recorded
 from tasks.model.selftest import Ability
 
 _log = logging.getLogger(__name__)
@@ -24,67 +24,66 @@ _ABILITIES = {
     Ability.INCONCLUSIVE: "Inconclusive",
 }
 
-Documents = list[dict[str, Any]]
+Drills = list[Recorded]
 
 
-def conclude(documents: Documents, *, walked_back: bool = False) -> State[Documents]:
-    """Return the final state of one database's drill: that of its worst document.
+def conclude(drills: Drills, *, walked_back: bool = False) -> State[Drills]:
+    """Return the final state of one database's drills: that of the worst.
 
     Args:
-        documents: the evidence, the one that counts first.
-        walked_back: the further documents only look for what is recoverable; the first one counts.
+        drills: what they came to, the one that counts first.
+        walked_back: the further ones only look for what is recoverable; the first one counts.
     """
-    counted = documents[:1] if walked_back else documents
-    worst = worst_of([Verdict(document["verdict"]) for document in counted])
-    leading = next(document for document in counted if document["verdict"] == worst)
-    message = state_message(leading)
+    counted = drills[:1] if walked_back else drills
+    worst = worst_of([drill.verdict for drill in counted])
+    message = next(drill.message for drill in counted if drill.verdict is worst)
     if len(counted) > 1:
         message = f"{tally(counted)}; {message}"
-    return _state(worst, message, documents)
+    return _state(worst, message, drills)
 
 
-def conclude_fleet(fleet: str, documents: Documents, verdicts: Mapping[str, Verdict]) -> State[Documents]:
+def conclude_fleet(fleet: str, drills: Drills, verdicts: Mapping[str, Verdict]) -> State[Drills]:
     """Return the final state of a fleet: failed if any database failed, else inconclusive if any was.
 
     Args:
         fleet: its name.
-        documents: the evidence of all databases.
-        verdicts: database to the verdict of its drill; one that left no document is inconclusive.
+        drills: what those of all databases came to.
+        verdicts: database to the verdict of its run; one that left no evidence is inconclusive.
     """
     worst = worst_of(list(verdicts.values()))
     counts = Counter(verdicts.values())
     counted = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
     bad = sorted(name for name, verdict in verdicts.items() if verdict is not Verdict.VERIFIED)
     trouble = f": {', '.join(bad)}" if bad else ""
-    return _state(worst, f"{fleet}: {counted} of {len(verdicts)} databases{trouble}", documents)
+    return _state(worst, f"{fleet}: {counted} of {len(verdicts)} databases{trouble}", drills)
 
 
 def conclude_search(
     database: str,
-    documents: Documents,
+    drills: Drills,
     points: Sequence[RecoveryPoint],
     *,
     good: int | None,
     bad: int | None,
     unclear: int | None,
-) -> State[Documents]:
+) -> State[Drills]:
     """Return the final state of a search; *points* oldest first, indexes as `search` gives them."""
-    restores = f"{len(documents)} of {len(points)} recovery points were restored"
+    restores = f"{len(drills)} of {len(points)} recovery points were restored"
     last_good = (
         "none in the window is good" if good is None else f"the last good one is {_named(points[good])}"
     )
     if unclear is not None:
         unjudged = _named(points[unclear])
         text = f"{database}: the drill of {unjudged} was inconclusive, so the search ended; {restores}"
-        return _state(Verdict.INCONCLUSIVE, text, documents)
+        return _state(Verdict.INCONCLUSIVE, text, drills)
     if bad is None:
         return _state(
-            Verdict.VERIFIED, f"{database}: the newest backup is good: {last_good}; {restores}", documents
+            Verdict.VERIFIED, f"{database}: the newest backup is good: {last_good}; {restores}", drills
         )
     return _state(
         Verdict.FAILED,
         f"{database}: the first bad backup is {_named(points[bad])}; {last_good}; {restores}",
-        documents,
+        drills,
     )
 
 
@@ -96,7 +95,7 @@ def conclude_selftest(document: dict[str, Any]) -> State[dict[str, Any]]:
     return make(name=_ABILITIES[ability], message=message, data=document)
 
 
-def crashed(database: str, error: Exception) -> State[Documents]:
+def crashed(database: str, error: Exception) -> State[Drills]:
     """Return the final state of a drill whose run itself could not be carried on."""
     _log.error("%s: the run could not be carried on: %s", database, type(error).__name__)
     return Crashed(message=f"{database}: the run could not be carried on: {type(error).__name__}")
@@ -105,15 +104,15 @@ def crashed(database: str, error: Exception) -> State[Documents]:
 def verdict_of(state: State[Any]) -> Verdict:
     """Return what a drill's final state says; a run that was cut short could not judge.
 
-    Prefect too names the state of a flow that raised `Failed`: it is ours only where it carries documents.
+    Prefect too names the state of a flow that raised `Failed`: it is ours only where it carries its drills.
     """
     if _carried(state) is None:
         return Verdict.INCONCLUSIVE
     return next(verdict for verdict, name in _NAMES.items() if name == state.name)
 
 
-def documents_of(state: State[Any]) -> Documents:
-    """Return the evidence documents that a drill's final state carries; none if it crashed."""
+def drills_of(state: State[Any]) -> Drills:
+    """Return what a final state carries of the drills that led to it; none if the run crashed."""
     return _carried(state) or []
 
 
@@ -123,9 +122,9 @@ def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
     return max(verdicts, key=order.index, default=Verdict.INCONCLUSIVE)
 
 
-def tally(documents: Documents) -> str:
-    """Return how many documents have each verdict."""
-    counts = Counter(document["verdict"] for document in documents)
+def tally(drills: Drills) -> str:
+    """Return how many drills have each verdict."""
+    counts = Counter(drill.verdict.value for drill in drills)
     return ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
 
 
@@ -133,12 +132,12 @@ def _named(point: RecoveryPoint) -> str:
     return f"{point.label} of {point.at:%Y-%m-%d %H:%M} UTC"
 
 
-def _state(verdict: Verdict, message: str, documents: Documents) -> State[Documents]:
+def _state(verdict: Verdict, message: str, drills: Drills) -> State[Drills]:
     make = Completed if verdict is Verdict.VERIFIED else Failed
-    return make(name=_NAMES[verdict], message=printable(message), data=documents)
+    return make(name=_NAMES[verdict], message=printable(message), data=drills)
 
 
-def _carried(state: State[Any]) -> Documents | None:
+def _carried(state: State[Any]) -> Drills | None:
     if state.name not in _NAMES.values():
         return None
     found = state.result(raise_on_failure=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tasks.drill.process import DrillProcess
 from tasks.drill.progress import Progress, tell
 from tasks.evidence import (
     DrillFacts,
+    EvidenceUnwritable,
     build_evidence,
     check_rows,
     markdown,
@@ -24,7 +25,8 @@ from tasks.ledger import Ledger, StageRun
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError
-from tasks.model.findings import Stage
+from tasks.model.findings import Stage, Verdict
+from tasks.model.recorded import Recorded
 from tasks.model.target import Target
 from tasks.policies import TaskRuns, step
 from tasks.rights import own_rights
@@ -36,24 +38,33 @@ RECORD_S = 300.0
 REPORT_S = 900.0
 
 
-def record_drill(ledger: Ledger) -> dict[str, Any]:
-    """Leave the evidence of one drill and tell it where people look; return the document.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What the record leaves, and what the run shows of it: the document stays where it was written."""
+
+    recorded: Recorded
+    page: str
+    checks: list[dict[str, str]]
+
+
+def record_drill(ledger: Ledger) -> Recorded:
+    """Leave the evidence of one drill and tell it where people look.
 
     The drill has no more use for its process then.
     """
+    name = ledger.target.name
     with ledger.entering(Stage.RECORD, RECORD_S) as record:
-        document, uri = _leave(ledger.facts(), record)
+        left = _leave(ledger.facts(), record)
+        recorded = left.recorded
         try:
-            show_on_run(document, uri, ledger.target.report_url)
-            announce(document)
+            show_on_run(left, ledger.target.report_url)
+            emit(recorded.fleet, name, recorded.verdict, drill_id=recorded.drill_id, message=recorded.message)
         except Exception as error:  # noqa: BLE001  the evidence is written; what Prefect shows of it is not the record
-            _log.warning(
-                "Prefect could not show the result of %s: %s", ledger.target.name, type(error).__name__
-            )
+            _log.warning("Prefect could not show the result of %s: %s", name, type(error).__name__)
     ledger.runner.close()
-    _log.info("%s", state_message(document))
-    tell(Progress(ledger.target.name, Stage.RECORD, "verdict", state_message(document)))
-    return document
+    _log.info("%s", recorded.message)
+    tell(Progress(name, Stage.RECORD, "verdict", recorded.message))
+    return recorded
 
 
 def record_unbegun(ledger: Ledger) -> None:
@@ -62,7 +73,7 @@ def record_unbegun(ledger: Ledger) -> None:
     record_drill(ledger)
 
 
-def _leave(facts: DrillFacts, record: StageRun) -> tuple[dict[str, Any], str | None]:
+def _leave(facts: DrillFacts, record: StageRun) -> Left:
     try:
         return record.surely(leave_evidence, facts)
     except DrillError as error:  # its process was lost over them
@@ -70,23 +81,35 @@ def _leave(facts: DrillFacts, record: StageRun) -> tuple[dict[str, Any], str | N
 
 
 @step("record")
-def leave_evidence(facts: DrillFacts) -> tuple[dict[str, Any], str | None]:
-    """Judge, and write the document; return it with its URI.
+def leave_evidence(facts: DrillFacts) -> Left:
+    """Judge, and write the document.
 
     Evidence that cannot be written makes the drill inconclusive, and a copy is kept on the worker.
     """
     document = build_evidence(facts, finished_at=utc_now())
     try:
-        uri = write_evidence(
+        place = write_evidence(
             document,
             facts.target.evidence,
             own_rights(facts.target.store),
             suite_results=facts.suite_results,
             spare=drill_dir() / "unwritten-evidence",
         )
-    except DrillError as error:
-        return build_evidence(with_finding(facts, error), finished_at=utc_now()), None
-    return document, uri
+    except EvidenceUnwritable as error:
+        place = "" if error.copy is None else str(error.copy)
+        document = build_evidence(with_finding(facts, error), finished_at=utc_now())
+    return Left(_recorded(document, place), markdown(document), check_rows(document))
+
+
+def _recorded(document: Mapping[str, Any], place: str) -> Recorded:
+    return Recorded(
+        fleet=document["fleet"],
+        database=document["database"],
+        drill_id=document["drill_id"],
+        verdict=Verdict(document["verdict"]),
+        message=state_message(document),
+        place=place,
+    )
 
 
 def with_finding(facts: DrillFacts, error: DrillError) -> DrillFacts:
@@ -103,7 +126,7 @@ def without_details(facts: DrillFacts) -> DrillFacts:
     )
 
 
-def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | None) -> None:
+def show_on_run(left: Left, report_url: str | None) -> None:
     """Leave the report, the table of checks and a link as artifacts of the run, if there is a run."""
     from prefect.artifacts import (  # noqa: PLC0415  a drill's process, which only writes, does without
         create_link_artifact,
@@ -114,33 +137,29 @@ def show_on_run(document: Mapping[str, Any], uri: str | None, report_url: str | 
 
     if FlowRunContext.get() is None:
         return
-    key = f"{document['fleet']}-{document['database']}"
-    said = text(state_message(document))  # Prefect draws a description as markdown
-    create_markdown_artifact(markdown(document), key=f"drill-{key}", description=said)
-    create_table_artifact(check_rows(document), key=f"checks-{key}", description=f"Every check of {key}")
+    recorded = left.recorded
+    key = f"{recorded.fleet}-{recorded.database}"
+    said = text(recorded.message)  # Prefect draws a description as markdown
+    create_markdown_artifact(left.page, key=f"drill-{key}", description=said)
+    create_table_artifact(left.checks, key=f"checks-{key}", description=f"Every check of {key}")
     if report_url:
         create_link_artifact(
             report_url,
             key=f"report-{key}",
             link_text="Full report",
-            description=f"Report of {key}; evidence: {text(uri or 'none')}",
+            description=f"Report of {key}; evidence: {text(recorded.place or 'none')}",
         )
 
 
-def announce(document: Mapping[str, Any]) -> None:
-    """Emit `restore-drill.verified`, `.failed` or `.inconclusive` for automations."""
-    emit(document, document["verdict"], drill_id=document["drill_id"], message=state_message(document))
-
-
-def emit(document: Mapping[str, Any], what: str, **payload: str) -> None:
-    """Emit the event `restore-drill.` and *what* of the database that *document* is about."""
+def emit(fleet: str, database: str, what: str, **payload: str) -> None:
+    """Emit the event `restore-drill.` and *what* of a database, for automations."""
     from prefect.events import emit_event  # noqa: PLC0415
 
     emit_event(
         f"{EVENT}.{what}",
         resource={
-            "prefect.resource.id": f"{EVENT}.{document['fleet']}.{document['database']}",
-            "prefect.resource.name": f"{document['fleet']}/{document['database']}",
+            "prefect.resource.id": f"{EVENT}.{fleet}.{database}",
+            "prefect.resource.name": f"{fleet}/{database}",
         },
         payload=payload,
     )

@@ -62,7 +62,8 @@ def _show(document: dict[str, Any]) -> None:
     key = f"{document['fleet']}-{document['database']}"
     create_markdown_artifact(as_markdown(document), key=f"selftest-{key}", description=text(document["why"]))
     what = f"selftest.{document['ability']}"
-    emit(document, what, selftest_id=document["selftest_id"], message=document["why"])
+    fleet, database = document["fleet"], document["database"]
+    emit(fleet, database, what, selftest_id=document["selftest_id"], message=document["why"])
 
 
 def _gate(base: Ledger) -> str | None:

@@ -9,11 +9,18 @@ from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.measure import Objectives, measure, objectives_of
 from tasks.evidence.report import publish, render_report
 from tasks.evidence.sentence import cause, sentence, state_message
-from tasks.evidence.store import list_evidence, read_evidence, write_acceptance, write_evidence
+from tasks.evidence.store import (
+    EvidenceUnwritable,
+    list_evidence,
+    read_evidence,
+    write_acceptance,
+    write_evidence,
+)
 from tasks.evidence.verdict import judge, settle
 
 __all__ = [
     "DrillFacts",
+    "EvidenceUnwritable",
     "Objectives",
     "add_finding",
     "build_evidence",

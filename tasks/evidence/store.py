@@ -55,6 +55,19 @@ class EvidenceName:
         return f"{self.started_at:%Y%m%dT%H%M%SZ}_{self.drill_id}"
 
 
+class EvidenceUnwritable(PermanentError):  # noqa: N818  what went wrong, in the field's words
+    """Evidence could not be written where it belongs; *copy* is where the worker keeps it, if it could."""
+
+    default_rule = "evidence-unwritable"
+
+    def __init__(
+        self, what: str, where: str | None = None, hint: str | None = None, copy: Path | None = None
+    ) -> None:
+        super().__init__(what, where, hint)
+        self.args = (what, where, hint, copy)
+        self.copy = copy
+
+
 def write_evidence(
     document: Evidence,
     location: str,
@@ -75,8 +88,7 @@ def write_evidence(
         spare: a local folder that keeps a copy when *location* cannot be written.
 
     Raises:
-        PermanentError: rule `evidence-unwritable`; the hint says where the copy is. The copy is judged with
-            that failure in it.
+        EvidenceUnwritable: it says where the copy is, which is judged with that failure in it.
     """
     uri = f"{location.rstrip('/')}/{document_name(document)}"
     folder = uri.rsplit("/", 1)[0]
@@ -185,14 +197,13 @@ def _write(store: StoreConfig, uri: str, content: Mapping[str, Any]) -> None:
 
 def _unwritable(
     cause: DrillError | OSError, document: Evidence, uri: str, spare: Path | None
-) -> PermanentError:
+) -> EvidenceUnwritable:
     what = cause.what if isinstance(cause, DrillError) else cause.__class__.__name__
-    error = PermanentError(f"The evidence could not be written: {what}", uri, rule="evidence-unwritable")
-    kept = _keep_spare(add_finding(document, error.finding()), spare)
-    if kept is None:
+    error = EvidenceUnwritable(f"The evidence could not be written: {what}", uri)
+    copy = _keep_spare(add_finding(document, error.finding()), spare)
+    if copy is None:
         return error
-    hint = f"{error.hint} A copy is kept in {kept}."
-    return PermanentError(error.what, uri, hint, rule="evidence-unwritable")
+    return EvidenceUnwritable(error.what, uri, f"{error.hint} A copy is kept in {copy}.", copy)
 
 
 def _keep_spare(document: Evidence, spare: Path | None) -> Path | None:

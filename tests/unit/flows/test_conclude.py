@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed, Failed
 
-from tasks.conclude import conclude, conclude_fleet, documents_of, verdict_of, worst_of
-from tasks.evidence import build_evidence
+from tasks.conclude import conclude, conclude_fleet, drills_of, verdict_of, worst_of
 from tasks.model.findings import Verdict
-from tests.unit.evidence.samples import NOW, verified
+from tasks.model.recorded import Recorded
 
 VERDICTS = st.sampled_from(list(Verdict))
 
 
-def evidence(verdict: Verdict) -> dict[str, Any]:
-    return build_evidence(verified(NOW)) | {"verdict": verdict.value}
+def recorded(verdict: Verdict) -> Recorded:
+    return Recorded(
+        "shop", "orders", "d1f0a7c2", verdict, f"{verdict.value} for a reason", "/evidence/x.json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,12 +30,12 @@ def evidence(verdict: Verdict) -> dict[str, Any]:
     ],
 )
 def test_each_verdict_has_its_named_state(verdict: Verdict, name: str, kind: StateType) -> None:
-    state = conclude([evidence(verdict)])
+    state = conclude([recorded(verdict)])
 
     assert (state.name, state.type) == (name, kind)
-    assert state.message
+    assert state.message == f"{verdict.value} for a reason"
     assert verdict_of(state) is verdict
-    assert documents_of(state)[0]["verdict"] == verdict.value
+    assert drills_of(state) == [recorded(verdict)]
 
 
 @given(st.lists(VERDICTS, min_size=1, max_size=6))
@@ -64,22 +63,22 @@ def test_nothing_drilled_is_inconclusive() -> None:
     assert worst_of([]) is Verdict.INCONCLUSIVE
 
 
-def test_a_crashed_run_is_inconclusive_and_carries_no_document() -> None:
+def test_a_crashed_run_is_inconclusive_and_carries_no_drill() -> None:
     state = Crashed(message="the process died")
     assert verdict_of(state) is Verdict.INCONCLUSIVE
-    assert documents_of(state) == []
+    assert drills_of(state) == []
 
 
 def test_a_flow_that_raised_ends_in_prefects_own_failed_which_is_no_verdict() -> None:
     state = Failed(message="Flow run encountered an exception", data=RuntimeError("unforeseen"))
     assert state.name == "Failed"
     assert verdict_of(state) is Verdict.INCONCLUSIVE
-    assert documents_of(state) == []
+    assert drills_of(state) == []
 
 
 def test_walking_back_keeps_the_newests_verdict() -> None:
-    documents = [evidence(Verdict.FAILED), evidence(Verdict.VERIFIED)]
-    assert verdict_of(conclude(documents, walked_back=True)) is Verdict.FAILED
-    documents = [evidence(Verdict.VERIFIED), evidence(Verdict.FAILED)]
-    assert verdict_of(conclude(documents, walked_back=True)) is Verdict.VERIFIED
-    assert verdict_of(conclude(documents)) is Verdict.FAILED
+    drills = [recorded(Verdict.FAILED), recorded(Verdict.VERIFIED)]
+    assert verdict_of(conclude(drills, walked_back=True)) is Verdict.FAILED
+    drills = [recorded(Verdict.VERIFIED), recorded(Verdict.FAILED)]
+    assert verdict_of(conclude(drills, walked_back=True)) is Verdict.VERIFIED
+    assert verdict_of(conclude(drills)) is Verdict.FAILED
