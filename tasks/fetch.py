@@ -11,8 +11,12 @@ from tasks.model.backup import LocalBackup, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
-from tasks.policies import step
+from tasks.policies import RETRIES, step
 from tasks.stores import Fetched, Store, fetch_backup, fetch_globals
+from tasks.stores.transfer import ATTEMPTS
+
+MOST_ASKS = ATTEMPTS * (1 + RETRIES)
+"""How often a store is asked for one part of a backup that it never hands out: twelve times."""
 
 
 @step("fetch", retried=True)

@@ -28,6 +28,8 @@ class Fault:
             after them; `drip` sends single bytes; `truncate` ends the body there; `corrupt` flips the
             byte there; `throttle` and `error` answer 503 and 500.
         times: so many requests; None: all.
+        range_start: only requests for bytes from there on.
+        range_end: only requests for bytes up to there, the last one included.
     """
 
     kind: Kind
@@ -35,12 +37,15 @@ class Fault:
     after_bytes: int = 1000
     times: int | None = None
     range_start: int | None = None
+    range_end: int | None = None
     hits: int = 0
 
     def applies(self, head: str) -> bool:
         if self.match not in head.split("\r\n", 1)[0]:
             return False
         if self.range_start is not None and f"bytes={self.range_start}-" not in head:
+            return False
+        if self.range_end is not None and f"-{self.range_end}\r\n" not in head:
             return False
         if self.times is not None and self.hits >= self.times:
             return False

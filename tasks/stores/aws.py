@@ -57,7 +57,25 @@ def s3_client(config: StoreConfig, *, assume_role: bool = True) -> S3Client:
         PermanentError: the role could not be assumed, or the configuration cannot be used.
         TransientError: STS did not answer.
     """
-    session = _session(config, assume_role=assume_role)
+    return _s3_client(config, _session(config, assume_role=assume_role), ATTEMPTS)
+
+
+def s3_readers(config: StoreConfig) -> tuple[S3Client, S3Client]:
+    """Return a client as the recovery role, and one that asks once: for parts of a download.
+
+    A part is asked for again by whoever downloads it, since botocore does not see a body that breaks off.
+    Were botocore to ask three times for each of those, and the step to begin anew twice, a store that
+    throttles would be asked 36 times for one part.
+
+    Raises:
+        PermanentError: as `s3_client`.
+        TransientError: as `s3_client`.
+    """
+    session = _session(config, assume_role=True)
+    return _s3_client(config, session, ATTEMPTS), _s3_client(config, session, 1)
+
+
+def _s3_client(config: StoreConfig, session: boto3.session.Session, attempts: int) -> S3Client:
     endpoint = endpoint_of(config, "S3")
     try:
         return session.client(
@@ -65,6 +83,7 @@ def s3_client(config: StoreConfig, *, assume_role: bool = True) -> S3Client:
             region_name=_region(config, session),
             endpoint_url=endpoint,
             config=_client_config(
+                attempts,
                 request_checksum_calculation=config.request_checksum_calculation,
                 # We compare checksums ourselves: ranged reads are not covered by the SDK's.
                 response_checksum_validation="when_required",
@@ -139,17 +158,17 @@ def _sts(config: StoreConfig, session: boto3.session.Session) -> STSClient:
             "sts",
             region_name=_region(config, session),
             endpoint_url=endpoint,
-            config=_client_config(),
+            config=_client_config(ATTEMPTS),
         )
     except (ValueError, BotoCoreError) as exc:
         raise _unusable(exc, endpoint) from exc
 
 
-def _client_config(**more: Any) -> Config:  # noqa: ANN401  botocore's own keywords
+def _client_config(attempts: int, **more: Any) -> Config:  # noqa: ANN401  botocore's own keywords
     return Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
-        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        retries={"total_max_attempts": attempts, "mode": "standard"},
         user_agent_extra="restore-drill",
         **more,
     )

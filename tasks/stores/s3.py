@@ -45,7 +45,7 @@ class S3Store:
 
     def __init__(self, config: StoreConfig, client: S3Client | None = None) -> None:
         self._config = config
-        self._client = client or aws.s3_client(config)
+        self._client, self._parts = (client, client) if client else aws.s3_readers(config)
         self._skew_s: float | None = None
 
     def identity(self) -> str | None:
@@ -130,7 +130,7 @@ class S3Store:
         """See `Store`."""
         self._require_readable(obj)
         download(
-            lambda offset, length: self._range(obj, offset, length),
+            lambda offset, length: self._range(self._parts, obj, offset, length),
             obj.uri,
             obj.bytes,
             dest,
@@ -203,7 +203,7 @@ class S3Store:
     def _bytes(self, obj: StoredObject, offset: int, length: int) -> bytes:
         begun, got = time.monotonic(), bytearray()
         try:
-            for chunk in self._range(obj, offset, length):
+            for chunk in self._range(self._client, obj, offset, length):
                 got += chunk
                 require_pace(len(got), begun, obj.uri)
         except DrillError:
@@ -218,7 +218,7 @@ class S3Store:
             )
         return bytes(got)
 
-    def _range(self, obj: StoredObject, offset: int, length: int) -> Iterator[bytes]:
+    def _range(self, client: S3Client, obj: StoredObject, offset: int, length: int) -> Iterator[bytes]:
         """Yield a range of exactly the version that was looked at: it cannot change under us."""
         at = s3_location(obj.uri)
         asked: dict[str, Any] = {
@@ -230,7 +230,7 @@ class S3Store:
             asked["VersionId"] = obj.version_id
         if obj.etag:
             asked["IfMatch"] = f'"{obj.etag}"'
-        body = self._client.get_object(**asked)["Body"]
+        body = client.get_object(**asked)["Body"]
         # What has arrived, not a whole chunk: a server that drips must not keep us from the deadline.
         read = getattr(getattr(body, "_raw_stream", body), "read1", body.read)
         try:

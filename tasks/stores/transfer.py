@@ -1,8 +1,9 @@
 """Moving many bytes: ranges in parallel into one file, hashed in order behind the writers.
 
 Four workers and parts of 8 MiB: more of either gained nothing on two cores (a download in one process is
-bound by Python, not by the network). A part that fails is asked for again, a few times, with growing
-pauses; the bytes of the others are kept.
+bound by Python, not by the network). A part that fails is asked for again, `ATTEMPTS` times in all, with
+growing pauses; the bytes of the others are kept. Nobody below asks again, and the step above begins anew
+twice: MOST_ASKS of tasks/fetch.py is the product.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ATTEMPTS = 4
 STALL_S = 30.0
 STALL_BYTES_PER_S = 1024.0
 _CHUNK = 1 << 20
-_FIRST_PAUSE_S = 0.25
+_FIRST_PAUSE_S = 0.5
 
 ReadRange = Callable[[int, int], Iterator[bytes]]
 """Called with offset and length; yields the bytes. Its errors are translated here."""
@@ -115,6 +116,7 @@ class _Download:
     def _part(self, offset: int) -> None:
         length = min(PART_BYTES, self.size - offset)
         for attempt in range(1, ATTEMPTS + 1):
+            self._require_others_well()
             try:
                 self._once(offset, length)
                 break
@@ -157,9 +159,12 @@ class _Download:
 
     def _check(self, got: int, begun: float) -> None:
         self.deadline.check(self.where)
+        self._require_others_well()
+        require_pace(got, begun, self.where)
+
+    def _require_others_well(self) -> None:
         if self.stopped:
             raise PermanentError("Another part failed.", self.where, rule="transfer-incomplete")
-        require_pace(got, begun, self.where)
 
     def _pause(self, attempt: int) -> None:
         self.deadline.check(self.where)

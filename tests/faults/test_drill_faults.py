@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -19,11 +20,18 @@ import tasks.teardown
 import tasks.verify
 from tasks.model.clock import utc_now
 from tasks.model.sandbox import Workspace
-from tests.fix_drill import MAJOR, Fleet, Here, hours_ago, rules_of
+from tasks.policies import RETRIES
+from tasks.stores.aws import ATTEMPTS
+from tasks.stores.reading import BLOCK_BYTES
+from tests.fix_drill import MAJOR, REPOSITORY, Fleet, Here, hours_ago, rules_of
 from tests.fix_postgres import Source
 from tests.fix_proxy import FaultProxy
 from tests.fix_s3 import Bucket
 
+LARGE = """
+ALTER TABLE public.orders ADD note text;
+UPDATE public.orders SET note = (SELECT string_agg(md5(i::text || id), '') FROM generate_series(1, 6) i);
+"""
 BULKY = """
 CREATE TABLE public.bulky (id int, filler text);
 ALTER TABLE public.bulky ALTER filler SET STORAGE EXTERNAL;
@@ -173,6 +181,44 @@ def test_a_store_that_is_away_is_asked_again_and_then_nothing_is_said_about_the_
     ran = here("run", fleet.path, "--json")
     assert (ran.exit_code, rules_of(ran.document)) == (2, {"store-unreachable"}), ran
     assert len(behind_proxy.requests) >= 3
+
+
+@pytest.mark.parametrize("kind", ["throttle", "drop"])
+def test_a_store_that_never_hands_out_a_part_is_asked_a_dozen_times_for_it(
+    here: Here,
+    fleet: Fleet,
+    behind_proxy: FaultProxy,
+    weed_bucket: Bucket,
+    orders_of: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    in_this_process: None,
+    kind: Literal["throttle", "drop"],
+) -> None:
+    """The product of all who ask again: the download, and its step."""
+    monkeypatch.setattr(tasks.stores.transfer, "_FIRST_PAUSE_S", 0.01)
+    large = orders_of(LARGE).read_bytes()
+    assert len(large) > BLOCK_BYTES, "else what preflight reads is the same range"
+    (item,) = weed_bucket.client.list_objects_v2(Bucket=weed_bucket.name)["Contents"]
+    weed_bucket.put(item["Key"], large)
+    fault = behind_proxy.add(kind, match=".dump", range_start=0, range_end=len(large) - 1)
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, ran.document["verdict"]) == (2, "inconclusive"), ran
+    assert fault.hits == tasks.fetch.MOST_ASKS == 12
+
+
+def test_a_store_that_throttles_every_listing_is_asked_nine_times(
+    here: Here, fleet: Fleet, behind_proxy: FaultProxy, in_this_process: None
+) -> None:
+    fault = behind_proxy.add("throttle", match="list-type=2")
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, rules_of(ran.document)) == (2, {"store-throttled"}), ran
+    assert fault.hits == ATTEMPTS * (1 + RETRIES) == 9
+
+
+def test_the_docs_say_how_often_a_store_is_asked() -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert f"at most {tasks.fetch.MOST_ASKS} times" in page
+    assert f"at most {ATTEMPTS * (1 + RETRIES)} times" in page
 
 
 def test_a_store_that_comes_back_is_drilled(here: Here, fleet: Fleet, behind_proxy: FaultProxy) -> None:
