@@ -29,10 +29,11 @@ from deployments.terminal import say, shown
 from tasks.config import load_fleet
 from tasks.evidence import sentence
 from tasks.model.clock import iso, utc_now
-from tasks.model.errors import ConfigInvalid
+from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.findings import Verdict
 from tasks.model.units import format_duration
 from tasks.sandbox import find_postgres
+from tasks.sandbox.isolation import choose_isolation
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -263,9 +264,18 @@ def _write_fleet(path: Path, root: str, endpoint: str | None) -> Path:
     """Write the fleet file of the backups below *root* and make sure that it loads."""
     store = f"store: {{endpoint_url: {endpoint}, region: us-east-1}}\n" if endpoint else ""
     databases = "".join(_database_text(line, root) for line in LINES)
-    path.write_text(_FLEET.format(store=store, databases=databases), encoding="utf-8")
+    path.write_text(_FLEET.format(store=store, isolation=_isolation(), databases=databases), encoding="utf-8")
     load_fleet(path)
     return path
+
+
+def _isolation() -> str:
+    """Return what a host needs that could not keep a stranger's dump to itself: these are our own."""
+    try:
+        choose_isolation("preferred")
+    except DrillError:
+        return "  sandbox: {isolation: off}             # this host has none; the demo's dumps are its own\n"
+    return ""
 
 
 def _database_text(line: Line, root: str) -> str:
@@ -289,7 +299,7 @@ evidence: evidence
   rpo: 26h                              # nightly backups, two hours for making them
   rto: {{objective: 15m, overhead: 5m}}   # overhead: page, decide, switch over
   deadline: 5m
-databases:
+{isolation}databases:
 {databases}"""
 _EXPECT = {
     "orders": ", required_tables: [public.orders, public.customers], required_roles: [shop_app], "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.evidence.markup import cell, code, fenced, link, text
-from tasks.evidence.sentence import Document, cause, cause_class, minute, state_message
+from tasks.evidence.sentence import Document, cause, cause_class, caveat, minute, state_message
 from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
 
@@ -62,11 +62,17 @@ def _headline(evidence: Document, report_url: str | None) -> str:
     lines = [
         f"# {text(evidence['fleet'])}/{text(evidence['database'])}: {text(verdict)}",
         text(cause(evidence)),
+        *_caveats(evidence),
         _recovery_point(evidence["recovery_point"]),
     ]
     if report_url:
         lines.append(link("Full report", report_url))
     return "\n\n".join(lines)
+
+
+def _caveats(evidence: Document) -> list[str]:
+    told = caveat(evidence)
+    return [] if told is None else [f"**{text(told)}**"]
 
 
 def _recovery_point(point: Mapping[str, Any] | None) -> str:

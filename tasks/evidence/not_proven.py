@@ -29,6 +29,7 @@ _FINDINGS = {
     "end-marker-unknown": "That the script is complete: it carries no end marker.",
     "role-missing": "That people and programs can log in: roles that they need are not in the backup.",
     "role-not-assumed": "The recovery role's rights: the store was read with the worker's own.",
+    "isolation-off": "That the dump kept to itself: isolation was off.",
     "isolation-reduced": "Full isolation: the host allowed only a part of it.",
     "baseline-started": "That nothing was lost before: there is no earlier verified drill to compare with.",
     "source-version-old": "A restore by tools and a server of the dump's own major.",

@@ -21,6 +21,8 @@ _WEIGHT = {
     FindingClass.DRILL.value: 3,
 }
 _LONGEST = 1000
+CAVEATS = frozenset(("isolation-off",))
+"""Rules whose findings stand in the first lines of whatever tells of a drill."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 
 
@@ -36,7 +38,9 @@ def state_message(evidence: Document) -> str:
     """Return verdict and cause in one line, as a run's state says it."""
     klass = cause_class(evidence)
     verdict = evidence["verdict"] + (f" ({klass})" if klass and evidence["verdict"] == "failed" else "")
-    return printable(f"{verdict} — {cause(evidence).rstrip('.')}{_accepted(evidence)}", _LONGEST)
+    return printable(
+        f"{verdict} — {cause(evidence).rstrip('.')}{_accepted(evidence)}{_caveat(evidence)}", _LONGEST
+    )
 
 
 def cause(evidence: Document) -> str:
@@ -64,6 +68,11 @@ def leading_finding(evidence: Document) -> Mapping[str, Any] | None:
     comes first, since what follows is often its consequence.
     """
     return min(failures(evidence), key=lambda item: _WEIGHT[item["class"]], default=None)
+
+
+def caveat(evidence: Document) -> str | None:
+    """Return what has to be known before anything else of a drill is believed, one or two sentences."""
+    return next((str(item["message"]) for item in evidence["findings"] if item["rule"] in CAVEATS), None)
 
 
 def failures(evidence: Document) -> list[Mapping[str, Any]]:
@@ -115,6 +124,11 @@ def _without_finding(evidence: Document) -> str:
     why = f": {first['why']}" if first["why"] else ""
     more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
     return f"The check {first['name']} did not run{why.rstrip('.')}{more}."
+
+
+def _caveat(evidence: Document) -> str:
+    told = caveat(evidence)
+    return "" if told is None else f"; {first_sentence(told).rstrip('.')}"
 
 
 def _accepted(evidence: Document) -> str:

@@ -204,7 +204,9 @@ def _session_settings(
 def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
     """Fill the data folder: from the kept template, or by initdb, which is then kept."""
     workspace = sandbox.workspace
-    may_keep = "mount" in workspace.isolation
+    may_keep = not workspace.isolation.isdisjoint(
+        ("mount", "user", "files")
+    )  # nothing in it gets at the template
     try:
         empty_folder(workspace.data_dir)
         if may_keep and copy_template(sandbox.postgres, workspace.data_dir, ids(workspace.os_user)):

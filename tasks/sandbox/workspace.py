@@ -23,7 +23,13 @@ from pathlib import Path
 from tasks.model.clock import utc_now
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Workspace
-from tasks.sandbox.isolation import choose_isolation, choose_os_user, closed_folder, ids
+from tasks.sandbox.isolation import (
+    choose_isolation,
+    choose_os_user,
+    closed_folder,
+    configured_os_user,
+    ids,
+)
 from tasks.sandbox.paths import drill_dir, make_folder, spread
 from tasks.sandbox.reaper import end_processes, remove_shared_memory
 from tasks.sandbox.removal import REMOVE_S, remove_tree
@@ -39,6 +45,7 @@ from tasks.sandbox.stamp import (
     try_lock,
     write_stamp,
 )
+from tasks.sandbox.users import take_user
 
 DATABASE_WAIT_S = 600.0  # how long a drill waits for another one of the same database
 SOCKET_PATH_LIMIT = 103  # bytes: the smaller of Linux' 107 and macOS' 103
@@ -51,11 +58,10 @@ _RACES = 100
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """The locks of a workspace of this process: its lease, and its database's."""
+    """The locks of a workspace of this process: its lease, and those of its database and its user."""
 
     lease: int
-    database_lock: int
-    lock_path: Path
+    locks: tuple[tuple[int, Path], ...]
 
 
 _held: dict[Path, _Held] = {}
@@ -191,16 +197,30 @@ def tidy(base: Path) -> None:
 
 def _open(base: Path, stamp: Stamp, wait_s: float) -> Workspace:
     lock_path = _lock_path(base, stamp.fleet, stamp.database)
-    database_lock = _lock_database(lock_path, wait_s)
+    locks = [(_lock_database(lock_path, wait_s), lock_path)]
     try:
+        stamp = _with_own_user(base, stamp, locks)
         stamp, lease = _make(base, stamp)
     except BaseException:
-        _unlock(database_lock, lock_path)
+        for lock in locks:
+            _unlock(*lock)
         raise
     workspace = workspace_of(_root(base, stamp), stamp)
     with _guard:
-        _held[workspace.root] = _Held(lease, database_lock, lock_path)
+        _held[workspace.root] = _Held(lease, tuple(locks))
     return workspace
+
+
+def _with_own_user(base: Path, stamp: Stamp, locks: list[tuple[int, Path]]) -> Stamp:
+    """Give the sandbox a user whom no other one has, where its own view of the host can name him."""
+    if stamp.os_user is None or configured_os_user() or "mount" not in stamp.isolation:
+        return stamp
+    taken = take_user(base / "locks")
+    if taken is None:
+        return stamp
+    number, handle, path = taken
+    locks.append((handle, path))
+    return replace(stamp, os_user=str(number), isolation=tuple(sorted((*stamp.isolation, "own-user"))))
 
 
 def _give_up_earlier(root: Path) -> None:
@@ -342,7 +362,8 @@ def _release(root: Path) -> None:
         held = _held.pop(root, None)
     if held is not None:
         os.close(held.lease)
-        _unlock(held.database_lock, held.lock_path)
+        for lock in held.locks:
+            _unlock(*lock)
 
 
 def _unlock(handle: int, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from tasks.model.errors import PermanentError
-from tasks.model.sandbox import Sandbox, Workspace
+from tasks.model.sandbox import NAMESPACES, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import connect, dsn, isolation, run_tool, start_sandbox
 from tasks.sandbox.install import find_postgres
@@ -76,6 +77,44 @@ def test_server_and_tools_run_as_another_user_without_groups(sandbox: Callable[.
     for line in (shell(box, "id")[0], b"".join(said).decode()):
         assert "uid=0" not in line
         assert "0(root)" not in line
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has no other user to run as")
+
+
+@as_root
+@needs_mount
+def test_drills_beside_each_other_do_not_share_a_user(
+    sandbox: Callable[..., Sandbox], drill_folder: Path
+) -> None:
+    boxes = [sandbox(17), sandbox(17)]
+    users = {box.workspace.os_user for box in boxes}
+    assert len(users) == 2
+    for box in boxes:
+        owner = (box.workspace.data_dir / "PG_VERSION").stat().st_uid
+        assert str(owner) == box.workspace.os_user
+        assert owner not in {entry.pw_uid for entry in pwd.getpwall()}
+        with connect(box, role=box.owner) as session:
+            assert session.execute("SELECT 1").fetchone() == (1,)
+    assert len(list((drill_folder / "locks").glob("user-*.lock"))) == 2
+
+
+@as_root
+def test_a_configured_user_is_the_sandboxs(
+    sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESTORE_DRILL_OS_USER", "nobody")
+    box = sandbox(17)
+    assert box.workspace.os_user == "nobody"
+    assert "own-user" not in box.workspace.isolation
+
+
+@as_root
+def test_where_a_container_has_no_such_numbers_the_users_are_shared(
+    sandbox: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.sandbox.users._is_mapped", lambda _: False)
+    assert sandbox(17).workspace.os_user in {"nobody", "restore-drill"}
 
 
 @needs_mount
@@ -190,11 +229,30 @@ def test_the_callers_own_postgres_settings_do_not_reach_the_sandbox(
 
 
 def test_required_isolation_refuses_where_the_host_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "host_parts", frozenset)
+    monkeypatch.setattr(isolation, "host_parts", lambda: frozenset({"files", "exec", "seccomp"}))
     with pytest.raises(PermanentError) as caught:
         choose_isolation("required")
     assert caught.value.rule == "isolation-unavailable"
     assert "network" not in choose_isolation("preferred")
+
+
+@pytest.mark.parametrize("had", [set(), {"seccomp", "exec", "limits"}, {"network", "ipc"}])
+def test_with_nothing_between_a_dump_and_the_workers_rights_it_is_not_drilled(
+    monkeypatch: pytest.MonkeyPatch, had: set[str]
+) -> None:
+    monkeypatch.setattr(isolation, "host_parts", lambda: frozenset(had))
+    monkeypatch.setattr(isolation.os, "geteuid", lambda: 1000)
+    with pytest.raises(PermanentError) as caught:
+        choose_isolation("preferred")
+    assert caught.value.rule == "isolation-unavailable"
+    assert choose_isolation("off") == had - {"network", "ipc"}
+
+
+@pytest.mark.parametrize("guard", ["files", "mount"])
+def test_one_guard_is_enough_to_drill(monkeypatch: pytest.MonkeyPatch, guard: str) -> None:
+    monkeypatch.setattr(isolation, "host_parts", lambda: frozenset({guard}))
+    monkeypatch.setattr(isolation.os, "geteuid", lambda: 1000)
+    assert choose_isolation("preferred") == {guard}
 
 
 def test_restoring_as_superuser_needs_isolation(drill_folder: Path, workspace: Workspace) -> None:
@@ -224,5 +282,7 @@ def test_reduced_isolation_is_said_and_full_isolation_is_not(workspace: Workspac
         return [found.rule for found in isolation_findings(where, wanted)]
 
     assert findings({"user"}, "preferred") == ["isolation-reduced"]
-    assert findings({"network", "user", "mount", "ipc", "pid"}, "preferred") == []
-    assert findings(set(), "off") == []
+    assert findings({"network", "user", "mount", "ipc", "pid"}, "preferred") == ["isolation-reduced"]
+    assert findings({*NAMESPACES, "exec", "files", "seccomp"}, "preferred") == []
+    assert findings(set(), "off") == ["isolation-off"]
+    assert findings({"user", *NAMESPACES}, "off") == ["isolation-off"]

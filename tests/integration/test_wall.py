@@ -52,6 +52,12 @@ def drill_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
+def shared_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sandboxes of the test have one user, as an ordinary user's have."""
+    monkeypatch.setenv("RESTORE_DRILL_OS_USER", "nobody")
+
+
+@pytest.fixture
 def doors(tmp_path: Path) -> Iterator[tuple[Path, str, Path]]:
     """A file to be read and two sockets to be connected to, of the host's."""
     secret, path = Path("/etc/hostname"), Path("/tmp") / f"wall-{tmp_path.name}"  # noqa: S108
@@ -219,6 +225,7 @@ def test_a_superuser_in_the_sandbox_reads_no_file_of_the_hosts(
             assert not Path(place, "written-in-a-sandbox").exists()
 
 
+@pytest.mark.usefixtures("shared_user")
 def test_a_superuser_reaches_no_server_by_any_socket(
     sandbox: Callable[..., Sandbox], started: Callable[..., Sandbox], listener: tuple[int, list[str]]
 ) -> None:
@@ -233,6 +240,7 @@ def test_a_superuser_reaches_no_server_by_any_socket(
     assert callers == []
 
 
+@pytest.mark.usefixtures("shared_user")
 def test_the_same_superuser_reaches_them_without_the_wall(
     sandbox: Callable[..., Sandbox], started: Callable[..., Sandbox], listener: tuple[int, list[str]]
 ) -> None:

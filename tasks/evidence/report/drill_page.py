@@ -10,7 +10,7 @@ from tasks.evidence.markdown import SPELLED_OUT
 from tasks.evidence.report.plots import phase_bars, sparkline
 from tasks.evidence.report.summary import Summary, database_row
 from tasks.evidence.report.words import duration, number, percent, second, size
-from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
+from tasks.evidence.sentence import Document, cause, cause_class, caveat, restored_bytes
 from tasks.model.printable import printable
 
 MOST_PLOTS = 15
@@ -72,6 +72,7 @@ def drill_context(
         "klass": klass,
         "klass_words": _CLASS_WORDS.get(klass or "", ""),
         "headline": cause(evidence),
+        "caveat": caveat(evidence),
         "findings": evidence["findings"],
         "data_lost": _data_lost(evidence),
         "checks": _checks(evidence, shown_elsewhere=bool(suites)),

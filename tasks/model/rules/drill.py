@@ -43,8 +43,17 @@ RULES = (
         FindingClass.DRILL,
         Severity.FAILURE,
         Stage.PROVISION,
-        "Isolation is required and this host does not allow it.",
-        "Run the worker where network namespaces are allowed, or set isolation: preferred.",
+        "The isolation that the drill needs is not to be had on this host.",
+        "Run the worker where docs/operations.md says it is had; `isolation: off` is for dumps that you trust as "
+        "you trust the worker.",
+    ),
+    Rule(
+        "isolation-off",
+        FindingClass.DRILL,
+        Severity.WARNING,
+        Stage.PROVISION,
+        "The fleet file switches the sandbox's isolation off.",
+        "Remove `isolation: off` from the fleet file unless you trust this dump as you trust the worker.",
     ),
     Rule(
         "isolation-reduced",

@@ -20,6 +20,7 @@ from tasks.evidence.report.summary import Summary, database_row, summarise
 from tasks.evidence.report.words import duration, prose
 from tasks.evidence.store import write_acceptance, write_evidence
 from tasks.model.findings import Severity
+from tasks.model.rules import finding
 from tasks.model.target import Selection, StoreConfig
 from tests.unit.evidence import samples
 
@@ -102,6 +103,14 @@ def test_the_fleet_page_says_verdict_cause_and_figures(site: Path) -> None:
 )
 def test_a_drills_page_tells(site: Path, database: str, said: str) -> None:
     assert said in flat(drill_page(site, database).text)
+
+
+def test_a_drills_page_says_first_that_isolation_was_off(tmp_path: Path) -> None:
+    facts = samples.verified()
+    told = "Isolation was off: code of this dump ran with the worker's own rights. What it did is not known."
+    write(replace(facts, findings=(*facts.findings, finding("isolation-off", told))), tmp_path / "evidence")
+    page = drill_page(render_report([str(tmp_path / "evidence")], tmp_path / "site").parent, "orders")
+    assert told in flat(page.text).partition("Recovery point")[0]
 
 
 @pytest.mark.parametrize("database", ["customers", "evil", "inventory", "ledger", "payments", "orders"])

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tasks.evidence.document import build_evidence
-from tasks.evidence.sentence import cause, first_sentence, restored_bytes, sentence, state_message
+from tasks.evidence.markdown import markdown
+from tasks.evidence.sentence import cause, caveat, first_sentence, restored_bytes, sentence, state_message
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import finding
 from tests.unit.evidence import samples
@@ -27,6 +28,20 @@ def test_an_inconclusive_drill_says_why() -> None:
     assert sentence(build_evidence(samples.unreachable())) == (
         "payments: inconclusive — The store did not answer within 20 s, three times"
     )
+
+
+def test_isolation_that_was_off_is_said_at_once() -> None:
+    told = "Isolation was off: code of this dump ran with the worker's own rights"
+    facts = samples.verified()
+    off = replace(
+        facts, findings=(*facts.findings, finding("isolation-off", f"{told}. What it did is not known."))
+    )
+    document = build_evidence(off)
+    assert document["verdict"] == "verified"
+    assert sentence(document).endswith(f"; {told}")
+    assert "Isolation was off" in "".join(markdown(document).splitlines()[:6])
+    assert told not in sentence(build_evidence(facts))
+    assert caveat(build_evidence(facts)) is None
 
 
 @pytest.mark.parametrize("kind", samples.ALL)
