@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.model.errors import PermanentError
+from tasks.model.listing import listing
 
 LISTED = 6
 """Places that one sentence names."""
@@ -106,9 +107,7 @@ def _is_called(dump: Contained, name: str, dumps: Collection[Contained], wanted:
 
 
 def _listed(dumps: Iterable[Contained]) -> str:
-    names = [_named(dump) for dump in dumps]
-    more = len(names) - LISTED
-    return "; ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    return listing([_named(dump) for dump in dumps], LISTED, place="", between="; ")
 
 
 def _named(dump: Contained) -> str:

@@ -16,6 +16,7 @@ from tasks.catalog.toc import MAGIC, ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import TocEntry
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
+from tasks.model.listing import listing
 
 _DATA, _LARGE_OBJECTS = 1, 3
 _LARGE = 64 << 20
@@ -185,9 +186,9 @@ def _truncated(
 ) -> PermanentError:
     lost = [entry for entry in expected if entry.dump_id not in found]
     first = min(lost, key=lambda entry: entry.data_offset or stopped_at)
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+    named = listing([label(first), *(label(entry) for entry in lost if entry is not first)], 1, place="")
     return PermanentError(
-        f"The archive ends at byte {size}, where {label(first)}{more} should be. That data is lost.",
+        f"The archive ends at byte {size}, where {named} should be. That data is lost.",
         where,
         rule="archive-truncated",
     )

@@ -13,7 +13,7 @@ Decided here, where DESIGN leaves room:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -24,6 +24,7 @@ from tasks.checks.inventory import guess_table
 from tasks.checks.partitions import Fate, fates
 from tasks.model.findings import Finding, Severity
 from tasks.model.inventory import OBJECT_KINDS, Inventory
+from tasks.model.listing import IN_EVIDENCE, beyond, listing
 from tasks.model.rules import finding
 from tasks.model.target import Drift, TableDrift
 
@@ -76,11 +77,13 @@ def tolerance_of(table: str, drift: Drift) -> Tolerance | None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return *names* as a sentence holds them: the first few, and how many more."""
-    names = sorted(names)
-    more = len(names) - NAMED_AT_MOST
-    shown = ", ".join(names[:NAMED_AT_MOST])
-    return f"{shown} and {more} more" if more > 0 else shown
+    """Return *names* as a sentence holds them; its finding keeps `all_of` them."""
+    return listing(sorted(names), NAMED_AT_MOST)
+
+
+def all_of(names: Iterable[str]) -> Sequence[str]:
+    """Return *names* for a finding to keep where `listed` leaves some out."""
+    return beyond(sorted(names), NAMED_AT_MOST)
 
 
 @dataclass
@@ -134,14 +137,15 @@ class _Comparison:
             return own
         return None if self.tolerance(figures.partition_of) is None else own
 
-    def missing(self, rule: str, message: str, where: str) -> Finding:
+    def missing(self, rule: str, message: str, where: str, names: Sequence[str] = ()) -> Finding:
         """Return the finding of a lost object; a warning where it may be younger than the backup."""
         if not self.baseline.may_be_younger:
-            return finding(rule, message, where=where)
+            return finding(rule, message, where=where, names=names)
         return finding(
             rule,
             f"{message} The baseline is younger: it may have been made since.",
             where=where,
+            names=names,
             severity=Severity.WARNING,
         )
 
@@ -179,6 +183,7 @@ class _Comparison:
                         f"The oldest partitions of {parent} are gone or detached: {listed(fate.left)}."
                         " That is how retention looks.",
                         where=parent,
+                        names=all_of(fate.left),
                     )
                 )
         return found
@@ -278,8 +283,9 @@ class _Comparison:
     def _lost_of_kind(self, kind: str, lost: frozenset[str], of: int) -> Finding:
         message = f"{len(lost)} of {of} {kind} are gone: {listed(lost)}."
         if len(lost) > A_FIFTH * of:
-            return self.missing("object-lost", f"{message} That is more than a fifth of their kind.", kind)
-        return finding("object-lost-minor", message, where=kind)
+            said = f"{message} That is more than a fifth of their kind."
+            return self.missing("object-lost", said, kind, all_of(lost))
+        return finding("object-lost-minor", message, where=kind, names=all_of(lost))
 
     def _lost_keys(self) -> frozenset[str]:
         compared = self._compared("constraints")
@@ -356,9 +362,12 @@ def _capped(found: list[Finding]) -> list[Finding]:
     if len(found) <= FINDINGS_AT_MOST:
         return found
     last = found[FINDINGS_AT_MOST - 1]
-    more = len(found) - FINDINGS_AT_MOST + 1
-    worst = max(found[FINDINGS_AT_MOST - 1 :], key=lambda one: one.severity is Severity.FAILURE)
-    summed = finding(last.rule, f"And {more} more like these.", severity=worst.severity)
+    rest = found[FINDINGS_AT_MOST - 1 :]
+    worst = max(rest, key=lambda one: one.severity is Severity.FAILURE)
+    names = [one.where or one.message for one in rest]
+    summed = finding(
+        last.rule, f"And {len(rest)} more like these{IN_EVIDENCE}.", severity=worst.severity, names=names
+    )
     return [*found[: FINDINGS_AT_MOST - 1], summed]
 
 

@@ -9,15 +9,16 @@ Decided here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tasks.checks.drift import FINDINGS_AT_MOST, listed
+from tasks.checks.drift import FINDINGS_AT_MOST, all_of, listed
 from tasks.checks.inventory import guess_table
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Finding
 from tasks.model.history import inventory_from_dict
 from tasks.model.inventory import OBJECT_KINDS, Inventory
+from tasks.model.listing import IN_EVIDENCE
 from tasks.model.rules import finding
 
 _MADE_ON_PARTITIONS = frozenset({"constraints", "triggers"})
@@ -68,7 +69,8 @@ def _compare_tables(current: Inventory, promised: Inventory) -> list[Finding]:
             )
     extra = current.tables.keys() - promised.tables.keys()
     if promised.tables and extra:
-        found.append(_differs(f"Tables came back that the source did not hold: {listed(extra)}.", "tables"))
+        said = f"Tables came back that the source did not hold: {listed(extra)}."
+        found.append(_differs(said, "tables", all_of(extra)))
     return _shortened(found)
 
 
@@ -84,7 +86,7 @@ def _compare_kind(
         said.append(f"{len(lost)} {kind} of the source did not come back: {listed(lost)}.")
     if new:
         said.append(f"{len(new)} {kind} came back that the source did not hold: {listed(new)}.")
-    return [_differs(" ".join(said), kind)] if said else []
+    return [_differs(" ".join(said), kind, (*all_of(lost), *all_of(new)))] if said else []
 
 
 def _own(kind: str, inventory: Inventory) -> frozenset[str]:
@@ -101,12 +103,14 @@ def _own(kind: str, inventory: Inventory) -> frozenset[str]:
     )
 
 
-def _differs(message: str, where: str) -> Finding:
-    return finding("manifest-mismatch", message, where=where)
+def _differs(message: str, where: str, names: Sequence[str] = ()) -> Finding:
+    return finding("manifest-mismatch", message, where=where, names=names)
 
 
 def _shortened(found: list[Finding]) -> list[Finding]:
     if len(found) <= FINDINGS_AT_MOST:
         return found
-    more = len(found) - FINDINGS_AT_MOST + 1
-    return [*found[: FINDINGS_AT_MOST - 1], _differs(f"And {more} more tables differ.", "tables")]
+    rest = found[FINDINGS_AT_MOST - 1 :]
+    names = [one.where or one.message for one in rest]
+    summed = _differs(f"And {len(rest)} more tables differ{IN_EVIDENCE}.", "tables", names)
+    return [*found[: FINDINGS_AT_MOST - 1], summed]

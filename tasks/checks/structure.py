@@ -18,13 +18,14 @@ from functools import partial
 
 from psycopg import sql
 
-from tasks.checks.drift import listed
+from tasks.checks.drift import all_of, listed
 from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import errored, judged, not_configured
 from tasks.checks.session import Connection, Limit, reading, translated
 from tasks.model.backup import Toc
 from tasks.model.findings import Finding
 from tasks.model.inventory import Inventory
+from tasks.model.listing import listing
 from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
@@ -179,7 +180,9 @@ def _counts(
     _, failed = count_rows(partial(reading, sandbox, database, limit), missing)
     names = [table.full_name for table in missing]
     reason = next(iter(failed.values()), "it was not counted")
-    return errored("counts", f"{len(names)} tables could not be counted ({reason})", where=listed(names))
+    return errored(
+        "counts", f"{len(names)} tables could not be counted ({reason})", where=listing(names, place="")
+    )
 
 
 def _data_excluded(toc: Toc, catalogue: Catalogue, empty: frozenset[str]) -> list[Finding]:
@@ -191,7 +194,8 @@ def _data_excluded(toc: Toc, catalogue: Catalogue, empty: frozenset[str]) -> lis
     if not with_data or not left_out:
         return []
     message = f"The archive creates {len(left_out)} tables without a data entry: {listed(left_out)}."
-    return [finding("table-data-excluded", message, where=min(left_out) if len(left_out) == 1 else None)]
+    where = min(left_out) if len(left_out) == 1 else None
+    return [finding("table-data-excluded", message, where=where, names=all_of(left_out))]
 
 
 def _no_keys(toc: Toc, inventory: Inventory, catalogue: Catalogue) -> list[Finding]:

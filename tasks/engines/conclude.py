@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tasks.engines.catalogue import list_objects
 from tasks.engines.compare import missing
 from tasks.engines.failure import label
-from tasks.engines.findings import LISTED, Judged, judge, worst
+from tasks.engines.findings import Judged, judge, worst
 from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.job import Job
 from tasks.engines.meaning import Meaning, meaning_of
@@ -21,6 +21,7 @@ from tasks.engines.transcript import Transcript
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.errors import StageFailed
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
+from tasks.model.listing import beyond, listing
 from tasks.model.restored import Restored
 from tasks.model.rules import finding
 from tasks.model.units import format_duration
@@ -202,14 +203,14 @@ def _incomplete(lacking: list[TocEntry], judged: Judged, toc: Toc) -> list[Findi
     if not silent:
         return []
     names = [label(entry) for entry in silent]
-    shown = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
     return [
         finding(
             "restore-incomplete",
             f"{len(silent)} of {len(toc.entries)} entries that the archive lists are not in the restored "
             f"database: "
-            f"{shown}. No tool said so.",
+            f"{listing(names)}. No tool said so.",
             where=names[0],
+            names=beyond(names),
         )
     ]
 

@@ -14,13 +14,12 @@ from tasks.engines.failure import Failure, label, unquoted
 from tasks.engines.meaning import MINOR_DESCS, VITAL_DESCS, Meaning
 from tasks.model.backup import Toc
 from tasks.model.findings import Finding, Severity
+from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 from tasks.model.server_words import all_names, shown_name
 
 NAMED = 8
 """Causes of one rule that get a finding of their own; the others share one."""
-LISTED = 6
-"""Names that one sentence lists."""
 _SUPERUSERS_OWN = frozenset({"OPERATOR CLASS", "OPERATOR FAMILY"})
 """Entries that only a superuser makes and that hold nothing: an index that needs one speaks for itself."""
 
@@ -86,6 +85,7 @@ def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
             "superuser-entry",
             _needed_message(cause, names),
             where=None if cause.entry is None else label(cause.entry),
+            names=beyond(_follower_names(cause)),
         )
         for cause in needed[:NAMED]
     ]
@@ -94,7 +94,9 @@ def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
         count = "1 entry was" if len(listed) == 1 else f"{len(listed)} entries were"
         findings.append(
             finding(
-                "not-restored-by-policy", f"{count} left out: {_listing(listed)}. No data depends on them."
+                "not-restored-by-policy",
+                f"{count} left out: {listing(listed)}. No data depends on them.",
+                names=beyond(listed),
             )
         )
     return findings
@@ -130,29 +132,37 @@ def _of_meaning(meaning: Meaning, causes: list[Cause], names: Collection[str]) -
     if meaning is Meaning.ROLE:
         return _roles(causes, names)
     found = [
-        finding(rule, _message(cause, names), where=None if cause.entry is None else label(cause.entry))
+        finding(
+            rule,
+            _message(cause, names),
+            where=None if cause.entry is None else label(cause.entry),
+            names=beyond(_follower_names(cause)),
+        )
         for cause in causes[:NAMED]
     ]
-    rest = causes[NAMED:]
+    rest = [_name(cause) for cause in causes[NAMED:]]
     if rest:
-        others = _listing([_name(cause) for cause in rest])
-        found.append(finding(rule, f"{len(rest)} more entries failed in the same way: {others}."))
+        message = f"{len(rest)} more entries failed in the same way: {listing(rest)}."
+        found.append(finding(rule, message, names=beyond(rest)))
     return found
 
 
 def _roles(causes: list[Cause], names: Collection[str]) -> list[Finding]:
-    roles = {
-        found[1]
-        for cause in causes
-        if cause.failure and (found := re.search(r'role "([^"]*)"', cause.failure.told(names)))
-    }
+    roles = sorted(
+        {
+            found[1]
+            for cause in causes
+            if cause.failure and (found := re.search(r'role "([^"]*)"', cause.failure.told(names)))
+        }
+    )
     if not roles:
         return []
     return [
         finding(
             "role-missing",
-            f"{len(causes)} entries name roles that the backup does not bring: {_listing(sorted(roles))}. "
+            f"{len(causes)} entries name roles that the backup does not bring: {listing(roles)}. "
             "Whoever needs them cannot log in after a recovery.",
+            names=beyond(roles),
         )
     ]
 
@@ -201,16 +211,15 @@ def _name(cause: Cause) -> str:
 
 
 def _followers(cause: Cause) -> str:
-    if not cause.followers:
+    names = _follower_names(cause)
+    if not names:
         return ""
-    names = [label(entry) for entry in cause.followers]
     count = "1 entry that depends on it" if len(names) == 1 else f"{len(names)} entries that depend on it"
-    return f" With it failed {count}: {_listing(names)}."
+    return f" With it failed {count}: {listing(names)}."
 
 
-def _listing(names: list[str]) -> str:
-    shown = ", ".join(names[:LISTED])
-    return f"{shown} and {len(names) - LISTED} more" if len(names) > LISTED else shown
+def _follower_names(cause: Cause) -> list[str]:
+    return [label(entry) for entry in cause.followers]
 
 
 def worst(findings: Iterable[Finding]) -> bool:

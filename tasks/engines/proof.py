@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import FIRST_NORMAL_OID, HARMLESS_GROUPS
 from tasks.model.findings import Finding
+from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 
 _SCHEMAS_PUBLISHED_SINCE = 15
@@ -95,7 +96,12 @@ def prove(job: Job, session: Connection) -> tuple[Finding, ...]:
         ("roles have power that the drill did not give them", _powerful(job, session)),
     )
     return tuple(
-        finding("hostile-content", f"After the restore, {what}: {_some(names)}. {_MEANING}", where=names[0])
+        finding(
+            "hostile-content",
+            f"After the restore, {what}: {listing(names, _NAMED)}. {_MEANING}",
+            where=names[0],
+            names=beyond(names, _NAMED),
+        )
         for what, names in cases
         if names
     )
@@ -164,8 +170,3 @@ def _powerful(job: Job, session: Connection) -> list[str]:
         },
     ).fetchall()
     return sorted(text for (text,) in rows)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

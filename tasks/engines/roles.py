@@ -13,6 +13,7 @@ from psycopg import sql
 from tasks.engines.job import Connection, Job
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
 from tasks.model.backup import Toc
+from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 
 EVERYWHERE = frozenset({"postgres"})
@@ -100,12 +101,12 @@ def note_missing_roles(job: Job) -> None:
     missing = sorted(job.referred - job.roles - EVERYWHERE)
     if not missing:
         return
-    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     count, them = (f"{len(missing)} roles", "them") if len(missing) > 1 else ("a role", "it")
     job.findings.append(
         finding(
             "role-missing",
-            f"The backup speaks of {count} and does not bring {them}: {', '.join(missing[:_NAMED])}{more}. "
+            f"The backup speaks of {count} and does not bring {them}: {listing(missing, _NAMED)}. "
             f"After a recovery nobody could log in as {them}.",
+            names=beyond(missing, _NAMED),
         )
     )

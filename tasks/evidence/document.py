@@ -153,6 +153,7 @@ def finding_of(stored: Mapping[str, Any]) -> Finding:
         message=stored["message"],
         where=stored["where"],
         hint=stored["hint"],
+        names=tuple(stored.get("names", ())),
     )
 
 

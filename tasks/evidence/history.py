@@ -22,6 +22,7 @@ from tasks.evidence.stored import ACCEPTANCE
 from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.findings import Finding, Verdict
 from tasks.model.history import History, PastDrill, UnreadRecord, inventory_from_dict, load_seed
+from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 from tasks.model.target import StoreConfig, Target
 from tasks.stores.blobs import BlobMissing, read_blob
@@ -64,14 +65,14 @@ def unreadable_findings(history: History) -> tuple[Finding, ...]:
     """Return the warning that earlier documents could not be read, where there are any."""
     if not history.unreadable:
         return ()
-    named = "; ".join(f"{item.name}: {item.why}" for item in history.unreadable[:_NAMED])
-    more = len(history.unreadable) - _NAMED
+    unread = [f"{item.name}: {item.why}" for item in history.unreadable]
     return (
         finding(
             "evidence-unreadable",
             f"{len(history.unreadable)} earlier records of this database cannot be read, so nothing was "
-            f"compared with them ({named}{f'; and {more} more' if more > 0 else ''}).",
+            f"compared with them ({listing(unread, _NAMED, between='; ')}).",
             where=history.unreadable[0].uri,
+            names=beyond(unread, _NAMED),
         ),
     )
 

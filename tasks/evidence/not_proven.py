@@ -11,6 +11,7 @@ from typing import Any
 from tasks.evidence.facts import DrillFacts
 from tasks.evidence.measure import restore_completed
 from tasks.model.findings import Outcome
+from tasks.model.listing import listing
 from tasks.model.target import Checks
 
 _NAMES_SHOWN = 5
@@ -169,5 +170,4 @@ def _because(why: str | None) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown, rest = names[:_NAMES_SHOWN], len(names) - _NAMES_SHOWN
-    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
+    return listing(names, _NAMES_SHOWN, place="")

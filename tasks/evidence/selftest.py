@@ -24,6 +24,7 @@ from tasks.evidence.verdict import settle
 from tasks.model.clock import iso, stamp
 from tasks.model.errors import DrillError
 from tasks.model.findings import Severity
+from tasks.model.listing import listing
 from tasks.model.redact import redact
 from tasks.model.selftest import Ability, Fate, Judged, Score
 from tasks.model.target import StoreConfig
@@ -121,9 +122,8 @@ def conclude(rows: Sequence[Judged], trouble: Sequence[str]) -> tuple[Ability, s
         return Ability.INCONCLUSIVE, f"The self test could not conclude: {reason}"
     missed = [one for one in rows if one.mutant.must and one.fate in (Fate.SURVIVED, Fate.NOTICED)]
     if missed:
-        named = ", ".join(dict.fromkeys(describe(one) for one in missed[:_MOST_NAMED]))
-        more = f" and {len(missed) - _MOST_NAMED} more" if len(missed) > _MOST_NAMED else ""
-        return Ability.CANNOT_FAIL, f"The drill cannot fail: it verified a damaged backup ({named}{more})."
+        named = listing([*dict.fromkeys(map(describe, missed))], _MOST_NAMED, place="")
+        return Ability.CANNOT_FAIL, f"The drill cannot fail: it verified a damaged backup ({named})."
     content = [one for one in rows if one.mutant.content and one.fate in (Fate.SURVIVED, Fate.NOTICED)]
     caught = any(one.mutant.content and one.fate is Fate.CAUGHT for one in rows)
     if content and not caught:

@@ -62,7 +62,8 @@ _FINDING = record(
         "message": text,
         "where": maybe(text),
         "hint": text,
-    }
+    },
+    {"names": each(text)},
 )
 _CHECK = record(
     {

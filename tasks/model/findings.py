@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from tasks.model.printable import printable
+
+NAMES_KEPT = 5000
+"""Names that one finding keeps: evidence must stay readable, and a dump decides how many there are."""
 
 
 class Verdict(StrEnum):
@@ -69,6 +74,7 @@ class Finding:
         message: a sentence of fact, one of meaning; no row of user data, no secret.
         where: the object, archive entry or URI concerned.
         hint: what to do next.
+        names: everything that the message names, where it names only the first few.
     """
 
     rule: str
@@ -78,15 +84,18 @@ class Finding:
     message: str
     where: str | None
     hint: str
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", printable(self.message))
         object.__setattr__(self, "where", self.where and printable(self.where))
         object.__setattr__(self, "hint", printable(self.hint))
+        object.__setattr__(self, "names", tuple(map(printable, self.names[:NAMES_KEPT])))
 
-    def as_dict(self) -> dict[str, str | None]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the finding as the evidence holds it, with `class` for the class."""
-        return {
+        names = {"names": list(self.names)} if self.names else {}
+        return names | {
             "rule": self.rule,
             "class": self.klass.value,
             "severity": self.severity.value,

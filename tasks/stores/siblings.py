@@ -11,6 +11,8 @@ from functools import cached_property
 
 from tasks.model.backup import StoredObject
 from tasks.model.findings import Finding
+from tasks.model.listing import beyond, listing
+from tasks.model.printable import printable
 from tasks.model.rules import finding
 from tasks.stores.base import Store
 from tasks.stores.pattern import KeyPattern, Token, regex_of
@@ -20,7 +22,6 @@ _MARK = "\x00"
 _LOOKED_AT = 100
 _HOPS = 20
 _FOLDERS = 40
-_MAX_FINDINGS = 20
 _BEYOND_DIGITS = ":"  # the character after 9
 
 
@@ -66,18 +67,21 @@ class Siblings:
             return self._look_in_folders(store, place)
         return self._look_along(store, place)
 
-    def findings(self, neighbours: dict[str, str]) -> Iterator[Finding]:
-        """Yield a warning for each database that no fleet names."""
+    def findings(self, neighbours: dict[str, str]) -> tuple[Finding, ...]:
+        """Return one warning for all databases that no fleet names; where the first one's backups lie."""
         undrilled = sorted(
             (name, uri) for name, uri in neighbours.items() if name.casefold() not in self._drilled
         )
-        for name, uri in undrilled[:_MAX_FINDINGS]:
-            yield finding(
-                "undrilled-backup",
-                f'Backups of a database "{name}" lie beside these and this fleet drills none of that name: '
-                "nobody knows whether they can be restored.",
-                where=uri,
-            )
+        if not undrilled:
+            return ()
+        names = [f'"{printable(name)}"' for name, _ in undrilled]
+        whose = "a database" if len(names) == 1 else f"{len(names)} databases"
+        such = "that name" if len(names) == 1 else "those names"
+        message = (
+            f"Backups of {whose}, {listing(names)}, lie beside these and this fleet drills none of {such}: "
+            "nobody knows whether they can be restored."
+        )
+        return (finding("undrilled-backup", message, where=undrilled[0][1], names=beyond(names)),)
 
     @cached_property
     def _regex(self) -> re.Pattern[str] | None:

@@ -73,7 +73,7 @@ def drill_context(
         "klass_words": _CLASS_WORDS.get(klass or "", ""),
         "headline": cause(evidence),
         "caveat": caveat(evidence),
-        "findings": evidence["findings"],
+        "findings": [{"names": (), **item} for item in evidence["findings"]],
         "data_lost": _data_lost(evidence),
         "checks": _checks(evidence, shown_elsewhere=bool(suites)),
         "idle": [check for check in evidence["checks"] if check["outcome"] == "not_configured"],

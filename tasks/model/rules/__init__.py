@@ -5,6 +5,8 @@ One module per source of trouble; `docs/errors.md` is generated from here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.model.findings import Finding, FindingClass, Severity, Stage
 from tasks.model.rules import (
     access,
@@ -33,8 +35,11 @@ def finding(
     hint: str | None = None,
     severity: Severity | None = None,
     stage: Stage | None = None,
+    names: Sequence[str] = (),
 ) -> Finding:
     """Return a finding of *rule*; hint, severity and stage default to the rule's own.
+
+    *names* are all that the message shortens, from `listing.beyond`.
 
     Raises:
         KeyError: no rule has that name; a finding without documentation is a mistake of ours.
@@ -48,6 +53,7 @@ def finding(
         message=message,
         where=where,
         hint=known.hint if hint is None else hint,
+        names=names,
     )
 
 

@@ -391,3 +391,12 @@ def test_results_that_are_not_a_drill_s_own_are_neither_read_nor_copied(tmp_path
     assert not any("planted" in text or f'href="{file}"' in text for text in texts)
     after = sorted(path for path in tmp_path.rglob("*") if path.is_file() and site not in path.parents)
     assert after == before
+
+
+def test_names_that_a_sentence_leaves_out_are_folded_below_it(tmp_path: Path) -> None:
+    names = tuple(f"shop.view_{number}" for number in range(40))
+    lost = finding("object-lost-minor", "40 views are gone.", where="views", names=names)
+    write(replace(samples.verified(), findings=(lost,)), tmp_path / "e")
+    page = drill_page(render_report([str(tmp_path / "e")], tmp_path / "site").parent, "orders")
+    assert "All 40" in flat(page.text)
+    assert all(name in page.text for name in names)

@@ -4,13 +4,18 @@ from datetime import timedelta
 
 import pytest
 
+from tasks.model.findings import Finding
 from tasks.stores import discover
 from tests.unit.stores.fake import BUCKET, NOW, FakeStore, nightly, target
 
 
 def undrilled(store: FakeStore, at: str | None = None) -> list[str | None]:
+    return [one.where for one in warnings(store, at)]
+
+
+def warnings(store: FakeStore, at: str | None = None) -> list[Finding]:
     found = discover(target() if at is None else target(at), store, NOW)
-    return [one.where for one in found.findings if one.rule == "undrilled-backup"]
+    return [one for one in found.findings if one.rule == "undrilled-backup"]
 
 
 def flat(name: str, days: int = 3) -> list[str]:
@@ -42,9 +47,20 @@ def test_flat_layout_is_read_from_name_to_name() -> None:
     for name in ("accounts", "orders", "orders_archive", "zoo"):
         store.put_all(flat(name, 1000))
     at = BUCKET + "prod/orders_%Y%m%d.dump"
-    found = {where.rsplit("/", 1)[-1].rpartition("_")[0] for where in undrilled(store, at) if where}
-    assert found == {"accounts", "orders_archive", "zoo"}
+    (warning,) = warnings(store, at)
+    assert '3 databases, "accounts", "orders_archive", "zoo", lie beside' in warning.message
+    assert warning.names == ()
     assert store.pages < 20
+
+
+def test_many_neighbours_are_one_warning_that_keeps_all_their_names() -> None:
+    store = FakeStore()
+    for number in range(30):
+        store.put_all(flat(f"db{number:02}"))
+    store.put_all(flat("orders"))
+    (warning,) = warnings(store, BUCKET + "prod/orders_%Y%m%d.dump")
+    assert '"db05" and 24 more, all named in the evidence' in warning.message
+    assert warning.names == tuple(f'"db{number:02}"' for number in range(30))
 
 
 def test_other_database_in_the_same_folder_says_so_among_the_rejected() -> None:
