@@ -16,6 +16,7 @@ import typer
 
 from deployments.folder_settings import refuse_settings_of
 from deployments.terminal import echo
+from tasks.jail.kernel import hide_process
 from tasks.model.child_python import isolate_children
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.printable import printable
@@ -354,6 +355,7 @@ def postgres_install(
 def main() -> NoReturn:
     """Run the command line; every way to end is one of the exit codes above."""
     isolate_children()
+    hide_process()  # code of a dump may run as the same user, and our environment holds credentials
     try:
         code = app(standalone_mode=False)
     except _USAGE as error:

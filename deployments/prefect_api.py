@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployments import with_starter
+from tasks.jail.kernel import hide_process
 from tasks.model.child_python import child_python
 from tasks.model.errors import TransientError
 from tasks.sandbox.paths import postgres_dir
@@ -194,6 +195,7 @@ def _free_port() -> int:
 
 def _serve(port: int) -> None:
     """Run the server in this process until its starter ends; its database goes with it."""
+    hide_process()  # it was given the drill's environment
     # uvicorn raises the signal that stopped it once more; by default that ends us before the folder goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="restore-drill-prefect-") as folder:

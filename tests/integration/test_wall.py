@@ -6,6 +6,7 @@ Every attempt is made twice: behind the wall, and without it, where it must succ
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import tempfile
@@ -28,6 +29,8 @@ from tests.fix_postgres import wait_for
 
 PYTHON = "/usr/bin/python3"
 ATTACKS = Path(__file__).parents[1] / "attacks.py"
+NOBODY = 65534
+REPOSITORY = Path(__file__).parents[2]
 MAJORS = (14, 15, 16, 17, 18)
 needs_wall = pytest.mark.skipif(
     not host_parts() >= {"exec", "files", "seccomp"}, reason="this kernel has no Landlock or no seccomp"
@@ -267,3 +270,72 @@ def test_a_backend_that_wants_too_much_memory_gets_an_error_and_no_one_else(
     with connect(sandbox(17)) as session:
         session.execute(hungry)
     assert alive(box)
+
+
+ORDINARY = """
+import json, os, sys
+from datetime import timedelta
+from tasks.model.clock import utc_now
+from tasks.model.target import SandboxConfig
+from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, run_tool, start_sandbox
+from tasks.jail.kernel import hide_process
+hide_process()
+isolation, secret, port = sys.argv[1:4]
+workspace = open_workspace("shop", "orders", "ordinary", isolation, utc_now() + timedelta(hours=1), 5)
+box = start_sandbox(workspace, find_postgres(17), SandboxConfig(), 60)
+tool = run_tool(box, ["pg_dump", "-s", "-d", dsn(box, "postgres", box.owner)], env={}, deadline_s=30)
+outcomes = {"tool": tool.exit_code}
+with connect(box) as session:
+    session.execute("CREATE EXTENSION dblink SCHEMA public")
+    for name, statement in {
+        "healthy": "SELECT 1",
+        "secret": f"SELECT pg_catalog.pg_read_file('{secret}')",
+        "environ": f"SELECT pg_catalog.pg_read_binary_file('/proc/{os.getpid()}/environ', 0, 10)",
+        "program": "COPY (SELECT 1) TO PROGRAM 'true'",
+        "connect": f"SELECT public.dblink_connect('host=127.0.0.1 port={port} user=x')",
+    }.items():
+        try:
+            session.execute(statement)
+            outcomes[name] = "done"
+        except Exception as error:
+            outcomes[name] = type(error).__name__
+print(json.dumps([outcomes, workspace.walled, sorted(workspace.isolation), destroy(workspace)]))
+"""
+
+
+@needs_python
+@pytest.mark.skipif(os.geteuid() != 0, reason="the whole suite runs as an ordinary user already")
+@pytest.mark.parametrize("isolation", ["preferred", "off"])
+def test_an_ordinary_users_sandbox_has_the_wall_too(listener: tuple[int, list[str]], isolation: str) -> None:
+    port, callers = listener
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        secret = Path(name) / "secret"
+        secret.write_text("planted")
+        for path in (Path(name), secret):
+            os.chown(path, NOBODY, NOBODY)
+        done = subprocess.run(
+            [PYTHON, "-c", ORDINARY, isolation, str(secret), str(port)],
+            env={
+                "HOME": name,
+                "AWS_SECRET_ACCESS_KEY": "planted",
+                "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{Path(psycopg.__file__).parents[1]}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "RESTORE_DRILL_POSTGRES": str(find_postgres(17).bindir),
+            },
+            cwd=name,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr
+    outcomes, walled, had, left = json.loads(done.stdout)
+    assert walled, had
+    assert left == []
+    assert ("network" in had) is (isolation == "preferred" and "network" in host_parts())
+    assert (outcomes.pop("tool"), outcomes.pop("healthy")) == (0, "done")
+    assert "done" not in outcomes.values(), outcomes
+    assert callers == []
