@@ -26,6 +26,7 @@ from psycopg.conninfo import make_conninfo
 from tasks.checks.inventory import inventory_over
 from tasks.checks.session import Connection, settle
 from tasks.model.clock import iso, utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.errors import ConfigInvalid
 from tasks.model.inventory import Inventory
 from tasks.model.server_words import of_error
@@ -210,7 +211,7 @@ class _Imported:
 
 def _connect(dump: Dump) -> Connection:
     connection = psycopg.connect(dump.conninfo, autocommit=True, application_name="restore-drill manifest")
-    settle(connection, NO_LIMIT_S)
+    settle(connection, Deadline.within(NO_LIMIT_S))
     connection.execute("SET row_security TO off")  # as pg_dump does: an error, never a part of the rows
     if dump.role:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(dump.role)))

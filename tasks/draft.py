@@ -20,7 +20,7 @@ from tasks.sandbox import dsn, url
 def profile_restored(sandbox: Sandbox, restored: Restored, as_of: datetime, deadline: Deadline) -> Profile:
     """Read every table of the restored database into figures, as the reading role."""
     place = dsn(sandbox, restored.database, sandbox.reader)
-    return profile_database(place, as_of=as_of, deadline_s=deadline.remaining_s())
+    return profile_database(place, as_of=as_of, deadline_s=deadline.check())
 
 
 @step("propose suite")
@@ -34,7 +34,7 @@ def propose_suite(
     """
     place = url(sandbox, restored.database, sandbox.reader)
     try:
-        return draft_suite(out.stem, profiles, url=place, path=out, deadline_s=deadline.remaining_s())
+        return draft_suite(out.stem, profiles, url=place, path=out, deadline_s=deadline.check())
     except (SuiteInvalid, ValueError) as error:
         raise ConfigInvalid(str(error), str(out)) from error
 

@@ -29,7 +29,7 @@ def download_backup(
     progress: Callable[[int, int], None],
 ) -> Fetched:
     """Bring the backup behind *point* into *workspace*; a second attempt replaces what the first left."""
-    return fetch_backup(point, store.value, target, workspace.backup_dir, progress, deadline.remaining_s())
+    return fetch_backup(point, store.value, target, workspace.backup_dir, progress, deadline.check())
 
 
 @step("open backup")
@@ -46,7 +46,7 @@ def prove_backup(
         fetch_s=fetched.seconds,
         decrypt=target.backup.decrypt,
         workdir=workspace.backup_dir,
-        deadline_s=deadline.remaining_s(),
+        deadline_s=deadline.check(),
         wanted=Wanted(target.backup.database, target.name),
     )
 
@@ -56,4 +56,4 @@ def download_globals(
     point: RecoveryPoint, store: Held[Store], target: Target, workspace: Workspace, deadline: Deadline
 ) -> Path | None:
     """Bring the pg_dumpall --globals-only file of the same time, if one is configured."""
-    return fetch_globals(point, store.value, target, workspace.backup_dir, deadline.remaining_s())
+    return fetch_globals(point, store.value, target, workspace.backup_dir, deadline.check())

@@ -40,4 +40,4 @@ def provision_sandbox(
     workspace: Workspace, install: PostgresInstall, target: Target, deadline: Deadline
 ) -> Sandbox:
     """Start a cluster of our own in *workspace*."""
-    return start_sandbox(workspace, install, target.sandbox, deadline.remaining_s())
+    return start_sandbox(workspace, install, target.sandbox, deadline.check())

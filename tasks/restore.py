@@ -29,6 +29,6 @@ def restore_backup(
         sandbox,
         target,
         globals_path=globals_path,
-        deadline_s=deadline.remaining_s(),
+        deadline_s=deadline.check(),
         progress=progress,
     )

@@ -257,9 +257,9 @@ def _drill_of(fresh: Ledger, history: History, limit_s: float) -> Ledger:
 def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
     sandbox, limit = ground.sandbox, Deadline.within(ground.limit_s)
     with copied(sandbox, ground.source, name) as copy:
-        rows = inflict(sandbox, copy, damage, limit.remaining_s())
+        rows = inflict(sandbox, copy, damage, limit.check())
         restored = _as_restored(sandbox, copy, damage, limit)
-        drill = _drill_of(ground.fresh, ground.history, limit.remaining_s())
+        drill = _drill_of(ground.fresh, ground.history, limit.check())
         drill.take(restored)
         if ground.suite is not None:
             rerun = Rerun(ground.suite, ground.schema.plain, damage.touched)
@@ -274,10 +274,10 @@ def _as_restored(sandbox: Sandbox, copy: str, damage: Damage, limit: Deadline) -
     """Return what a restore would have said of the damaged data, and leave the copy as it would have."""
     findings = []
     if damage.kind not in STRUCTURE:
-        for key in broken_keys(sandbox, copy, damage.touched, limit.remaining_s()):
+        for key in broken_keys(sandbox, copy, damage.touched, limit.check()):
             drop_key(sandbox, copy, key.schema, key.table, key.name)
             findings.append(violated(key))
-        view = refresh_views(sandbox, copy, damage.touched, limit.remaining_s())
+        view = refresh_views(sandbox, copy, damage.touched, limit.check())
         if view is not None:
             findings.append(finding("restore-error", f"The view {view} cannot be filled.", where=view))
     return Checked((), tuple(findings))

@@ -33,6 +33,6 @@ def validate_database(
         target,
         history,
         as_of=as_of,
-        deadline_s=deadline.remaining_s(),
+        deadline_s=deadline.check(),
         run=run,
     )

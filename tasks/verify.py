@@ -40,7 +40,7 @@ def read_history(target: Target, before: datetime) -> tuple[History, Checked]:
 def take_stock(sandbox: Sandbox, restored: Restored, target: Target, deadline: Deadline) -> Inventory:
     """List every object and count every table's rows."""
     return take_inventory(
-        sandbox, restored.database, counts=target.checks.counts, deadline_s=deadline.remaining_s()
+        sandbox, restored.database, counts=target.checks.counts, deadline_s=deadline.check()
     )
 
 
@@ -64,7 +64,7 @@ def verify_database(
         history,
         manifest,
         as_of=as_of,
-        deadline_s=deadline.remaining_s(),
+        deadline_s=deadline.check(),
     )
 
 
@@ -79,5 +79,5 @@ def check_freshness(
 ) -> tuple[float | None, Checked]:
     """Measure the age of the newest row at *as_of*."""
     return measure_freshness(
-        sandbox, restored.database, target, as_of, history=history, deadline_s=deadline.remaining_s()
+        sandbox, restored.database, target, as_of, history=history, deadline_s=deadline.check()
     )

@@ -19,10 +19,11 @@ from tasks.catalog.compression import GZIP, LZ4, ZSTD, unwrap
 from tasks.catalog.contained import Contained, Wanted, choose, parts_of
 from tasks.catalog.custom import label
 from tasks.catalog.physical import TOOLS, recognise_layout
-from tasks.catalog.sources import Deadline, file_pieces
+from tasks.catalog.sources import file_pieces
 from tasks.catalog.tar import large_objects
 from tasks.catalog.toc import ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import ArchiveHead, ByteSource, Format, Toc, TocEntry
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 
 TOC_NAME = "toc.dat"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.catalog.sources import Deadline
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.units import format_bytes
 

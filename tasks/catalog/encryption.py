@@ -23,7 +23,8 @@ import pyrage
 
 from tasks.catalog.disk import DiskWriter, write_pieces
 from tasks.catalog.sniff import AGE, GPG
-from tasks.catalog.sources import PIECE_BYTES, Deadline
+from tasks.catalog.sources import PIECE_BYTES
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.target import AgeKey, Decrypt, GpgKey
 
@@ -269,15 +270,13 @@ def _process(argv: list[str], deadline: Deadline) -> Iterator[subprocess.Popen[b
         env=_environment(),
         start_new_session=True,
     )
-    watch = threading.Timer(deadline.left_s, process.kill) if deadline.left_s is not None else None
-    if watch is not None:
-        watch.daemon = True
-        watch.start()
+    watch = threading.Timer(deadline.left_s, process.kill)
+    watch.daemon = True
+    watch.start()
     try:
         yield process
     finally:
-        if watch is not None:
-            watch.cancel()
+        watch.cancel()
         process.kill()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None and not pipe.closed:

@@ -32,8 +32,9 @@ from tasks.catalog.encryption import decrypt_file
 from tasks.catalog.head import read_stream_head, read_stream_toc, script_text
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, misnamed
-from tasks.catalog.sources import PIECE_BYTES, Deadline, FileSource, Stream, file_pieces, files_below
+from tasks.catalog.sources import PIECE_BYTES, FileSource, Stream, file_pieces, files_below
 from tasks.model.backup import ArchiveHead, Format, LocalBackup
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding, Severity
 from tasks.model.rules import finding
@@ -104,7 +105,7 @@ def open_backup(
             `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`, `disk-full`,
             `stage-deadline`.
     """
-    job = _Job(name, decrypt, workdir, Deadline(deadline_s), wanted)
+    job = _Job(name, decrypt, workdir, Deadline.within(deadline_s), wanted)
     if path.is_dir():
         folder, head, findings = _open_folder(path, job)
         opened = _Layers(folder)

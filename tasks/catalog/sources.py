@@ -7,14 +7,13 @@ one that does not costs a few requests, not thousands.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.model.backup import ByteSource
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
-from tasks.model.units import format_duration
 
 FIRST_READ_BYTES = 64 << 10
 LARGEST_READ_BYTES = 4 << 20
@@ -53,38 +52,6 @@ class FileSource:
             return b""  # a header may send a reader anywhere: farther than a file's offset can be
         with self.path.open("rb") as file:
             return os.pread(file.fileno(), length, offset)
-
-
-class Deadline:
-    """A moment on the monotonic clock by which a step has to end.
-
-    Args:
-        seconds: from now; None never ends.
-    """
-
-    def __init__(self, seconds: float | None = None) -> None:
-        self.seconds = seconds
-        self._ends = None if seconds is None else time.monotonic() + seconds
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds left, at least 0; None where there is no limit."""
-        return None if self._ends is None else max(0.0, self._ends - time.monotonic())
-
-    def check(self, doing: str, where: str) -> None:
-        """Return while there is time left.
-
-        Raises:
-            PermanentError: `stage-deadline`.
-        """
-        if self.left_s == 0.0:
-            raise PermanentError(
-                f"The deadline of {format_duration(self.seconds)} passed while {doing}. It says nothing "
-                "about "
-                "the backup.",
-                where,
-                rule="stage-deadline",
-            )
 
 
 class Stream:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tasks.checks.foreign_keys import ForeignKey, anti_join, read_keys
-from tasks.checks.session import Limit, reading
+from tasks.checks.session import reading
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
@@ -25,7 +26,7 @@ def broken_keys(
         PermanentError: the sandbox is at fault.
     """
     found = []
-    with reading(sandbox, database, Limit(deadline_s)) as connection:
+    with reading(sandbox, database, Deadline.within(deadline_s)) as connection:
         for key in read_keys(connection):
             ends = {f"{key.schema}.{key.table}", f"{key.parent_schema}.{key.parent}"}
             if not key.validated or not key.enforced or not ends & set(touched):

@@ -18,7 +18,8 @@ from psycopg import sql
 
 from expectations.newest import KINDS, Newest, read_newest
 from tasks.checks.outcome import errored, judged, not_configured, not_run
-from tasks.checks.session import Connection, Limit, reading, timed_out, why
+from tasks.checks.session import Connection, reading, timed_out, why
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Check, Finding, Outcome, Stage
 from tasks.model.history import History
 from tasks.model.restored import Checked
@@ -66,7 +67,7 @@ def measure_freshness(
         return None, not_configured(NAME, "expect.freshness names no column", stage=Stage.VALIDATE)
     started = time.monotonic()
     try:
-        with reading(sandbox, database, Limit(deadline_s)) as connection:
+        with reading(sandbox, database, Deadline.within(deadline_s)) as connection:
             age_s, seen = _measure(connection, wanted, target, as_of, history or History())
     except psycopg.Error as exc:
         age_s, seen = None, _not_measured(wanted, exc)

@@ -30,7 +30,6 @@ from psycopg import sql
 from tasks.checks.session import (
     Connect,
     Connection,
-    Limit,
     raise_if_fatal,
     reading,
     timed_out,
@@ -38,6 +37,7 @@ from tasks.checks.session import (
     why,
     workers,
 )
+from tasks.model.deadline import Deadline
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
 from tasks.model.sandbox import Sandbox
 
@@ -165,7 +165,7 @@ def take_inventory(
         PermanentError: the sandbox is at fault, the catalogue cannot be read, or the deadline passed. A table
             that cannot be counted has rows None, which the check `counts` reports.
     """
-    limit = Limit(deadline_s)
+    limit = Deadline.within(deadline_s)
     with translated("The inventory", limit):
         return inventory_over(partial(reading, sandbox, database, limit), counts=counts)
 

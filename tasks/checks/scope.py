@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from tasks.checks.outcome import errored, not_configured, not_run
-from tasks.checks.session import Connection, Limit, reading, timed_out, why
+from tasks.checks.session import Connection, reading, timed_out, why
 from tasks.model.backup import Toc
+from tasks.model.deadline import Deadline
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
@@ -31,7 +32,7 @@ class Scope:
     restored: Restored
     inventory: Inventory
     target: Target
-    limit: Limit
+    limit: Deadline
 
     @property
     def toc(self) -> Toc:
@@ -47,7 +48,7 @@ def run_check(name: str, level: str, check: Callable[[Scope], Checked], scope: S
     """Run *check* at *level* within the scope's limit; over it, or in error, it did not run."""
     if level == "off":
         return not_configured(name, f"checks.{name.replace('-', '_')} is off")
-    if scope.limit.over:
+    if scope.limit.passed:
         return _over(name, scope.limit)
     started = time.monotonic()
     try:
@@ -58,6 +59,6 @@ def run_check(name: str, level: str, check: Callable[[Scope], Checked], scope: S
     return replace(done, checks=tuple(replace(one, seconds=one.seconds or seconds) for one in done.checks))
 
 
-def _over(name: str, limit: Limit) -> Checked:
+def _over(name: str, limit: Deadline) -> Checked:
     reason = f"not done within {limit.seconds:.0f} s"
     return not_run(name, reason, [finding(limit.rule, f"The check {name} was {reason}.", where=name)])

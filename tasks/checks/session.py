@@ -7,7 +7,6 @@ no check runs as a superuser. `search_path` is pg_catalog alone: names resolve t
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg import errors, sql
 
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox
 from tasks.model.server_words import of_error
@@ -24,7 +24,6 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Connect = Callable[[], AbstractContextManager[Connection]]
 """Opens a connection on which a check may read."""
 
-NO_LIMIT_S = 30 * 86400.0
 _FATAL: tuple[tuple[type[psycopg.Error], str, str], ...] = (
     (errors.DiskFull, "disk-full", "The disk ran full while the restored data was read."),
     (errors.OutOfMemory, "out-of-memory", "The sandbox ran out of memory while the restored data was read."),
@@ -34,36 +33,9 @@ _FATAL: tuple[tuple[type[psycopg.Error], str, str], ...] = (
 )
 
 
-class Limit:
-    """A moment by which work must be done, on the monotonic clock.
-
-    Args:
-        seconds: from now; None for no limit.
-        rule: what is said when it is over: the stage's own deadline or the budget of the deep checks.
-    """
-
-    def __init__(self, seconds: float | None, rule: str = "stage-deadline") -> None:
-        self.seconds = NO_LIMIT_S if seconds is None else seconds
-        self.ends_at = time.monotonic() + self.seconds
-        self.rule = rule
-
-    def left_s(self) -> float:
-        """Seconds left; at least a millisecond, for PostgreSQL takes 0 as no limit."""
-        return max(0.001, self.ends_at - time.monotonic())
-
-    @property
-    def over(self) -> bool:
-        """Whether it has passed."""
-        return time.monotonic() >= self.ends_at
-
-    def earlier(self, other: Limit) -> Limit:
-        """Return the one that ends first."""
-        return self if self.ends_at <= other.ends_at else other
-
-
 @contextmanager
 def reading(
-    sandbox: Sandbox, database: str, limit: Limit | None = None, role: str | None = None
+    sandbox: Sandbox, database: str, limit: Deadline | None = None, role: str | None = None
 ) -> Iterator[Connection]:
     """Open a connection to *database* as the sandbox's reader (or as *role*), within *limit*.
 
@@ -71,13 +43,13 @@ def reading(
         PermanentError: the server is gone, its disk or memory is full; anything about a single statement
             stays a `psycopg.Error` for the check to judge.
     """
-    limit = limit or Limit(None)
+    limit = limit or Deadline.within(None)
     try:
         opened = connect(sandbox, database, role=role or sandbox.reader)
     except psycopg.OperationalError as exc:
         _raise(f"The restored database cannot be reached: {why(exc)}", "postgres-failed", exc)
     with opened as connection:
-        settle(connection, limit.left_s())
+        settle(connection, limit)
         try:
             yield connection
         except psycopg.Error as exc:
@@ -85,20 +57,19 @@ def reading(
             raise
 
 
-def settle(connection: Connection, left_s: float) -> None:
-    """Make *connection* read in UTF-8, resolve names in pg_catalog alone and stop after *left_s* seconds."""
+def settle(connection: Connection, limit: Deadline) -> None:
+    """Make *connection* read in UTF-8, resolve names in pg_catalog alone and stop at *limit*."""
     connection.execute(
         "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false),"
         " pg_catalog.set_config('search_path', 'pg_catalog', false),"
         " pg_catalog.set_config('TimeZone', 'UTC', false)"
     )
-    limit_statement(connection, left_s)
+    limit_statement(connection, limit)
 
 
-def limit_statement(connection: Connection, left_s: float) -> None:
-    """Give every statement from now on at most *left_s* seconds."""
-    milliseconds = max(1, min(int(left_s * 1000), 2**31 - 1))
-    connection.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(milliseconds)))
+def limit_statement(connection: Connection, limit: Deadline) -> None:
+    """Give every statement from now on at most what is left until *limit*."""
+    connection.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(limit.statement_ms)))
 
 
 def raise_if_fatal(exc: psycopg.Error, connection: Connection) -> None:
@@ -111,7 +82,7 @@ def raise_if_fatal(exc: psycopg.Error, connection: Connection) -> None:
 
 
 @contextmanager
-def translated(what: str, limit: Limit) -> Iterator[None]:
+def translated(what: str, limit: Deadline) -> Iterator[None]:
     """Turn what PostgreSQL objects to into the drill's own error: *what* could not be read.
 
     Raises:

@@ -21,8 +21,9 @@ from psycopg import sql
 from tasks.checks.drift import all_of, listed
 from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import errored, judged, not_configured
-from tasks.checks.session import Connection, Limit, reading, translated
+from tasks.checks.session import Connection, reading, translated
 from tasks.model.backup import Toc
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding
 from tasks.model.inventory import Inventory
 from tasks.model.listing import listing
@@ -66,7 +67,7 @@ def check_structure(
     target: Target,
     *,
     known_empty: bool,
-    limit: Limit,
+    limit: Deadline,
 ) -> Checked:
     """Return the checks of presence: tables, counts, data, keys, required tables and roles.
 
@@ -163,7 +164,7 @@ def _counts(
     catalogue: Catalogue,
     *,
     target: Target,
-    limit: Limit,
+    limit: Deadline,
 ) -> Checked:
     """Judge whether every table was counted; one that was not is tried again, to say why."""
     if target.checks.counts == "off":

@@ -19,9 +19,9 @@ from tasks.checks.drift import judge_drift
 from tasks.checks.manifest import compare_exactly, read_manifest
 from tasks.checks.outcome import judged, not_configured
 from tasks.checks.scope import Scope
-from tasks.checks.session import Limit
 from tasks.checks.structure import check_structure
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding, Severity
 from tasks.model.history import History, load_seed
 from tasks.model.inventory import Inventory
@@ -60,7 +60,7 @@ def verify(
         ConfigInvalid: seed or manifest cannot be used.
         PermanentError: the sandbox is at fault.
     """
-    limit = Limit(deadline_s)
+    limit = Deadline.within(deadline_s)
     today = today or utc_now().date()
     history = with_seed(history, target)
     baselines = choose_baselines(history, as_of, target.expect.drift.baseline.last)
@@ -146,6 +146,6 @@ def _known_empty(promised: Inventory | None, baselines: Sequence[Baseline]) -> b
     return all(figures.rows == 0 for figures in known.tables.values())
 
 
-def _deep_limit(target: Target, limit: Limit) -> Limit:
+def _deep_limit(target: Target, limit: Deadline) -> Deadline:
     budget = target.checks.budget
-    return limit if budget is None else limit.earlier(Limit(budget, "check-over-budget"))
+    return limit if budget is None else limit.sooner(Deadline.within(budget, "check-over-budget"))

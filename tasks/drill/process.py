@@ -188,7 +188,7 @@ class DrillProcess:
                     return message
                 self._hear(message)
                 _check_memory(living)
-                if deadline.left_s < -GRACE_S:
+                if deadline.over_s > GRACE_S:
                     raise self._overdue(deadline, overdue)
         except MessageTooLarge as error:
             raise _out_of_memory(error.size_bytes) from None

@@ -17,6 +17,7 @@ from tasks.engines.roles import Role
 from tasks.engines.script import restore_script
 from tasks.engines.toolerrors import raise_if_dead
 from tasks.model.backup import Format, LocalBackup, Toc
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
@@ -59,7 +60,7 @@ def restore(
             `format-unsupported`, `database-choice-ambiguous`, `database-not-in-dump`, `invalid-encoding`.
     """
     started = time.monotonic()
-    job = Job(sandbox, target, started + deadline_s, progress, toc=backup.head.toc or Toc(()))
+    job = Job(sandbox, target, Deadline.within(deadline_s), progress, toc=backup.head.toc or Toc(()))
     roles = () if globals_path is None else _globals(job, globals_path)
     where = backup.path.name
     try:
@@ -81,7 +82,7 @@ def restore(
             rule="invalid-encoding",
         ) from error
     except psycopg.errors.QueryCanceled as error:
-        if job.remaining_s > 0:
+        if not job.deadline.passed:
             raise
         raise StageFailed(too_late(job, where, deadline_s)) from error
     except psycopg.Error as error:

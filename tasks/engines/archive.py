@@ -158,7 +158,7 @@ def _run(job: Job, backup: LocalBackup, entries: list[TocEntry]) -> Transcript:
     started = time.monotonic()
     job.progress(f"pg_restore of {len(entries)} entries into {job.database}")
     with ticking(job):
-        result = run_tool(job.sandbox, argv, env={}, deadline_s=job.remaining_s, on_stderr=reader.feed)
+        result = run_tool(job.sandbox, argv, env={}, deadline_s=job.deadline.left_s, on_stderr=reader.feed)
     _note_command(job, backup, started)
     return _ended(job.sandbox, reader.transcript(), result)
 

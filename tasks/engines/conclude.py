@@ -53,7 +53,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_environment(job, said)
     _stop_on_archive(job, said, where)
     _stop_on_hostile(job)
-    if said.timed_out or job.remaining_s <= 0:
+    if said.timed_out or job.deadline.passed:
         raise StageFailed(too_late(job, where, deadline_s))
     _stop_on_nothing(job, where)
     analyze(job)

@@ -12,7 +12,6 @@ import contextlib
 import queue
 import select
 import threading
-import time
 from collections.abc import Iterable, Iterator
 
 import psycopg
@@ -47,7 +46,7 @@ class Feeder:
         self._session.add_notice_handler(lambda _: None)
         self._pg = self._session.pgconn
         self._pg.nonblocking = 1
-        self._ends_at = job.ends_at
+        self._deadline = job.deadline
         self.copying = False
 
     @property
@@ -85,7 +84,7 @@ class Feeder:
         Raises:
             Expired: it has.
         """
-        if time.monotonic() < self._ends_at:
+        if not self._deadline.passed:
             return
         with contextlib.suppress(psycopg.Error):
             self._pg.get_cancel().cancel()

@@ -13,6 +13,7 @@ from tasks.engines.causes import Omission
 from tasks.engines.failure import Failure
 from tasks.engines.owners import OwnerChange
 from tasks.model.backup import Toc, TocEntry
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding
 from tasks.model.restored import RecoveryCommand
 from tasks.model.sandbox import Sandbox
@@ -30,7 +31,7 @@ class Job:
     """A restore: its inputs, and what it has come to so far.
 
     Attributes:
-        ends_at: monotonic seconds at which the deadline passes.
+        deadline: by which the restore has to end.
         database: the restored database's name, once chosen.
         failures, omissions, findings, commands: collected as the restore goes on.
         roles: roles that the backup brought.
@@ -46,7 +47,7 @@ class Job:
 
     sandbox: Sandbox
     target: Target
-    ends_at: float
+    deadline: Deadline
     progress: Callable[[str], None]
     toc: Toc = field(default_factory=lambda: Toc(()))
     database: str = ""
@@ -66,11 +67,6 @@ class Job:
     _made_up: int = _MADE_UP_IDS
 
     @property
-    def remaining_s(self) -> float:
-        """Seconds until the deadline, at least 0."""
-        return max(0.0, self.ends_at - time.monotonic())
-
-    @property
     def is_owner(self) -> bool:
         """Tell whether the restore runs without superuser rights, as it should."""
         return self.sandbox.restored_as != "superuser"
@@ -87,7 +83,7 @@ class Job:
     def superuser(self, database: str | None = None) -> Connection:
         """Open a connection of ours with search_path pg_catalog, bounded by the deadline."""
         name = self.database if database is None else database
-        return connect(self.sandbox, name, statement_timeout_s=self.remaining_s + 1)
+        return connect(self.sandbox, name, statement_timeout_s=self.deadline.left_s + 1)
 
     def owner(self, database: str | None = None) -> Connection:
         """Open a connection of the role that restores."""

@@ -113,7 +113,7 @@ class ScriptRunner:
             self.line += piece.data.count(b"\n")
             if self.feeder is not None:
                 self.feeder.check_deadline()
-            elif self.job.remaining_s <= 0:
+            elif self.job.deadline.passed:
                 raise Expired
 
     def _take(self, piece: Piece) -> None:

@@ -83,8 +83,8 @@ def analyze(job: Job) -> None:
 def _analyze_some(job: Job, waiting: queue.SimpleQueue[str]) -> None:
     try:
         with job.owner() as session:
-            session.execute(f"SET statement_timeout = {max(1, round(job.remaining_s * 1000))}".encode())
-            while job.remaining_s > 0:
+            session.execute(f"SET statement_timeout = {job.deadline.statement_ms}".encode())
+            while not job.deadline.passed:
                 try:
                     name = waiting.get_nowait()
                 except queue.Empty:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from tasks.model.backup import ByteSource, StoredObject
-from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.target import StoreConfig
-from tasks.model.units import format_duration
 from tasks.stores.checksums import Digests
 from tasks.stores.uris import is_s3
 
@@ -104,21 +101,3 @@ def open_store(config: StoreConfig, at: str, *also: str | None) -> Store:
     from tasks.stores.local import LocalStore  # noqa: PLC0415
 
     return LocalStore(*(place for place in (at, *also) if place is not None and not is_s3(place)))
-
-
-class Deadline:
-    """The moment after which a transfer is given up."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._ends = time.monotonic() + seconds
-
-    def check(self, where: str) -> None:
-        """Raise `stage-deadline` if it has passed."""
-        if time.monotonic() > self._ends:
-            raise PermanentError(
-                f"The download did not end within {format_duration(self.seconds)}: "
-                "nothing is said about the backup.",
-                where,
-                rule="stage-deadline",
-            )

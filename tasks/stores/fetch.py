@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.model.backup import RecoveryPoint, StoredObject
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Finding
 from tasks.model.printable import printable
 from tasks.model.target import Target
-from tasks.stores.base import Deadline, Progress, Store
+from tasks.stores.base import Progress, Store
 from tasks.stores.proof import Expected, expected_of, expected_of_file
 from tasks.stores.sidecars import is_sidecar, sidecars_of_folder
 from tasks.stores.sorting import as_folder
@@ -67,7 +68,7 @@ def fetch_backup(
     """
     begun = time.monotonic()
     path = dest / local_name(point.label)
-    job = _Job(store, target.backup.checksum, progress, Deadline(deadline_s), begun + deadline_s)
+    job = _Job(store, target.backup.checksum, progress, Deadline.within(deadline_s))
     bring = job.folder if point.object.uri.endswith("/") else job.file
     dest.mkdir(parents=True, exist_ok=True)
     try:
@@ -122,7 +123,6 @@ class _Job:
     policy: str
     progress: Progress
     deadline: Deadline
-    ends: float
 
     def file(self, listed: StoredObject, path: Path) -> Fetched:
         """Bring a single file as it is now."""
@@ -171,7 +171,7 @@ class _Job:
     ) -> tuple[str, str]:
         """Download *obj* to *path*; return its SHA-256 and what proved it."""
         seen = expected.digests()
-        self.store.fetch(obj, path, progress, max(0.0, self.ends - time.monotonic()), seen)
+        self.store.fetch(obj, path, progress, self.deadline.left_s, seen)
         broken = expected.broken(seen)
         if broken:
             raise PermanentError(

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.model.backup import StoredObject
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.findings import Finding
-from tasks.stores.base import Deadline, Progress
+from tasks.stores.base import Progress
 from tasks.stores.beneath import Root
 from tasks.stores.checksums import Digests
 from tasks.stores.reading import BlockSource
@@ -124,7 +125,7 @@ class LocalStore:
         digests: Digests | None = None,
     ) -> None:
         """See `Store`."""
-        copy = _Copy(obj.uri, progress, Deadline(deadline_s), digests)
+        copy = _Copy(obj.uri, progress, Deadline.within(deadline_s), digests)
         path = str(local_path(obj.uri))
         try:
             with self._root_of(path).opened(path) as source, _created(dest) as handle:
@@ -266,7 +267,7 @@ class _Copy:
         cloned = _clone(source, dest)
         done = 0
         while True:
-            self.deadline.check(self.where)
+            self.deadline.check("the backup was downloaded", self.where)
             chunk = os.pread(dest if cloned else source, _CHUNK, done)
             if not chunk:
                 break

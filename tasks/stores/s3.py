@@ -13,12 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tasks.model.backup import StoredObject
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
 from tasks.model.target import StoreConfig
 from tasks.stores import aws
-from tasks.stores.base import Deadline, Progress
+from tasks.stores.base import Progress
 from tasks.stores.checksums import Digests, comparable
 from tasks.stores.reading import BlockSource
 from tasks.stores.transfer import download, require_pace
@@ -135,7 +136,7 @@ class S3Store:
             obj.bytes,
             dest,
             progress=progress,
-            deadline=Deadline(deadline_s),
+            deadline=Deadline.within(deadline_s),
             digests=digests,
         )
 

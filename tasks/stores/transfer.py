@@ -18,9 +18,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.units import format_bytes
-from tasks.stores.base import Deadline, Progress
+from tasks.stores.base import Progress
 from tasks.stores.checksums import Digests
 from tasks.stores.translate import Action, translated
 
@@ -158,7 +159,7 @@ class _Download:
             raise translated(exc, Action.READ, self.where) from exc
 
     def _check(self, got: int, begun: float) -> None:
-        self.deadline.check(self.where)
+        self.deadline.check("the backup was downloaded", self.where)
         self._require_others_well()
         require_pace(got, begun, self.where)
 
@@ -167,7 +168,7 @@ class _Download:
             raise PermanentError("Another part failed.", self.where, rule="transfer-incomplete")
 
     def _pause(self, attempt: int) -> None:
-        self.deadline.check(self.where)
+        self.deadline.check("the backup was downloaded", self.where)
         time.sleep(_FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311  jitter
 
     def _report(self, more: int) -> None:

@@ -11,8 +11,9 @@ import pytest
 from tasks.checks.deep import check_deep
 from tasks.checks.inventory import take_inventory
 from tasks.checks.scope import Scope
-from tasks.checks.session import Limit, reading
+from tasks.checks.session import reading
 from tasks.model.backup import TocEntry
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Outcome
 from tasks.model.restored import Checked
 from tests.corpus.application import ROLES, application_sql
@@ -40,8 +41,8 @@ def deep(cluster: Callable[[int], Source]) -> Callable[..., Checked]:
         try:
             source.execute(script, database)
             inventory = take_inventory(source.sandbox, database)
-            limit = checks.pop("limit", None) or Limit(60)
-            assert isinstance(limit, Limit)
+            limit = checks.pop("limit", None) or Deadline.within(60)
+            assert isinstance(limit, Deadline)
             scope = Scope(
                 source.sandbox, restored_of(database, toc), inventory, target_of(checks=checks), limit
             )
@@ -360,7 +361,7 @@ def test_disabled_triggers_are_named(deep: Deep) -> None:
 
 
 def test_checks_over_their_budget_did_not_run_and_say_so(deep: Deep) -> None:
-    seen = deep(SHOP, limit=Limit(0, "check-over-budget"))
+    seen = deep(SHOP, limit=Deadline.within(0, "check-over-budget"))
     assert set(outcomes(seen).values()) <= {Outcome.NOT_RUN, Outcome.NOT_CONFIGURED}
     assert rules(seen) == {"check-over-budget"}
 
@@ -371,7 +372,7 @@ def test_a_check_that_the_deadline_cuts_off_did_not_run(deep: Deep) -> None:
         "INSERT INTO c SELECT generate_series(1, 3000000);"
         "ALTER TABLE c ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES p NOT VALID;"
     )
-    seen = deep(slow, limit=Limit(0.15))
+    seen = deep(slow, limit=Deadline.within(0.15))
     assert check(seen, "foreign-keys").outcome is Outcome.NOT_RUN
     assert ("stage-deadline", "foreign-keys") in failures(seen)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +13,7 @@ from tasks.engines.proof import prove
 from tasks.engines.roles import create_roles
 from tasks.engines.trusted import lend_extension_objects, prepare
 from tasks.model.backup import TocEntry
+from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Backup, SandboxConfig, Target
 
@@ -75,7 +75,7 @@ def restored(sandbox: Callable[[int], Sandbox], major: int) -> Iterator[tuple[Jo
     target = Target(
         fleet="test", name="shop", backup=Backup(at="unused"), sandbox=SandboxConfig(), evidence="unused"
     )
-    job = Job(box, target, time.monotonic() + 60, lambda _: None)
+    job = Job(box, target, Deadline.within(60), lambda _: None)
     create_database(job, "shop", DatabaseOptions(encoding="UTF8"))
     session = job.superuser()
     prepare(job, session)

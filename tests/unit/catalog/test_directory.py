@@ -6,8 +6,9 @@ import pytest
 
 from tasks.catalog import directory
 from tasks.catalog.directory import read_toc, verify_directory
-from tasks.catalog.sources import Deadline, FileSource, files_below
+from tasks.catalog.sources import FileSource, files_below
 from tasks.model.backup import Toc
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tests.corpus import archives
 from tests.corpus.damage import cut_file, cut_in_half, empty_file, flip_in_file
@@ -18,7 +19,7 @@ COMPRESSIONS = ["none", "gzip", "lz4", "zstd"]
 
 def verify(folder: Path) -> None:
     toc = read_toc(FileSource(folder / "toc.dat"), "x/").toc
-    verify_directory(folder, toc, "x/", Deadline(60))
+    verify_directory(folder, toc, "x/", Deadline.within(60))
 
 
 def failure_of(folder: Path) -> PermanentError:
@@ -109,7 +110,7 @@ def test_reading_the_files_stops_at_the_deadline(tmp_path: Path) -> None:
     folder = archives.directory(tmp_path / "x")
     toc = read_toc(FileSource(folder / "toc.dat"), "x/").toc
     with pytest.raises(PermanentError, match="deadline") as failure:
-        verify_directory(folder, toc, "x/", Deadline(0))
+        verify_directory(folder, toc, "x/", Deadline.within(0))
     assert failure.value.rule == "stage-deadline"
 
 
@@ -118,7 +119,7 @@ def test_a_file_that_many_entries_name_is_read_once(tmp_path: Path, monkeypatch:
     listed = read_toc(FileSource(folder / "toc.dat"), "x/").toc
     read: list[str] = []
     monkeypatch.setattr(directory, "_read_whole", lambda path, _, **__: read.append(path.name))
-    verify_directory(folder, Toc(listed.entries * 50), "x/", Deadline(60))
+    verify_directory(folder, Toc(listed.entries * 50), "x/", Deadline.within(60))
     assert sorted(read) == [
         "10.dat.gz",
         "11.dat.gz",

@@ -11,8 +11,8 @@ import zstandard
 
 from tasks.catalog import disk as disk_module
 from tasks.catalog import open_backup, open_script
-from tasks.catalog.sources import Deadline
 from tasks.model.backup import Format, LocalBackup
+from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tests.corpus import archives
 from tests.corpus.damage import flip_bit
@@ -254,7 +254,7 @@ def test_a_write_error_of_a_full_disk_is_translated(tmp_path: Path) -> None:
     if not full.exists():
         pytest.skip("no /dev/full here")
     with full.open("wb", buffering=0) as file:
-        writer = disk_module.DiskWriter(file, tmp_path / "x", Deadline(), "x")
+        writer = disk_module.DiskWriter(file, tmp_path / "x", Deadline.within(None), "x")
         with pytest.raises(PermanentError, match="disk ran full") as failure:
             writer.write(b"x" * 4096)
     assert failure.value.rule == "disk-full"

@@ -12,9 +12,10 @@ import pytest
 from tasks.checks.outcome import errored, judged, lowered, not_configured, not_run
 from tasks.checks.reads import check_collations
 from tasks.checks.scope import Scope, run_check
-from tasks.checks.session import Limit, why
+from tasks.checks.session import why
 from tasks.checks.structure import toc_findings
 from tasks.model.backup import Toc
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Outcome, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
@@ -50,14 +51,14 @@ def test_a_check_that_errs_is_not_run_and_hides_values() -> None:
     def broken(_: Scope) -> Checked:
         raise psycopg.errors.InvalidTextRepresentation('invalid input syntax for type integer: "secret"')
 
-    scope = cast("Scope", SimpleNamespace(limit=Limit(None)))
+    scope = cast("Scope", SimpleNamespace(limit=Deadline.within(None)))
     seen = run_check("x", "failure", broken, scope)
     assert check(seen, "x").outcome is Outcome.NOT_RUN
     assert "secret" not in seen.findings[0].message
 
 
 def test_a_check_is_timed() -> None:
-    scope = cast("Scope", SimpleNamespace(limit=Limit(None)))
+    scope = cast("Scope", SimpleNamespace(limit=Deadline.within(None)))
     assert (check(run_check("x", "failure", lambda _: judged("x"), scope), "x").seconds or 0) >= 0
 
 
@@ -65,14 +66,6 @@ def test_an_error_is_told_in_one_line_without_values() -> None:
     told = why(psycopg.Error('invalid input syntax for type integer: "4711"\nDETAIL:  Key (id)=(4711)'))
     assert "4711" not in told
     assert "\n" not in told
-
-
-def test_limits_end_with_the_earlier() -> None:
-    stage, budget = Limit(100), Limit(1, "check-over-budget")
-    assert stage.earlier(budget) is budget
-    assert Limit(0.5).earlier(budget).rule == "stage-deadline"
-    assert Limit(0).over
-    assert Limit(0).left_s() > 0
 
 
 @pytest.mark.parametrize(
