@@ -87,13 +87,25 @@ def _parts(value: object) -> Iterable[object]:
 
 
 def _methods_of(tree: ast.Module, name: str) -> set[str]:
-    """Return with which methods the module-level *name* is called in its module; all where with none."""
+    """Return with which methods the module-level *name*, or what it holds, is called; all where with none."""
+    names = {name, *_loop_names(tree, name)}
     used = {
         "search" if node.attr in _SEARCHES else node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names
     }
     return (used & set(_METHODS)) or set(_METHODS)
+
+
+def _loop_names(tree: ast.Module, name: str) -> Iterator[str]:
+    """Yield the names that a loop over *name* gives to what it holds."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, (ast.For, ast.comprehension))
+            and isinstance(node.iter, ast.Name)
+            and node.iter.id == name
+        ):
+            yield from (part.id for part in ast.walk(node.target) if isinstance(part, ast.Name))
 
 
 def _written_in_calls(tree: ast.Module, module: str) -> Iterator[Expression]:

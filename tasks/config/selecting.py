@@ -75,7 +75,10 @@ def parse_time(text: str, timezone: str = "UTC") -> datetime:
         raise ValueError(f'"{text}" is not a time; write 2026-01-31T03:00:00Z') from None
     if len(text.strip()) <= len("2026-01-31"):
         raise ValueError(f'"{text}" is a date without a time; write {text.strip()}T23:59:59Z')
-    return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
+    try:
+        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(timezone))).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f'"{text}" lies before or after all time; write 2026-01-31T03:00:00Z') from None
 
 
 def _inner(argument: object, key: str, largest: int | None = None) -> int:

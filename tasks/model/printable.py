@@ -15,14 +15,12 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # Letters to Unicode, and nothing to see.
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5\u180e")
 _MARKS = ((0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
-_PLAIN = re.compile(r"[ -~]*")
+_ODD = re.compile(r"[^ -~]")
 
 
 def printable(text: str, longest: int = LONGEST) -> str:
     """Return *text* on one line, cut if long, with what does not show as itself escaped."""
-    short = text[:longest]
-    if not _PLAIN.fullmatch(short):
-        short = "".join(map(_shown, short))
+    short = _ODD.sub(_shown, text[:longest])
     left = len(text) - longest
     return f"{short}… ({left} more characters)" if left > 0 else short
 
@@ -47,5 +45,5 @@ def escaped(letter: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004
 
 
-def _shown(letter: str) -> str:
-    return letter if is_printable(letter) else escaped(letter)
+def _shown(found: re.Match[str]) -> str:
+    return found[0] if is_printable(found[0]) else escaped(found[0])

@@ -6,6 +6,10 @@ import re
 
 DURATION_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZE_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+LONGEST_S = 36_525 * 86_400.0
+LARGEST_BYTES = 1 << 60
+_LARGEST_PERCENT = 1e6
+_SHOWN_CHARS = 40
 _NUMBER = re.compile(r"(?P<number>[+-]?\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z%]*)", re.ASCII)
 
 
@@ -18,7 +22,12 @@ def parse_duration_s(text: object) -> float:
     number, unit = _split(text, "a duration", "6h")
     if unit not in DURATION_S:
         raise ValueError(_unit_error(text, unit, tuple(DURATION_S), number, "h"))
-    return number * DURATION_S[unit]
+    seconds = number * DURATION_S[unit]
+    if abs(seconds) > LONGEST_S:
+        raise ValueError(
+            f'"{_shown(text)}" is longer than a hundred years; write what is meant, such as 365d'
+        )
+    return seconds
 
 
 def parse_size_bytes(text: object) -> int:
@@ -32,6 +41,8 @@ def parse_size_bytes(text: object) -> int:
         raise ValueError(_unit_error(text, unit, tuple(SIZE_BYTES), number, "GiB"))
     if number < 0:
         raise ValueError(f'"{text}" is negative; write a size such as 50GiB')
+    if number * SIZE_BYTES[unit] > LARGEST_BYTES:
+        raise ValueError(f'"{_shown(text)}" is larger than any disk; write what is meant, such as 2TiB')
     return int(number * SIZE_BYTES[unit])
 
 
@@ -46,6 +57,8 @@ def parse_share(text: object) -> float:
         raise ValueError(_unit_error(text, unit, ("%",), number, "%"))
     if number < 0:
         raise ValueError(f'"{text}" is negative; write a share such as 10%')
+    if number > _LARGEST_PERCENT:
+        raise ValueError(f'"{_shown(text)}" is no share; write one such as 10%')
     return number / 100
 
 
@@ -85,6 +98,11 @@ def _split(text: object, kind: str, example: str) -> tuple[float, str]:
     if found is None or isinstance(text, bool):
         raise ValueError(f'"{text}" is not {kind}; write a number with its unit, such as {example}')
     return float(found["number"]), found["unit"]
+
+
+def _shown(text: object) -> str:
+    said = str(text)
+    return said if len(said) <= _SHOWN_CHARS else f"{said[:_SHOWN_CHARS]}..."
 
 
 def _unit_error(text: object, unit: str, known: tuple[str, ...], number: float, usual: str) -> str:

@@ -14,6 +14,7 @@ from tasks.model.rules import finding
 from tasks.model.units import format_duration
 from tasks.stores.listing import older, reachable
 from tasks.stores.looking import Look
+from tasks.stores.pattern import moved
 from tasks.stores.repositories import find_repository, tool_of_key
 from tasks.stores.sorting import future_names, order, sort_out
 from tasks.stores.uris import is_s3, local_path
@@ -151,7 +152,7 @@ def _nothing(seen: Look) -> Finding:
 
 def _unknown_key(seen: Look) -> Finding:
     """Say what there is instead: the newest of the window."""
-    since = seen.now - timedelta(seconds=seen.target.backup.window)
+    since = moved(seen.now, -timedelta(seconds=seen.target.backup.window))
     listed = reachable(seen.store, seen.pattern, since, seen.now)
     there = [point.label for point in sort_out(listed, seen.pattern, seen.siblings).points[-_SHOWN:]]
     known = f"the newest there are {', '.join(reversed(there))}" if there else "nothing else is there either"

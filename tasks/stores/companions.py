@@ -11,7 +11,7 @@ from tasks.model.target import Target
 from tasks.stores.base import Store
 from tasks.stores.fetch import fetch_backup
 from tasks.stores.listing import reachable
-from tasks.stores.pattern import KeyPattern
+from tasks.stores.pattern import KeyPattern, moved
 from tasks.stores.siblings import Siblings
 from tasks.stores.sorting import sort_out
 
@@ -29,7 +29,7 @@ def find_globals(point: RecoveryPoint, store: Store, target: Target) -> Recovery
     if target.backup.globals is None:
         return None
     pattern = KeyPattern(target.backup.globals, target.backup.timezone)
-    around = reachable(store, pattern, point.at - _SAME_TIME, point.at + _SAME_TIME)
+    around = reachable(store, pattern, moved(point.at, -_SAME_TIME), moved(point.at, _SAME_TIME))
     found = sort_out(around, pattern, Siblings(pattern, target.name, target.fleet_databases)).points
     near = [one for one in found if not pattern.has_time or abs(one.at - point.at) <= _SAME_TIME]
     if not near:

@@ -81,12 +81,9 @@ def fetch_backup(
 
 def local_name(label: str) -> str:
     """Return a file name for *label* that the file system takes; the format is never read from it."""
-    plain = label.replace("\0", "_").lstrip(".-") or "backup"
-    return (
-        plain
-        if len(plain.encode()) <= _MAX_NAME_BYTES
-        else plain.encode()[-_MAX_NAME_BYTES:].decode(errors="ignore")
-    )
+    plain = printable(label.replace("\0", "_").lstrip(".-")) or "backup"
+    raw = plain.encode()
+    return plain if len(raw) <= _MAX_NAME_BYTES else raw[-_MAX_NAME_BYTES:].decode(errors="ignore")
 
 
 def _inner_name(uri: str, folder: str) -> str:

@@ -42,6 +42,11 @@ REGEX = {
     "z": r"(?:Z|[+-][0-9]{2}:?[0-9]{2})",
 }
 """What each field looks like in a key. Zero-padded, as strftime writes it."""
+WIDTHS = {
+    **dict.fromkeys("ymdHIpMS", (2, 2)), **dict.fromkeys("jba", (3, 3)), "Y": (4, 4), "f": (1, 6),
+    "s": (9, 11), "z": (1, 6), "B": (3, 9), "A": (6, 9),
+}  # fmt: skip
+"""How few and how many characters each has."""
 ENUMERABLE = frozenset("YymdHIpjbBaAs")
 """Fields that a prefix may hold; finer ones would make more prefixes than they save keys."""
 HOURLY = frozenset("HIp")

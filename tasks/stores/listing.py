@@ -12,22 +12,31 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from tasks.model.backup import StoredObject
+from tasks.model.errors import PermanentError
 from tasks.stores.base import Store
-from tasks.stores.pattern import KeyPattern, Prefixes
+from tasks.stores.pattern import KeyPattern, Prefixes, moved
 
 CROWDED = 3000
 """So many keys (three pages) under one prefix make finer prefixes worth their calls."""
+MOST_KEYS = 1_000_000
+"""Half a KiB each. A directory dump of 30,000 files a night, for a month, has as many."""
 _BACK_S = 20 * 365 * 86400.0
 _OLDER_KEYS = 20_000
 
 
 def reachable(store: Store, pattern: KeyPattern, start: datetime, end: datetime) -> list[StoredObject]:
-    """Return what lies under the prefixes that keys of *start* to *end* can have, each object once."""
+    """Return what lies under the prefixes that keys of *start* to *end* can have, each object once.
+
+    Raises:
+        PermanentError: `listing-too-large`.
+    """
     prefixes = pattern.prefixes(start, end)
     found: dict[str, StoredObject] = {}
     for prefix in prefixes.first:
         for obj in _under(store, prefix, prefixes):
             found[obj.uri] = obj
+            if len(found) > MOST_KEYS:
+                raise _too_many(pattern)
     return list(found.values())
 
 
@@ -38,21 +47,31 @@ def older(store: Store, pattern: KeyPattern, before: datetime) -> Iterator[list[
     """
     span, seen = timedelta(days=31), 0
     while span.total_seconds() < _BACK_S and seen < _OLDER_KEYS:
-        prefixes = pattern.prefixes(before - span, before)
+        prefixes = pattern.prefixes(moved(before, -span), before)
         if prefixes.is_constant:
             return
         listed = [obj for prefix in prefixes.first for obj in islice(store.list(prefix), _OLDER_KEYS)]
         seen += len(listed)
         yield listed
-        before, span = before - span, span * 2
+        before, span = moved(before, -span), span * 2
 
 
-def _under(store: Store, prefix: str, prefixes: Prefixes) -> list[StoredObject]:
+def _under(store: Store, prefix: str, prefixes: Prefixes) -> Iterator[StoredObject]:
     listing = store.list(prefix)
     found = list(islice(listing, CROWDED))
-    if len(found) < CROWDED:
-        return found
-    finer = prefixes.below(prefix)
+    finer = None if len(found) < CROWDED else prefixes.below(prefix)
     if finer is None:
-        return [*found, *listing]
-    return [obj for child in finer for obj in _under(store, child, prefixes)]
+        yield from found
+        yield from listing
+        return
+    for child in finer:
+        yield from _under(store, child, prefixes)
+
+
+def _too_many(pattern: KeyPattern) -> PermanentError:
+    return PermanentError(
+        f"More than {MOST_KEYS:,} keys lie where a backup of the window could lie. The drill does not take "
+        "so many into its memory, so it cannot know which is the newest.",
+        pattern.uri,
+        rule="listing-too-large",
+    )

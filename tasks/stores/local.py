@@ -31,6 +31,7 @@ from tasks.stores.uris import constant_folder, file_uri, local_path
 _CHUNK = 8 << 20
 _FICLONE = 0x40049409
 _MANY = 1000
+_LATEST_S = 253_370_764_800.0  # the year 9999
 _DEEPEST = 64
 """Folders below the one that is listed: no backup job nests deeper, and names end at 4,096 bytes."""
 
@@ -238,7 +239,8 @@ def _scanned(handle: int) -> Sequence[_Entry]:
 
 
 def _stored(path: str, state: os.stat_result, size: int | None = None) -> StoredObject:
-    modified = datetime.fromtimestamp(state.st_mtime, UTC)
+    # a time may be set to anything: of what no clock can have shown it is held at the end of the years
+    modified = datetime.fromtimestamp(min(max(state.st_mtime, 0.0), _LATEST_S), UTC)
     return StoredObject(
         uri=file_uri(path), bytes=state.st_size if size is None else size, modified_at=modified
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from tasks.model.target import Selection, Target
 from tasks.stores.base import Store
 from tasks.stores.listing import reachable
-from tasks.stores.pattern import KeyPattern, utc
+from tasks.stores.pattern import KeyPattern, moved, utc
 from tasks.stores.siblings import Siblings
 from tasks.stores.sorting import FUTURE_TOLERANCE, Sorted, sort_out
 
@@ -57,9 +57,9 @@ def window_of(target: Target, pattern: KeyPattern, selection: Selection, now: da
     length = timedelta(seconds=target.backup.window)
     if selection.kind == "at" and selection.at is not None:
         asked = utc(selection.at)
-        return Window(asked - length, asked, asked)
+        return Window(min(asked, moved(asked, -length)), asked, asked)
     if selection.kind == "key" and selection.key is not None:
         moment = pattern.time_of(selection.key)
         if moment is not None:
-            return Window(moment - length, moment, moment)
-    return Window(now - length, now + FUTURE_TOLERANCE, now + _AHEAD)
+            return Window(min(moment, moved(moment, -length)), moment, moment)
+    return Window(moved(now, -length), now + FUTURE_TOLERANCE, now + _AHEAD)

@@ -8,6 +8,7 @@ backup is the folder.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,20 +16,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tasks.model.errors import ConfigInvalid
 from tasks.stores import fields
+from tasks.stores.matching import Matcher, Token, matcher_of
 from tasks.stores.uris import normalised
 
 _TOKEN = re.compile(r"%(.?)|(\*)|([^%*]+)", re.DOTALL)
+EARLIEST, LATEST = datetime(1970, 1, 3, tzinfo=UTC), datetime(9998, 12, 30, tzinfo=UTC)
+"""Beyond them no backup lies, and a day more or less has no place in a datetime."""
+_STILL = timedelta(0)
 _HOURLY_LIMIT = timedelta(days=62)
 _FEW = 4
 """So many prefixes are listed without knowing whether the bucket is large enough to need finer ones."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of a pattern: `kind` is `literal`, `field` (text is its letter) or `star`."""
-
-    kind: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +81,8 @@ class KeyPattern:
 
         For a directory dump, *uri* may be the folder's or any of its members'.
         """
-        found = self._regex.fullmatch(uri)
-        if found is None:
-            return None
-        whole = found.group("whole")
-        return Match(whole, *self._moment(found))
+        values = self._matcher.read(uri)
+        return None if values is None else Match(values["whole"], *self._moment(values))
 
     def time_of(self, key: str) -> datetime | None:
         """Return the moment that a whole URI, or the last parts of one, names; None where it names none."""
@@ -97,18 +91,23 @@ class KeyPattern:
         tail = KeyPattern.__new__(KeyPattern)
         tail.directory, tail.zone = False, self.zone
         tail.tokens = tokens_of("/".join(expanded[-len(parts) :]))
-        found = tail._regex.fullmatch("/".join(parts))  # noqa: SLF001  of this class
-        return None if found is None else tail._moment(found)[0]  # noqa: SLF001
+        found = tail.match("/".join(parts))
+        return None if found is None else found.at
 
     def prefixes(self, start: datetime, end: datetime) -> Prefixes:
         """Return the beginnings that keys of *start* to *end* (aware) can have."""
-        return Prefixes(self, start, end)
+        return Prefixes(self, moved(start, _STILL), moved(end, _STILL))
 
     @cached_property
-    def _regex(self) -> re.Pattern[str]:
-        return re.compile(regex_of(self.tokens, directory=self.directory), re.ASCII | re.DOTALL)
+    def as_directory(self) -> KeyPattern:
+        """The same line for directory dumps."""
+        return self if self.directory else KeyPattern(f"{self.uri}/", self.timezone)
 
-    def _moment(self, found: re.Match[str]) -> tuple[datetime | None, str | None]:
+    @cached_property
+    def _matcher(self) -> Matcher:
+        return matcher_of(self.tokens, directory=self.directory)
+
+    def _moment(self, found: Mapping[str, str]) -> tuple[datetime | None, str | None]:
         if not self.has_time:
             return None, None
         try:
@@ -116,12 +115,12 @@ class KeyPattern:
         except (ValueError, OverflowError) as exc:
             return None, str(exc)
 
-    def _values(self, found: re.Match[str]) -> dict[str, str]:
+    def _values(self, found: Mapping[str, str]) -> dict[str, str]:
         values: dict[str, str] = {}
         for i, token in enumerate(self.tokens):
             if token.kind != "field":
                 continue
-            text = found.group(f"f{i}")
+            text = found[f"f{i}"]
             if values.setdefault(token.text, text) != text:
                 raise ValueError(f"%{token.text} is {values[token.text]} in one place and {text} in another")
         return values
@@ -247,18 +246,6 @@ def tokens_of(uri: str) -> tuple[Token, ...]:
     return tuple(found)
 
 
-def regex_of(tokens: tuple[Token, ...], *, directory: bool) -> str:
-    """Return the anchored expression of *tokens*; group `whole` is the backup, `f0`... the fields."""
-    body = "".join(_piece(i, token) for i, token in enumerate(tokens))
-    return f"(?P<whole>{body})(?P<member>.*)" if directory else f"(?P<whole>{body})"
-
-
-def _piece(i: int, token: Token) -> str:
-    if token.kind == "literal":
-        return re.escape(token.text)
-    return "[^/]*" if token.kind == "star" else f"(?P<f{i}>{fields.REGEX[token.text]})"
-
-
 def _expanded(uri: str) -> str:
     return re.sub(r"%(.)", lambda found: fields.EXPANDED.get(found[1], found[0]), uri)
 
@@ -270,6 +257,15 @@ def _zone(name: str, at: str) -> ZoneInfo:
         raise ConfigInvalid(
             f'The time zone "{name}" is not known.', at, "Write an IANA name such as Europe/Berlin."
         ) from exc
+
+
+def moved(at: datetime, by: timedelta) -> datetime:
+    """Return *at* (aware) moved, and held within the years that a backup can be of."""
+    try:
+        there = at + by
+    except OverflowError:
+        there = LATEST if by > timedelta(0) else EARLIEST
+    return min(max(there, EARLIEST), LATEST)
 
 
 def utc(at: datetime) -> datetime:

@@ -15,9 +15,10 @@ from tasks.model.listing import beyond, listing
 from tasks.model.printable import printable
 from tasks.model.rules import finding
 from tasks.stores.base import Store
-from tasks.stores.pattern import KeyPattern, Token, regex_of
+from tasks.stores.matching import Token, has_several_stars, regex_of
+from tasks.stores.pattern import KeyPattern
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*?"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}?"
 _MARK = "\x00"
 _LOOKED_AT = 100
 _HOPS = 20
@@ -85,7 +86,12 @@ class Siblings:
 
     @cached_property
     def _regex(self) -> re.Pattern[str] | None:
-        """The pattern with any name in the database's places, all of them the same."""
+        """The pattern with any name in the database's places, all of them the same.
+
+        None where the name is in none, or where two stars beside it would leave too many ways to match.
+        """
+        if has_several_stars(self._pattern.tokens):
+            return None
         bucket = self._after_bucket()
         first, *rest = self._pattern.tokens
         head, tail = first.text[:bucket], first.text[bucket:]

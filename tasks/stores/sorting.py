@@ -168,7 +168,7 @@ def _place_stranger(obj: StoredObject, siblings: Siblings, result: Sorted, patte
     if other is not None:
         result.neighbours.setdefault(other, obj.uri)
         result.rejected.append(candidate(obj, f'a backup of another database, "{other}"'))
-    elif not pattern.directory and KeyPattern(pattern.uri + "/", pattern.timezone).match(obj.uri):
+    elif not pattern.directory and pattern.as_directory.match(obj.uri):
         result.rejected.append(
             candidate(obj, "in a folder that matches: end the pattern with / for directory dumps")
         )

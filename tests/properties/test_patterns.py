@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from re import _parser as sre
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.stores.pattern import KeyPattern
+from tasks.stores import fields
+from tasks.stores.matching import by_parts, regex_of
+from tasks.stores.pattern import EARLIEST, LATEST, KeyPattern, moved, tokens_of
+from tests.growth import assert_linear
 
 FIRST, LAST = datetime.fromisoformat("2001-09-10T00:00:00"), datetime.fromisoformat("2060-01-01T00:00:00")
 MOMENTS = st.datetimes(FIRST, LAST).map(lambda at: at.replace(microsecond=0))
@@ -61,3 +67,50 @@ def test_no_key_makes_matching_fail(tail: str, other: str) -> None:
     pattern = KeyPattern("s3://bucket/o_%Y%m%d*.dump")
     match = pattern.match(f"s3://bucket/o_20261122{tail}{other}")
     assert match is None or (match.at is not None and "/" not in tail + other)
+
+
+PIECES = st.lists(
+    st.sampled_from(["*", "a", "-", "b.", "%Y", "%m%d", "%H", "%f", "/", "%B", "%z"]), min_size=1, max_size=9
+)
+KEY_PIECES = st.lists(
+    st.sampled_from(["a", "-", "b.", "2026", "1122", "03", "5", "/", "May", "Z", "+0100", "x"]), max_size=12
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(PIECES, KEY_PIECES, st.booleans())
+def test_matching_part_by_part_finds_what_one_expression_would(
+    pieces: list[str], keys: list[str], directory: bool
+) -> None:
+    pattern = "".join(pieces).replace("**", "*").replace("**", "*") + ("/" if directory else "")
+    tokens = tokens_of(f"s3://b/{pattern}")
+    uri = "s3://b/" + "".join(keys)
+    expected = re.compile(regex_of(tokens, directory=directory), re.ASCII | re.DOTALL).fullmatch(uri)
+    read = by_parts(tokens, directory=directory).read(uri)
+    assert (read is None) is (expected is None)
+    if read is not None and expected is not None:
+        fixed = {
+            f"f{i}" for i, token in enumerate(tokens) if token.kind == "field" and token.text not in "fBz"
+        }
+        assert read["whole"] == expected["whole"]
+        if "%f" not in pattern and "%B" not in pattern and "%z" not in pattern:
+            assert {name: read[name] for name in fixed} == {name: expected[name] for name in fixed}
+
+
+@pytest.mark.parametrize("at", ["*_*_*_%Y%m%d*.dump", "*a*a*a*a*a*b", "*/*-*-*-*%Y", "o*%f*%f*%f*%f*x/"])
+def test_stars_between_the_same_slashes_take_time_with_the_keys_length_only(at: str) -> None:
+    pattern = KeyPattern(f"s3://bucket/{at}")
+    for unit in ("_", "a", "-", "1", "20260101", "_20260101", "-/"):
+        assert_linear(lambda size, unit=unit: pattern.match(f"s3://bucket/{unit * size}"), 2000)
+
+
+@given(st.datetimes(), st.timedeltas())
+def test_time_can_be_moved_any_way(at: datetime, by: timedelta) -> None:
+    there = moved(at.replace(tzinfo=UTC), by)
+    assert EARLIEST <= there <= LATEST
+    assert there.astimezone(ZoneInfo("Asia/Kathmandu")).astimezone(ZoneInfo("America/St_Johns"))
+
+
+@pytest.mark.parametrize("field", sorted(fields.REGEX))
+def test_a_field_is_as_wide_as_it_is_said(field: str) -> None:
+    assert sre.parse(fields.REGEX[field]).getwidth() == fields.WIDTHS[field]

@@ -7,6 +7,14 @@ from tasks.model.rules.rule import Rule
 
 RULES = (
     Rule(
+        "listing-too-large",
+        FindingClass.DRILL,
+        Severity.FAILURE,
+        Stage.DISCOVER,
+        "More keys lie where a backup of the window could lie than a drill takes into its memory.",
+        "Put the time into the folders of `at` (`%Y/%m/%d/`), or make `window` shorter.",
+    ),
+    Rule(
         "no-backup-found",
         FindingClass.STALE,
         Severity.FAILURE,

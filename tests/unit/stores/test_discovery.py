@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.model.backup import Candidate, Discovery
-from tasks.model.errors import StageFailed
+from tasks.model.backup import Candidate, Discovery, RecoveryPoint
+from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Severity
 from tasks.model.target import Selection
 from tasks.stores import discover
+from tasks.stores.companions import find_globals
+from tests.growth import assert_linear
 from tests.unit.stores.fake import AT, BUCKET, NOW, FakeStore, key_of, nightly, target
 
 YEAR = 365
+FIRST_DAY, LAST_DAY = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def rules(found: Discovery) -> list[str]:
@@ -248,3 +253,74 @@ class TestScale:
         found = discover(target(at, window="2d"), store, NOW)
         assert len(found.points_at) == 2 * 24 * 12 + 1
         assert store.pages <= 12
+
+
+ODD = [
+    "x" * 200,
+    "\x1b[31m",
+    "\u202e",
+    "-" * 100,
+    "a_b.c-d" * 20,
+    "\n",
+    "%s",
+    "*",
+    "$(x)",
+    "'\"",
+    "orders",
+    "1" * 90,
+]
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        BUCKET + "prod/*/%Y/%m/%d/orders_%Y%m%dT%H%M%SZ.dump",
+        BUCKET + "prod/orders/*/*/*/*rd*rs_%Y%m%dT%H%M%SZ.dump",
+        BUCKET + "prod/orders/%Y/%m/%d/*_%Y%m%dT%H%M%SZ.dump/",
+    ],
+)
+def test_keys_with_odd_names_cost_no_more_than_their_number(at: str) -> None:
+    def look(count: int) -> None:
+        store = FakeStore()
+        store.put_all(nightly(3))
+        draw = random.Random(1)
+        store.put_all(f"prod/orders/2026/11/22/{''.join(draw.choices(ODD, k=4))}_{n}" for n in range(count))
+        with suppress(StageFailed):
+            discover(target(at), store, NOW)
+
+    assert_linear(look, 1500)
+
+
+def test_more_keys_than_any_window_reaches_are_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.stores.listing.MOST_KEYS", 100)
+    store = FakeStore()
+    store.put_all(nightly(3))
+    assert discover(target(), store, NOW).points
+    store.put_all(f"prod/orders/2026/11/22/{number}" for number in range(200))
+    with pytest.raises(PermanentError) as error:
+        discover(target(), store, NOW)
+    assert error.value.rule == "listing-too-large"
+
+
+@pytest.mark.parametrize("key", ["orders_00010101T000000Z.dump", "orders_99991231T235959Z.dump"])
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns"])
+def test_keys_of_the_first_and_the_last_day_of_all_time_are_rejected_like_others(key: str, zone: str) -> None:
+    store = FakeStore()
+    store.put_all([*nightly(1), f"prod/orders/2026/11/22/{key}"])
+    at = BUCKET + "prod/orders/*/*/*/orders_%Y%m%dT%H%M%SZ.dump"
+    found = discover(target(at, timezone=zone), store, NOW)
+    assert [point.object.uri for point in found.points] == [BUCKET + nightly(1)[0]]
+    point = RecoveryPoint(store.objects[BUCKET + nightly(1)[0]], FIRST_DAY if key[7] == "0" else LAST_DAY)
+    with pytest.raises(PermanentError) as error:
+        find_globals(point, store, target(at, timezone=zone, globals=BUCKET + "g_%Y%m%d.sql"))
+    assert error.value.rule == "globals-missing"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T01:00:00", "9999-12-31T23:00:00"])
+def test_any_time_can_be_asked_for(moment: str) -> None:
+    store = FakeStore()
+    store.put_all(nightly(3))
+    asked = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    wanted = target(select=Selection(kind="at", at=asked))
+    with pytest.raises(StageFailed):
+        discover(wanted, store, NOW)
