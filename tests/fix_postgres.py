@@ -183,7 +183,8 @@ def sandbox(drill_folder: Path) -> Iterator[Callable[..., Sandbox]]:
 
     def start(major: int, config: SandboxConfig | None = None, *, wall: bool = True) -> Sandbox:
         config = config or SandboxConfig()
-        workspace = _open(f"database{len(opened)}", config.isolation)
+        memory = 0 if config.memory == "auto" else config.memory
+        workspace = _open(f"database{len(opened)}", config.isolation, memory_bytes=memory)
         opened.append(workspace if wall else unwalled(workspace))
         return start_sandbox(opened[-1], find_postgres(major), config, START_DEADLINE_S)
 
@@ -249,10 +250,10 @@ def _production(box: Sandbox) -> Source:
     return source
 
 
-def _open(database: str, isolation: str, prefix: str = "test-") -> Workspace:
+def _open(database: str, isolation: str, prefix: str = "test-", memory_bytes: int = 0) -> Workspace:
     expires_at = utc_now() + timedelta(hours=2)
     return open_workspace(
-        "tests", database, f"{prefix}{uuid.uuid4().hex[:12]}", isolation, expires_at, wait_s=5.0
+        "tests", database, f"{prefix}{uuid.uuid4().hex[:12]}", isolation, expires_at, 5.0, memory_bytes
     )
 
 

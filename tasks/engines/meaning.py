@@ -93,6 +93,7 @@ _FILE_FUNCTIONS = (
 _PROGRAM_OR_FILE = _any(
     r"(?:superuser|permission denied|must have|only roles).*\bCOPY to or from an external program",
     r"(?:superuser|permission denied|must have|only roles).*\bCOPY (?:to|from) a file",
+    r"could not execute command",  # a superuser's restore, stopped by the second wall
 )
 _HOSTILE = _any(
     r"pg_execute_server_program|pg_read_server_files|pg_write_server_files",

@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from tasks.jail import wall
+from tasks.jail import groups, wall
 from tasks.jail.kernel import (
     LINUX,
     MS_BIND,
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> NoReturn:
     control.set_inheritable(False)
     orders = json.loads(_read_line(control))
     if "probe" in orders:
-        _reply(control, {"parts": probe(orders["probe"], orders.get("userns", False))})
+        _reply(control, probe(orders["probe"], orders["userns"], orders["groups"]))
         os._exit(0)
     try:
         child = start(orders)
@@ -75,6 +75,7 @@ def start(orders: dict[str, Any]) -> int:
     if LINUX:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
     die_first()
+    orders["doors"] = groups.open_doors(orders["groups"])  # while they are in sight and we may
     isolate(orders["parts"], userns=orders["userns"])
     if "mount" in orders["parts"]:
         build_view(orders["view"])
@@ -84,12 +85,22 @@ def start(orders: dict[str, Any]) -> int:
     return _fork(orders)
 
 
-def probe(parts: list[str], userns: bool) -> list[str]:
-    """Return those of *parts* that this host allows: the namespaces each alone and then all at once."""
+def probe(parts: list[str], userns: bool, candidates: list[Any]) -> dict[str, Any]:
+    """Return what this host allows.
+
+    Args:
+        parts: which parts of an isolation are asked for.
+        userns: try namespaces as an ordinary user does.
+        candidates: see `groups.usable`, which is asked for each.
+
+    Returns:
+        `parts`: those that are had, namespaces each alone and all at once; `groups`: one or None for each.
+    """
+    usable = [groups.usable(*candidate) for candidate in candidates]
     namespaces = [part for part in parts if part in CLONE_FLAGS and _try([part], userns=userns)]
     while namespaces and not _try(namespaces, userns=userns):
         namespaces.pop()
-    return [*namespaces, *(part for part in wall.had() if part in parts)]
+    return {"parts": [*namespaces, *(part for part in wall.had() if part in parts)], "groups": usable}
 
 
 def watch(control: socket.socket, child: int, orders: dict[str, Any]) -> int:
@@ -182,6 +193,7 @@ def _become(orders: dict[str, Any], go_read: int, door: socket.socket) -> NoRetu
     """In the child: give up everything that is not needed, then become the program."""
     os.setsid()
     signal.set_wakeup_fd(-1)
+    groups.enter(orders["doors"])
     for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     if orders["uid"] is not None:

@@ -40,6 +40,7 @@ class Workspace:
             user (`user`), and the parts of the second wall, of which docs/operations.md has the list.
         sockets: a short folder for the server's socket, where *root* is too long (107 bytes); else None.
         memory_bytes: what one process of it may take; 0: see `tasks.sandbox.limits`.
+        groups: the control groups around its server.
     """
 
     drill_id: str
@@ -50,6 +51,7 @@ class Workspace:
     expires_at: datetime
     sockets: Path | None = None
     memory_bytes: int = 0
+    groups: tuple[Path, ...] = ()
 
     @property
     def walled(self) -> bool:

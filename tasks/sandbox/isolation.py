@@ -7,7 +7,6 @@ namespace and of Landlock. The parts of the second wall need no right: they are 
 
 from __future__ import annotations
 
-import functools
 import os
 import pwd
 from pathlib import Path
@@ -15,8 +14,8 @@ from pathlib import Path
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
-from tasks.model.sandbox import NAMESPACES, WALL, Workspace
-from tasks.sandbox.launch import probe_host
+from tasks.model.sandbox import NAMESPACES, Workspace
+from tasks.sandbox.host import look_at_host
 from tasks.sandbox.paths import first_closed
 
 OS_USER_VARIABLE = "RESTORE_DRILL_OS_USER"
@@ -76,10 +75,9 @@ def require_network_namespace(workspace: Workspace, restore_as: str) -> None:
         )
 
 
-@functools.cache
 def host_parts() -> frozenset[str]:
-    """Return the namespaces that may be entered here and the parts of the wall; tried once, by doing it."""
-    return probe_host((*NAMESPACES, *WALL), userns=os.geteuid() != 0)
+    """Return the namespaces that may be entered here and the parts of the wall that stand."""
+    return look_at_host().parts
 
 
 def configured_os_user() -> str | None:

@@ -112,7 +112,7 @@ def drop_kept(one: Kept) -> tuple[str, ...]:
         PermanentError: `already-running`: somebody uses it.
     """
     with _leased(one):
-        left = remove_all(one.root, one.sandbox.workspace.sockets, one.sandbox.workspace.drill_id)
+        left = remove_all(one.sandbox.workspace)
     tidy(drill_dir())
     return left
 

@@ -10,7 +10,7 @@ import json
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -45,6 +45,7 @@ class Orders:
         execs: how often it may become a program, and nothing else ever; 0: as often as it likes.
         connect: whether it may connect a socket to another.
         limits: see `tasks.jail.limits`.
+        groups: control groups that it enters.
         death_signal: how it ends when its drill dies.
     """
 
@@ -61,6 +62,7 @@ class Orders:
     execs: int = 0
     connect: bool = True
     limits: Mapping[str, int] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
     death_signal: int = signal.SIGKILL
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,6 +81,7 @@ class Orders:
             "write": self.writable,
             "execs": self.execs,
             "connect": self.connect,
+            "groups": self.groups,
             "limits": dict(self.limits) if "limits" in self.parts else {},
             "death_signal": int(self.death_signal),
         }
@@ -152,13 +155,17 @@ def launch(orders: Orders, *, stdin: Stream, stdout: Stream, stderr: Stream) -> 
     )
 
 
-def probe_host(parts: Sequence[str], *, userns: bool) -> frozenset[str]:
-    """Return those of *parts* that this host lets us enter; none where the probe itself fails."""
+def probe_host(question: dict[str, Any]) -> dict[str, Any]:
+    """Let a jail try what this host allows and return its answer; {} where the probe itself fails.
+
+    Args:
+        question: see `tasks.jail.program.probe`.
+    """
     quiet = (subprocess.DEVNULL, subprocess.DEVNULL, subprocess.DEVNULL)
-    process, control, answer = _converse({"probe": list(parts), "userns": userns}, {}, quiet)
+    process, control, answer = _converse(question, {}, quiet)
     control.close()
     process.wait()
-    return frozenset(answer.get("parts", ()))
+    return answer
 
 
 def _converse(

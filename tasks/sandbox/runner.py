@@ -165,6 +165,8 @@ def jail_orders(
         execs=_EXECS[role],
         connect=role is not Role.SERVER or needs_name_service(workspace),
         limits=process_limits(workspace),
+        # Entering one waits for the kernel, 20 ms; of a tool the limits of its one process are enough.
+        groups=tuple(map(str, workspace.groups)) if role is Role.SERVER else (),
         death_signal=signal.SIGQUIT if role is Role.SERVER else signal.SIGKILL,
     )
 

@@ -30,6 +30,7 @@ _SCHEMA = "restore-drill/stamp/v1"
 _ENDED = ("Z", "X")
 _LARGEST_BYTES = 64 << 10
 _OPEN_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+GROUPS, GROUP_PREFIX = Path("/sys/fs/cgroup"), "restore-drill-"
 _SHORT = Path("/tmp")  # noqa: S108  a folder in it is made exclusively, for its owner
 _SOCKETS = re.compile(r"rd-[0-9a-f]{8}")
 
@@ -60,6 +61,7 @@ class Stamp:
     sockets: str | None = None
     keep_until: str | None = None
     memory_bytes: int = 0
+    groups: tuple[str, ...] = ()
 
 
 def new_stamp(
@@ -121,7 +123,8 @@ def read_draft_stamp(root: Path) -> Stamp | None:
         if fields.pop("schema") != _SCHEMA:
             return None
         isolation = tuple(sorted(parts_of(fields.pop("isolation"))))
-        stamp = Stamp(**fields, isolation=isolation)
+        groups = tuple(fields.pop("groups", ()))
+        stamp = Stamp(**fields, isolation=isolation, groups=groups)
         _require_sound(stamp)
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -137,8 +140,15 @@ def _require_sound(stamp: Stamp) -> None:
     for moment in (stamp.created_at, stamp.expires_at, stamp.keep_until or stamp.expires_at):
         if datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError("a time without a zone")
+    if not all(is_group_of(Path(group), stamp.drill_id) for group in stamp.groups):
+        raise ValueError("control groups where we make none")
     if stamp.sockets is not None and not is_sockets_folder(Path(stamp.sockets)):
         raise ValueError("sockets where we make none")
+
+
+def is_group_of(path: Path, drill_id: str) -> bool:
+    """Say whether *path* is a control group as `cgroup` names those of *drill_id*."""
+    return path.name == f"{GROUP_PREFIX}{drill_id}" and path.is_relative_to(GROUPS) and ".." not in path.parts
 
 
 def new_sockets_folder() -> Path:
@@ -152,8 +162,9 @@ def is_sockets_folder(path: Path) -> bool:
 
 
 def kept(stamp: Stamp, until: datetime) -> Stamp:
-    """Return *stamp* without need of an owner until *until*."""
-    return replace(stamp, keep_until=until.isoformat())
+    """Return *stamp* without need of an owner, or of control groups, until *until*."""
+    isolation = tuple(part for part in stamp.isolation if part != "cgroup")
+    return replace(stamp, keep_until=until.isoformat(), groups=(), isolation=isolation)
 
 
 def owner_lives(root: Path, stamp: Stamp) -> bool:

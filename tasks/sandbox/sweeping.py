@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from tasks.sandbox.cgroup import remove_groups
 from tasks.sandbox.paths import drill_dir
 from tasks.sandbox.removal import is_there, remove_tree
 from tasks.sandbox.stamp import (
@@ -24,7 +25,7 @@ from tasks.sandbox.stamp import (
     read_stamp,
     try_lock,
 )
-from tasks.sandbox.workspace import remove_all, tidy
+from tasks.sandbox.workspace import remove_all, tidy, workspace_of
 
 _UNBORN = re.compile(r"\.new-(?P<pid>\d+)-(?P<started>\d*)-.*")
 _UNBORN_FOR_S = 60.0  # a folder gets its name within milliseconds
@@ -104,6 +105,8 @@ def _sweep_unstamped(root: Path, seen: _Seen) -> None:
         seen.unknown.append(_name(root))
     elif not _is_being_made(root, int(unborn["pid"]), unborn["started"]):
         stamp = read_draft_stamp(root)
+        if stamp is not None:
+            remove_groups(tuple(map(Path, stamp.groups)))
         if stamp is not None and stamp.sockets is not None:
             remove_tree(Path(stamp.sockets))
         remove_tree(root)
@@ -127,7 +130,7 @@ def _remove(root: Path, stamp: Stamp) -> tuple[str, ...] | None:
             if lease is None:
                 return None
     try:
-        return remove_all(root, None if stamp.sockets is None else Path(stamp.sockets), stamp.drill_id)
+        return remove_all(workspace_of(root, stamp))
     finally:
         if lease is not None:
             os.close(lease)

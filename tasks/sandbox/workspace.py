@@ -23,6 +23,7 @@ from pathlib import Path
 from tasks.model.clock import utc_now
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Workspace
+from tasks.sandbox.cgroup import make_groups, remove_groups
 from tasks.sandbox.isolation import (
     choose_isolation,
     choose_os_user,
@@ -127,7 +128,7 @@ def folder_name(drill_id: str) -> str:
 def destroy(workspace: Workspace) -> tuple[str, ...]:
     """End every process of *workspace* and remove it; return what is left, () when nothing is. Idempotent."""
     stop_server(workspace.drill_id, signal.SIGQUIT)
-    left = remove_all(workspace.root, workspace.sockets, workspace.drill_id)
+    left = remove_all(workspace)
     _release(workspace.root)
     tidy(workspace.root.parent.parent)
     return left
@@ -143,6 +144,7 @@ def keep(workspace: Workspace, until: datetime) -> None:
     """
     stop_server(workspace.drill_id, signal.SIGINT)
     end_processes(workspace.drill_id, workspace.data_dir)
+    remove_groups(workspace.groups)
     stamp = read_stamp(workspace.root)
     try:
         if stamp is None:
@@ -166,6 +168,7 @@ def workspace_of(root: Path, stamp: Stamp) -> Workspace:
         expires_at=datetime.fromisoformat(stamp.expires_at).astimezone(UTC),
         sockets=None if stamp.sockets is None else Path(stamp.sockets),
         memory_bytes=stamp.memory_bytes,
+        groups=tuple(map(Path, stamp.groups)),
     )
 
 
@@ -180,10 +183,12 @@ def share_backup(workspace: Workspace) -> None:
             _share(Path(folder) / name, known[1], 0o040)
 
 
-def remove_all(root: Path, sockets: Path | None, drill_id: str) -> tuple[str, ...]:
-    """End the processes of *drill_id* and remove its folders; return what is left."""
-    left = [f"process {pid}" for pid in end_processes(drill_id, root / "data")]
-    remove_shared_memory(root / "data")
+def remove_all(workspace: Workspace) -> tuple[str, ...]:
+    """End the processes of *workspace* and remove its folders and groups; return what is left."""
+    root, sockets = workspace.root, workspace.sockets
+    left = [f"process {pid}" for pid in end_processes(workspace.drill_id, workspace.data_dir)]
+    remove_shared_memory(workspace.data_dir)
+    left += remove_groups(workspace.groups)
     left += [str(folder) for folder in (sockets, root) if folder is not None and not _remove_folder(folder)]
     return tuple(left)
 
@@ -199,9 +204,10 @@ def _open(base: Path, stamp: Stamp, wait_s: float) -> Workspace:
     lock_path = _lock_path(base, stamp.fleet, stamp.database)
     locks = [(_lock_database(lock_path, wait_s), lock_path)]
     try:
-        stamp = _with_own_user(base, stamp, locks)
+        stamp = _with_groups(_with_own_user(base, stamp, locks))
         stamp, lease = _make(base, stamp)
     except BaseException:
+        remove_groups(tuple(map(Path, stamp.groups)))
         for lock in locks:
             _unlock(*lock)
         raise
@@ -221,6 +227,13 @@ def _with_own_user(base: Path, stamp: Stamp, locks: list[tuple[int, Path]]) -> S
     number, handle, path = taken
     locks.append((handle, path))
     return replace(stamp, os_user=str(number), isolation=tuple(sorted((*stamp.isolation, "own-user"))))
+
+
+def _with_groups(stamp: Stamp) -> Stamp:
+    """Put a control group around the sandbox, where this worker may make one and the wall is not left out."""
+    groups = make_groups(stamp.drill_id, stamp.memory_bytes) if "limits" in stamp.isolation else ()
+    isolation = {*stamp.isolation, *(("cgroup",) if groups else ())}
+    return replace(stamp, groups=tuple(map(str, groups)), isolation=tuple(sorted(isolation)))
 
 
 def _give_up_earlier(root: Path) -> None:

@@ -92,8 +92,8 @@ RULES = (
         FindingClass.DRILL,
         Severity.FAILURE,
         Stage.RESTORE,
-        "The server was killed, most likely for want of memory.",
-        "Give the worker more memory or set sandbox.jobs lower.",
+        "The sandbox's server came to the end of its memory: of the worker's, or of what it may take.",
+        "Raise sandbox.memory, give the worker more memory, or set sandbox.jobs lower.",
     ),
     Rule(
         "tool-killed",

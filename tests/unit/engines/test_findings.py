@@ -37,6 +37,7 @@ TOC = Toc((TABLE, ROWS, INDEX, VIEW, GRANT, KEY, OTHER, FUNCTION, LATER))
         ("TABLE", 'relation "orders" already exists', Meaning.ERROR),
         ("TABLE DATA", 'could not extend file "base/1/2": No space left on device', Meaning.ENVIRONMENT),
         ("TABLE DATA", "permission denied to COPY to or from an external program", Meaning.HOSTILE),
+        ("MATERIALIZED VIEW DATA", 'could not execute command "x": Cannot allocate memory', Meaning.HOSTILE),
         (
             "TABLE DATA",
             "must be superuser or a member of the pg_read_server_files role to COPY from a file",
