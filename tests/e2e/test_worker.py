@@ -39,6 +39,7 @@ def registered(shell: Shell, client: Client, hostile_folder: Path, fleet: Fleet,
 
 
 @pytest.mark.slow
+@pytest.mark.essential
 def test_a_worker_runs_deployments_to_named_states_with_their_cause(
     registered: Fleet, client: Client, worker: Worker, shell: Shell
 ) -> None:

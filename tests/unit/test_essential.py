@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+
+from tests.unit.test_house import ROOT
 
 PLUGIN = Path(__file__).parents[1] / "fix_essential.py"
 CONFIGURATION = """
@@ -66,6 +69,13 @@ def test_a_full_run_that_leaves_it_out_fails(project: pytest.Pytester, options: 
 @pytest.mark.parametrize("options", [("-k", "other"), ("-m", "not essential"), ("checks/test_other.py",)])
 def test_a_run_of_a_part_may_leave_it_out(project: pytest.Pytester, options: tuple[str, ...]) -> None:
     assert project.runpytest_inprocess(*options).ret == 0
+
+
+def test_ci_runs_all_of_the_tests() -> None:
+    """Else a full run, in which an essential test is missed, would be none."""
+    (command,) = re.findall(r"^\t\S+ -m pytest (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"--numprocesses \d+ --dist worksteal --cov --cov-report=\S+", command)
+    assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize(("body", "exit_code"), [("def test_fires():\n    pass\n", 0), (SKIPPED, 1)])
