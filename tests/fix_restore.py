@@ -69,9 +69,10 @@ def restore_dump(sandbox: Callable[..., Sandbox]) -> Restore:
         config: SandboxConfig | None = None,
         globals_path: Path | None = None,
         deadline_s: float = 120.0,
+        wall: bool = True,
     ) -> Outcome:
         config = config or SandboxConfig()
-        box = sandbox(major, config)
+        box = sandbox(major, config, wall=wall)
         folder = box.workspace.backup_dir
         dest = folder / path.name
         shutil.copytree(path, dest) if path.is_dir() else shutil.copy(path, dest)

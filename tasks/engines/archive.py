@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
+import psycopg
 from psycopg import sql
 
 from tasks.engines.causes import Omission
+from tasks.engines.comments import LATE
 from tasks.engines.database import (
     collations_named,
     create_database,
@@ -23,17 +27,22 @@ from tasks.engines.database import (
     supply_collations,
 )
 from tasks.engines.extensions import create_extensions, note_members
+from tasks.engines.failure import Failure
 from tasks.engines.job import Connection, Job
+from tasks.engines.privileged import Privileged, libraries_here, loads
 from tasks.engines.roles import Role, create_roles, roles_referred
+from tasks.engines.sqltext import quoted
 from tasks.engines.ticker import ticking
 from tasks.engines.toolerrors import raise_if_dead
 from tasks.engines.transcript import Reader, Transcript
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
 from tasks.engines.vetting import reaches_out
+from tasks.engines.waves import waves
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
+from tasks.model.server_words import Refusal
 from tasks.model.shell import database_argument, file_argument
 from tasks.sandbox import ToolResult, dsn, run_tool
 
@@ -42,17 +51,12 @@ OURS = frozenset({"EXTENSION", "EVENT TRIGGER", "FOREIGN DATA WRAPPER", "ACL", "
 NEVER = frozenset({"SUBSCRIPTION", "SUBSCRIPTION TABLE", "USER MAPPING", "DATABASE PROPERTIES"})
 """Never done: they hold passwords, reach other servers or change more than the content."""
 SILENT = frozenset({"DATABASE", "ENCODING", "STDSTRINGS", "SEARCHPATH"})
+_WORDS_ONLY = frozenset({"ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL"})
+"""They run nothing, whatever they speak of."""
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _WORKER_DIED = "worker process died unexpectedly"
 _PARALLEL = frozenset({Format.CUSTOM, Format.DIRECTORY})
-_ABOUT_OURS = (
-    "EXTENSION ",
-    "DATABASE ",
-    "EVENT TRIGGER ",
-    "FOREIGN DATA WRAPPER ",
-    "SUBSCRIPTION ",
-    "LANGUAGE ",
-)
+_ABOUT_OURS = (*LATE, "DATABASE ", "SUBSCRIPTION ")
 
 
 def restore_archive(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...]) -> Transcript:
@@ -73,9 +77,75 @@ def restore_archive(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ..
         read_options("" if own is None else own.defn, job.toc.encoding),
     )
     with job.superuser() as session:
-        skipped = _before(job, session, globals_roles)
-    chosen = [entry for entry in job.toc.entries if _goes_to_tool(entry) and entry.dump_id not in skipped]
-    return _run(job, backup, chosen)
+        done = _before(job, session, globals_roles)
+        chosen = [entry for entry in job.toc.entries if _goes_to_tool(entry) and entry.dump_id not in done]
+        started = time.monotonic()
+        transcript = _restore(job, backup, session, chosen)
+    _note_command(job, backup, started)
+    return transcript
+
+
+def _restore(job: Job, backup: LocalBackup, session: Connection, entries: list[TocEntry]) -> Transcript:
+    """Restore *entries* with pg_restore; behind the wall, those that only a superuser may create by ours."""
+    if not job.is_walled:
+        return _run(job, backup, _without_libraries(job, session, entries))
+    transcript = Transcript()
+    with ArchiveOwner(job) as owner:
+        privileged = Privileged(job, session, owner)
+        ours = {entry.dump_id for entry in entries if privileged.wants(entry.desc, entry.defn)}
+        for wave in waves(entries, ours):
+            if wave.tools:
+                transcript += _run(job, backup, wave.tools)
+            if transcript.is_over:
+                return transcript
+            for entry in wave.ours:
+                privileged.create(entry, entry.defn)
+        if ours:
+            privileged.finish()
+    return transcript
+
+
+def _without_libraries(job: Job, session: Connection, entries: list[TocEntry]) -> list[TocEntry]:
+    """Leave out functions in C of libraries that are no extension's: to create one runs the library."""
+    known = libraries_here(session) if not job.is_owner else frozenset()
+    foreign = {entry.dump_id for entry in entries if entry.desc == "FUNCTION" and loads(entry.defn, known)}
+    job.omissions += [Omission(entry, vital=True) for entry in entries if entry.dump_id in foreign]
+    return [entry for entry in entries if entry.dump_id not in foreign]
+
+
+class ArchiveOwner:
+    """A session of the restoring role, set up as pg_restore sets up its own."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._session: Connection | None = None
+        self._is_qualified = bool(job.toc.of("SEARCHPATH"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session is not None:
+            self._session.close()
+
+    def search_path(self, entry: TocEntry) -> str:
+        """Return where a definition finds its names: since pg_dump 10.3 each bears its schema."""
+        return "" if self._is_qualified else f"{quoted(entry.namespace)}, pg_catalog"
+
+    def run(self, entry: TocEntry, text: str) -> Failure | None:
+        """Run one statement; what was said against it, or None."""
+        if self._session is None:
+            self._session = self._job.owner()
+            self._session.execute("SET check_function_bodies = false")
+        try:
+            path = self.search_path(entry)
+            self._session.execute("SELECT pg_catalog.set_config('search_path', %s, false)", (path,))
+            self._session.execute(text.encode("utf-8", "surrogateescape"))
+        except psycopg.Error as error:
+            if self._session.broken:
+                raise
+            return Failure.of(entry, Refusal.of(error))
+        return None
 
 
 def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> set[int]:
@@ -100,18 +170,19 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
 
 def _collations(job: Job, session: Connection) -> set[int]:
     """Put C in the place of ICU collations where the server was built without ICU."""
-    wanted = [entry for entry in job.toc.of("COLLATION") if is_icu(entry.defn)]
+    there = {name for (name,) in session.execute("SELECT nspname FROM pg_namespace")}
+    may_be = there | {entry.tag for entry in job.toc.of("SCHEMA")}
+    icu = [entry for entry in job.toc.of("COLLATION") if is_icu(entry.defn)]
+    wanted = [entry for entry in icu if entry.namespace in may_be]  # what the backup lacks stays lacking
     if (
         not wanted
         or session.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1").fetchone()
     ):
         return set()
     for entry in wanted:
-        schema = session.execute(
-            "SELECT 1 FROM pg_namespace WHERE nspname = %s", (entry.namespace,)
-        ).fetchone()
-        if schema is None:
+        if entry.namespace not in there:
             make_schema(job, session, entry.namespace)
+            there.add(entry.namespace)
         substitute_collation(job, entry.namespace, entry.tag, session)
     return {entry.dump_id for entry in wanted}
 
@@ -134,7 +205,8 @@ def _goes_to_tool(entry: TocEntry) -> bool:
 
 def _vet(toc: Toc) -> None:
     """Refuse, before anything runs as superuser, a dump that speaks of files or programs."""
-    hostile = [entry for entry in toc.entries if reaches_out(entry.defn) or reaches_out(entry.copy_stmt)]
+    run = [entry for entry in toc.entries if entry.desc not in _WORDS_ONLY]
+    hostile = [entry for entry in run if reaches_out(entry.defn) or reaches_out(entry.copy_stmt)]
     if hostile:
         names = ", ".join(f"{entry.desc} {entry.tag}" for entry in hostile[:5])
         raise StageFailed(
@@ -154,18 +226,19 @@ def _run(job: Job, backup: LocalBackup, entries: list[TocEntry]) -> Transcript:
     listing = job.sandbox.workspace.backup_dir / "restore.list"
     listing.write_text("".join(f"{entry.dump_id};\n" for entry in entries), encoding="utf-8")
     reader = Reader(job.toc)
-    argv = tool_arguments(job, backup.head.format, listing, backup.path)
-    started = time.monotonic()
+    argv = tool_arguments(job, backup.head.format, listing, backup.path, entries)
     job.progress(f"pg_restore of {len(entries)} entries into {job.database}")
     with ticking(job):
         result = run_tool(job.sandbox, argv, env={}, deadline_s=job.deadline.left_s, on_stderr=reader.feed)
-    _note_command(job, backup, started)
     return _ended(job.sandbox, reader.transcript(), result)
 
 
-def tool_arguments(job: Job, form: Format, listing: Path, path: Path) -> list[str]:
-    """Return pg_restore's argument list; parallel where the format allows."""
-    jobs = ["-j", str(job.sandbox.jobs)] if form in _PARALLEL and job.sandbox.jobs > 1 else []
+def tool_arguments(
+    job: Job, form: Format, listing: Path, path: Path, entries: Iterable[TocEntry]
+) -> list[str]:
+    """Return pg_restore's argument list; parallel where the format allows and there is anything to share."""
+    parallel = form in _PARALLEL and any(entry.section != "pre-data" for entry in entries)
+    jobs = ["-j", str(job.sandbox.jobs)] if parallel and job.sandbox.jobs > 1 else []
     target = dsn(job.sandbox, job.database, job.sandbox.owner)
     options = ["--no-owner", "--no-tablespaces", *jobs, "--use-list", str(listing)]
     return ["pg_restore", *options, "-d", target, str(path)]

@@ -74,10 +74,12 @@ UNION ALL SELECT 'OPERATOR', s.nspname, oprname,
        pg_get_userbyid(oprowner)
     FROM pg_operator o JOIN spaces s ON s.oid = o.oprnamespace WHERE oprcode <> 0
        AND NOT EXISTS (SELECT FROM members m WHERE m.classid = 'pg_operator'::regclass AND m.objid = o.oid)
-UNION ALL SELECT 'OPERATOR CLASS', s.nspname, opcname, NULL, NULL
-    FROM pg_opclass o JOIN spaces s ON s.oid = o.opcnamespace
-UNION ALL SELECT 'OPERATOR FAMILY', s.nspname, opfname, NULL, NULL
-    FROM pg_opfamily o JOIN spaces s ON s.oid = o.opfnamespace
+UNION ALL SELECT 'OPERATOR CLASS', s.nspname, opcname, 'OPERATOR CLASS ' || prefix || quote_ident(opcname)
+       || ' USING ' || quote_ident(amname), pg_get_userbyid(opcowner)
+    FROM pg_opclass o JOIN spaces s ON s.oid = o.opcnamespace JOIN pg_am a ON a.oid = opcmethod
+UNION ALL SELECT 'OPERATOR FAMILY', s.nspname, opfname, 'OPERATOR FAMILY ' || prefix || quote_ident(opfname)
+       || ' USING ' || quote_ident(amname), pg_get_userbyid(opfowner)
+    FROM pg_opfamily o JOIN spaces s ON s.oid = o.opfnamespace JOIN pg_am a ON a.oid = opfmethod
 UNION ALL SELECT 'COLLATION', s.nspname, collname, 'COLLATION ' || prefix || quote_ident(collname),
        pg_get_userbyid(collowner) FROM pg_collation l JOIN spaces s ON s.oid = l.collnamespace
 UNION ALL SELECT 'CONVERSION', s.nspname, conname, 'CONVERSION ' || prefix || quote_ident(conname),
@@ -105,7 +107,11 @@ UNION ALL SELECT 'EVENT TRIGGER', '', evtname, NULL, NULL FROM pg_event_trigger 
 'EXTENSION', '', extname, NULL, NULL FROM pg_extension UNION ALL SELECT 'CAST', '', 'CAST (' ||
 format_type(castsource, NULL) || ' AS ' || format_type(casttarget, NULL)
        || ')', NULL, NULL FROM pg_cast WHERE oid >= 16384
-UNION ALL SELECT 'PROCEDURAL LANGUAGE', '', lanname, NULL, NULL FROM pg_language
+UNION ALL SELECT 'PROCEDURAL LANGUAGE', '', lanname, 'LANGUAGE ' || quote_ident(lanname),
+       pg_get_userbyid(lanowner) FROM pg_language l WHERE NOT EXISTS (SELECT FROM members m
+       WHERE m.classid = 'pg_language'::regclass AND m.objid = l.oid) AND l.oid >= 16384
+UNION ALL SELECT 'PROCEDURAL LANGUAGE', '', lanname, NULL, NULL FROM pg_language l WHERE EXISTS (SELECT
+       FROM members m WHERE m.classid = 'pg_language'::regclass AND m.objid = l.oid) OR l.oid < 16384
 UNION ALL SELECT 'LARGE OBJECT', '', l.oid::text, 'LARGE OBJECT ' || l.oid, pg_get_userbyid(lomowner)
     FROM pg_largeobject_metadata l
 """

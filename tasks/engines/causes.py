@@ -27,7 +27,7 @@ from tasks.model.backup import Toc, TocEntry
 _MISSING = re.compile(
     r"(?P<kind>relation|table|view|type|function|operator class|operator family|operator|schema|sequence"
     r"|constraint|index|server|publication|collation|extension|foreign-data wrapper|access method"
-    r"|text search configuration|text search dictionary|aggregate|procedure|trigger)"
+    r"|text search (?:configuration|dictionary|parser|template)|aggregate|procedure|trigger)"
     r'(?: "(?P<quoted>[^"]+)"| (?P<plain>[^\s"(]+).*does not exist)'
 )
 _UNPOPULATED = re.compile(r'materialized view "(?P<view>[^"]+)" has not been populated')
@@ -62,6 +62,7 @@ class Cause:
 
     Attributes:
         settings: how many statements that belong to no entry followed from it.
+        vital: the drill cannot judge without it, whatever depends on it.
     """
 
     meaning: Meaning
@@ -69,6 +70,7 @@ class Cause:
     failure: Failure | None
     followers: list[TocEntry] = field(default_factory=list)
     settings: int = 0
+    vital: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,12 @@ class Omission:
 
     Attributes:
         meaning: POLICY for what only a superuser may do, HARMLESS for what the fleet file says may be absent.
+        vital: the drill cannot judge without it, whatever depends on it.
     """
 
     entry: TocEntry
     meaning: Meaning = Meaning.POLICY
+    vital: bool = False
 
 
 def find_causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) -> list[Cause]:
@@ -93,7 +97,7 @@ def find_causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc:
     """
     known = _Known(toc)
     for omission in omissions:
-        known.add(Cause(omission.meaning, omission.entry, None))
+        known.add(Cause(omission.meaning, omission.entry, None, vital=omission.vital))
     waiting: list[Failure] = []
     for failure in _merged(failures):
         meaning = meaning_of(failure)
@@ -186,10 +190,11 @@ class _Known:
 
     def _same_entry(self, failure: Failure) -> Cause | None:
         cause = None if failure.entry is None else self._by_id.get(failure.entry.dump_id)
-        if cause is None or cause.failure is None:
+        if cause is None or cause.failure is None or failure.entry is None:
             return cause
-        meaning = meaning_of(failure)
-        return cause if meaning in (cause.meaning, Meaning.ABORTED) else None
+        # What else is said of a definition that was refused lacks what it would have made.
+        left_out = cause.meaning is Meaning.POLICY and failure.entry.desc not in _ROWS
+        return cause if left_out or meaning_of(failure) in (cause.meaning, Meaning.ABORTED) else None
 
     def _missing(self, failure: Failure) -> Cause | None:
         """Return the cause by which what PostgreSQL names is missing."""

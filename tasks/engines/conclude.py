@@ -11,10 +11,10 @@ from tasks.engines.failure import label
 from tasks.engines.findings import Judged, judge, worst
 from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.job import Job
-from tasks.engines.meaning import Meaning, meaning_of
+from tasks.engines.meaning import DRILLS_OWN, Meaning, meaning_of
 from tasks.engines.proof import prove
 from tasks.engines.roles import note_missing_roles
-from tasks.engines.settle import analyze, create_privileged, forget_settings, set_owners
+from tasks.engines.settle import analyze, comment_late, create_privileged, forget_settings, set_owners
 from tasks.engines.ticker import so_far
 from tasks.engines.toolerrors import raise_if_dead, tool_finding
 from tasks.engines.transcript import Transcript
@@ -64,6 +64,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     judged = judge(job.failures, job.omissions, job.toc)
     findings = [
         *job.findings,
+        *_by_superuser(job),
         *judged.findings,
         *_uncounted(job, said, judged),
         *_incomplete(lacking, judged, job.toc),
@@ -113,10 +114,25 @@ def _stop_on_nothing(job: Job, where: str) -> None:
             f"The backup holds the rows of {rows} tables and creates none of them: nothing could be loaded."
         )
         raise StageFailed((finding("data-only", message, where=where, stage=Stage.RESTORE),))
+    if listed and _all_kept_out(job):
+        raise StageFailed(_so_far(job))
     said = f"{listed} tables are listed and not one came back" if listed else "The backup holds no table"
     raise StageFailed(
         (finding("nothing-restored", f"{said}: nothing was recovered.", where=where), *_so_far(job))
     )
+
+
+def _all_kept_out(job: Job) -> bool:
+    """Tell whether it was this drill that kept every table of the backup out, as a finding of it says."""
+    judged = judge(job.failures, job.omissions, job.toc)
+    kept_out = {
+        entry.dump_id
+        for cause in judged.causes
+        if cause.meaning in DRILLS_OWN
+        for entry in (cause.entry, *cause.followers)
+        if entry is not None
+    }
+    return worst(judged.findings) and all(entry.dump_id in kept_out for entry in job.toc.of("TABLE"))
 
 
 def _so_far(job: Job) -> tuple[Finding, ...]:
@@ -165,6 +181,7 @@ def _settle(job: Job) -> _Settled:
     job.progress("setting owners and grants")
     with job.superuser() as session:
         create_privileged(job, session)
+        comment_late(job, session)
         owned = set_owners(job, session)
         with job.owner() as owner:
             granted = run_grants(job, owner, grant_entries(job.toc))
@@ -172,6 +189,16 @@ def _settle(job: Job) -> _Settled:
         if powers:
             raise StageFailed((*powers, *_so_far(job)))
         return _Settled(owned, granted, missing(job.toc, list_objects(session)))
+
+
+def _by_superuser(job: Job) -> list[Finding]:
+    """Say what our superuser made behind the wall."""
+    names = list(dict.fromkeys(job.by_superuser))
+    if not names:
+        return []
+    count = "1 entry was" if len(names) == 1 else f"{len(names)} entries were"
+    message = f"{count} made by the drill's superuser, behind the sandbox's wall: {listing(names)}."
+    return [finding("restored-by-superuser", message, names=beyond(names))]
 
 
 def _note_version(job: Job) -> None:

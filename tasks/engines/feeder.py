@@ -50,9 +50,19 @@ class Feeder:
         self.copying = False
 
     @property
-    def in_transaction(self) -> bool:
-        """Tell whether the script has opened a transaction."""
-        return self._pg.transaction_status != TransactionStatus.IDLE
+    def has_failed(self) -> bool:
+        """Tell whether a statement failed in a transaction of the script's: none of it will stay."""
+        return self._pg.transaction_status == TransactionStatus.INERROR
+
+    @contextlib.contextmanager
+    def outside_transaction(self) -> Iterator[None]:
+        """End the script's transaction, if it has opened one, and begin it again: others are to see it."""
+        inside = self._pg.transaction_status == TransactionStatus.INTRANS
+        if inside:
+            self.statement(b"COMMIT")
+        yield
+        if inside:
+            self.statement(b"BEGIN")
 
     def statement(self, text: bytes) -> Failure | None:
         """Run one statement; what was said against it, or None.
@@ -94,6 +104,10 @@ class Feeder:
         """Return where an object without a schema's name would go now; None where that is nowhere."""
         return self._value(b"SELECT pg_catalog.current_schema()")
 
+    def search_path(self) -> str:
+        """Return the search_path as it is now."""
+        return self._value(b"SHOW search_path") or ""
+
     def close(self) -> str:
         """Close the connection; return the search_path that the script left behind."""
         path = ""
@@ -101,7 +115,7 @@ class Feeder:
             if self._pg.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
                 self.statement(b"COMMIT")
             if self._pg.transaction_status == TransactionStatus.IDLE:
-                path = self._value(b"SHOW search_path") or ""
+                path = self.search_path()
         self._session.close()
         return path
 

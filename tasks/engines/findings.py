@@ -116,6 +116,7 @@ def _matters(cause: Cause) -> bool:
     )
     return (
         own
+        or cause.vital
         or cause.settings > 0
         or any(entry.desc not in MINOR_DESCS | _SUPERUSERS_OWN for entry in cause.followers)
     )

@@ -42,6 +42,7 @@ class Job:
         owner_changes: what it gives away besides, such as functions.
         search_path: that a script left behind; grants of scripts written by hand rely on it.
         members: class and oid of what extensions made, seen before the dump could add to it.
+        by_superuser: labels of the entries that our superuser created behind the wall.
         extensions: oids of the extensions that we made, and of plpgsql.
     """
 
@@ -64,12 +65,18 @@ class Job:
     owner_changes: list[OwnerChange] = field(default_factory=list)
     members: set[tuple[int, int]] = field(default_factory=set)
     extensions: set[int] = field(default_factory=set)
+    by_superuser: list[str] = field(default_factory=list)
     _made_up: int = _MADE_UP_IDS
 
     @property
     def is_owner(self) -> bool:
         """Tell whether the restore runs without superuser rights, as it should."""
         return self.sandbox.restored_as != "superuser"
+
+    @property
+    def is_walled(self) -> bool:
+        """Tell whether single statements may run as superuser: the restore does not, and the wall stands."""
+        return self.is_owner and self.sandbox.workspace.walled
 
     def made_up(self, desc: str, tag: str) -> TocEntry:
         """Return an entry for something that the backup does not list as one, under a number of its own."""

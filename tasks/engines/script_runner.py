@@ -24,6 +24,7 @@ from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
 from tasks.engines.line_ends import LineEnds
 from tasks.engines.owners import read_owner_change
+from tasks.engines.privileged import Privileged, libraries_here, loads
 from tasks.engines.roles import Role, create_roles
 from tasks.engines.scanner import Kind, Piece
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
@@ -34,6 +35,7 @@ from tasks.engines.statements import (
     describe,
     encoding_set,
     fits,
+    kind_made,
     owned_by_hand,
     read_entries,
     read_meta,
@@ -50,7 +52,15 @@ from tasks.model.server_words import names_in
 from tasks.model.units import format_bytes
 
 _KEPT_DESCS = frozenset(
-    {"ACL", "DEFAULT ACL", "POLICY", "EVENT TRIGGER", "PUBLICATION", "PUBLICATION TABLES IN SCHEMA"}
+    {
+        "COMMENT",
+        "ACL",
+        "DEFAULT ACL",
+        "POLICY",
+        "EVENT TRIGGER",
+        "PUBLICATION",
+        "PUBLICATION TABLES IN SCHEMA",
+    }
 )
 LONGEST_STATEMENT_BYTES = 768 << 20
 """PostgreSQL takes a message of 1 GiB. A statement is in our memory twice (libpq copies it), and a drill's
@@ -60,6 +70,22 @@ _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
 _ABSENT = re.compile(r"does not exist")
 _NAMED_BYTES = 1 << 16
 _WITHOUT_ICU = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"
+
+
+class ScriptOwner:
+    """The script's own session, for definitions that are given to it without what a superuser adds."""
+
+    def __init__(self, feeder: Feeder) -> None:
+        self._feeder = feeder
+
+    def search_path(self, entry: TocEntry) -> str:  # noqa: ARG002  of a script it is the session's
+        """Return where a definition finds its names at this place of the script."""
+        return self._feeder.search_path()
+
+    def run(self, entry: TocEntry, text: str) -> Failure | None:
+        """Run one statement; what was said against it, or None."""
+        failure = self._feeder.statement(text.encode("utf-8", "surrogateescape"))
+        return None if failure is None else replace(failure, entry=entry)
 
 
 class ScriptRunner:
@@ -83,6 +109,7 @@ class ScriptRunner:
         self.has_content = False
         self.feeder: Feeder | None = None
         self.helper: Connection | None = None
+        self.privileged: Privileged | None = None
         self.reader = RoleReader()
         self.globals_roles = roles
         self.known_roles: set[str] = set()
@@ -145,7 +172,7 @@ class ScriptRunner:
 
     def _statement(self, statement: bytes) -> None:
         action = decide(statement)
-        if not self.job.is_owner and statement[:6].upper() != b"INSERT":
+        if not self.job.is_owner and statement[:6].upper() != b"INSERT" and action is not Action.GRANT:
             self._vet(statement)
         if action is Action.ROLE:
             self._role(statement)
@@ -185,8 +212,30 @@ class ScriptRunner:
         }
         if action in kept:
             kept[action](statement)
-        else:
+        elif action is not Action.RUN or not self._create(statement):
             self._run(statement, action)
+
+    def _create(self, statement: bytes) -> bool:
+        """Make by ours what only a superuser may; False where the statement is not of that kind."""
+        desc = kind_made(statement) if statement[:5].upper() in (b"CREAT", b"ALTER") else None
+        if desc is None:
+            return False
+        text = statement.decode("utf-8", "surrogateescape")
+        feeder, session = self._open(), self._superuser()
+        if not self.job.is_walled:
+            libraries = libraries_here(session) if not self.job.is_owner else frozenset()
+            if desc == "FUNCTION" and loads(text, libraries):
+                self.job.omissions.append(Omission(self._current(statement), vital=True))
+                return True
+            return False
+        if self.privileged is None:
+            self.privileged = Privileged(self.job, session, ScriptOwner(feeder))
+        if feeder.has_failed or not self.privileged.wants(desc, text):
+            return False
+        self.has_content = True
+        with feeder.outside_transaction():
+            self.privileged.create(replace(self._current(statement), desc=desc), text)
+        return True
 
     # -- what statements become
 
@@ -303,12 +352,13 @@ class ScriptRunner:
         if entry.desc != "EXTENSION":
             entry = replace(entry, desc="EXTENSION", tag=describe(statement)[2])  # below another's comment
         feeder, session = self._open(), self._superuser()
-        busy = feeder.in_transaction
-        if busy or not (is_untouched(self.job, session) or is_trusted(session, entry.tag)):
+        if feeder.has_failed or not (is_untouched(self.job, session) or is_trusted(session, entry.tag)):
             self._run(statement)
             return
-        create_extensions(self.job, session, [replace(entry, defn=text)], schema=feeder.current_schema())
-        lend_extension_objects(self.job, session)
+        schema = feeder.current_schema()
+        with feeder.outside_transaction():
+            create_extensions(self.job, session, [replace(entry, defn=text)], schema=schema)
+            lend_extension_objects(self.job, session)
 
     def _wrapper(self, statement: bytes) -> None:
         self._open()
@@ -449,6 +499,9 @@ class ScriptRunner:
         if self.feeder is not None:
             self.job.search_path = self.feeder.close() or self.job.search_path
             self.feeder = None
+        if self.privileged is not None:
+            self.privileged.finish()
+            self.privileged = None
         if self.helper is not None:
             self.helper.close()
             self.helper = None

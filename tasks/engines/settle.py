@@ -16,6 +16,7 @@ from psycopg import sql
 
 from tasks.engines.catalogue import DatabaseObject, key, list_objects
 from tasks.engines.causes import Omission
+from tasks.engines.comments import LATE, read_comment
 from tasks.engines.failure import Failure, label
 from tasks.engines.job import Connection, Job
 from tasks.engines.roles import DATABASE_OWNER, roles_made
@@ -116,6 +117,20 @@ def create_privileged(job: Job, session: Connection) -> None:
             continue
         if not done:
             job.omissions.append(Omission(entry))
+
+
+def comment_late(job: Job, session: Connection) -> None:
+    """Comment on what our superuser owns or has just made; list comments of unknown shape."""
+    statements: dict[str, TocEntry] = {}
+    for entry in job.toc.of("COMMENT"):
+        if entry.tag.startswith(LATE) and entry.defn:
+            text = read_comment(entry.defn)
+            if text is None:
+                job.omissions.append(Omission(entry))
+            else:
+                statements[text] = entry
+    for text, refusal in run_batches(session, list(statements), _BATCH):
+        job.failures.append(Failure.of(statements[text], refusal))
 
 
 def set_owners(job: Job, session: Connection) -> int:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from tasks.engines.comments import LATE
 from tasks.engines.scanner import is_server_file
 from tasks.engines.sqltext import is_name, name_of, qualified_names, string_of, tokens, words
 from tasks.model.backup import TocEntry
@@ -53,11 +54,9 @@ _SKIPPED: tuple[tuple[str, ...], ...] = (
     ("SET", "EVENT_TRIGGERS"),
     ("ALTER", "DATABASE"),
     ("ALTER", "ROLE"),
-    ("COMMENT", "ON", "EXTENSION"),
     ("COMMENT", "ON", "DATABASE"),
     ("COMMENT", "ON", "ROLE"),
     ("COMMENT", "ON", "TABLESPACE"),
-    ("COMMENT", "ON", "EVENT", "TRIGGER"),
     ("COMMENT", "ON", "SUBSCRIPTION"),
     ("SECURITY", "LABEL", "ON", "DATABASE"),
     ("SECURITY", "LABEL", "ON", "ROLE"),
@@ -95,6 +94,7 @@ _ACTIONS: tuple[tuple[tuple[str, ...], Action], ...] = (
     (("CREATE", "COLLATION"), Action.COLLATION),
     (("ALTER", "DEFAULT", "PRIVILEGES"), Action.GRANT),
     (("REVOKE",), Action.GRANT),
+    *((("COMMENT", "ON", *kind.split()), Action.LATER) for kind in LATE),
     (("DO",), Action.BLOCK),
     (("SET", "SESSION", "AUTHORIZATION"), Action.GRANTOR),
     (("RESET", "SESSION", "AUTHORIZATION"), Action.GRANTOR),
@@ -224,7 +224,8 @@ def describe(statement: bytes) -> tuple[str, str, str]:
     if upper[:2] == ["ALTER", "TABLE"]:
         return _altered(listed, upper)
     if verb in ("COMMENT", "SECURITY"):
-        return ("COMMENT" if verb == "COMMENT" else "SECURITY LABEL"), "", " ".join(listed[2:5])
+        words_before = listed[2 : upper.index("IS") if "IS" in upper[:6] else 5]
+        return ("COMMENT" if verb == "COMMENT" else "SECURITY LABEL"), "", " ".join(words_before)
     return verb if verb.isalpha() else "statement", "", ""
 
 
@@ -233,6 +234,14 @@ def fits(entry: TocEntry, statement: bytes) -> bool:
     head = words(statement, 2)
     starts = _MINOR_STARTS.get(entry.desc)
     return starts is None or any(head[: len(start)] == start for start in starts)
+
+
+def kind_made(statement: bytes) -> str | None:
+    """Return the kind of object that a CREATE makes, or an ALTER OPERATOR FAMILY adds to; None for others."""
+    head = words(statement, 3)
+    if head == ("ALTER", "OPERATOR", "FAMILY"):
+        return "OPERATOR FAMILY"
+    return describe(statement)[0] if head[:1] == ("CREATE",) else None
 
 
 def tables_named(statement: bytes) -> tuple[str, ...]:

@@ -59,6 +59,22 @@ class Transcript:
     reported: int | None = None
     timed_out: bool = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be restored."""
+        return bool(self.tool or self.server) or self.timed_out
+
+    def __add__(self, other: Transcript) -> Transcript:
+        """Return what two runs said, one after the other."""
+        counts = [count for count in (self.reported, other.reported) if count is not None]
+        return Transcript(
+            self.failures + other.failures,
+            self.tool + other.tool,
+            self.server + other.server,
+            sum(counts) if counts else None,
+            self.timed_out or other.timed_out,
+        )
+
 
 @dataclass(slots=True)
 class _Open:

@@ -49,6 +49,11 @@ def prepare(job: Job, session: Connection) -> None:
         session.execute(sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(sql.Identifier(name), owner))
 
 
+def lent_settings(job: Job) -> frozenset[str]:
+    """Return the superuser's settings that the restoring role may set all the same."""
+    return frozenset(SETTINGS if job.sandbox.postgres.major >= _PARAMETER_GRANTS_SINCE else ())
+
+
 def lend_extension_objects(job: Job, session: Connection) -> None:
     """Let the restoring role load the tables of extensions and use their foreign-data wrappers."""
     owner = sql.Literal(job.sandbox.owner)

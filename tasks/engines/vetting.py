@@ -21,15 +21,11 @@ _IN_TURN = (
         re.compile(r"\bCOPY\b", re.IGNORECASE),
         re.compile(r"\b(?:FROM|TO)\s+PROGRAM\b", re.IGNORECASE),
     ),
-    (
-        re.compile(r"\bLANGUAGE\s+'?c\b", re.IGNORECASE),
-        re.compile(r"\bAS\s+E?'/", re.IGNORECASE),
-    ),
 )
 
 
 def reaches_out(text: str) -> bool:
-    """Tell whether a definition speaks of a program, of the server's files, or of a library by path."""
+    """Tell whether a definition speaks of a program or of the server's files."""
     return _REACHES_OUT.search(text) is not None or any(
         _in_turn(text, statement) for statement in _STATEMENT.finditer(text)
     )

@@ -185,6 +185,7 @@ SENTENCES = """
 3F000 schema %n does not exist
 3F000 no schema has been selected to create in
 42501 permission denied to %w
+42501 permission denied to create %w %n
 42501 permission denied for %w %t
 42501 must be owner of %w %t
 42501 must be superuser%v = only a superuser may do it
@@ -227,6 +228,10 @@ SENTENCES = """
 42704 tablespace %n does not exist
 42704 text search configuration %n does not exist
 42704 text search dictionary %n does not exist
+42704 text search parser %n does not exist
+42704 text search template %n does not exist
+42704 operator family %n does not exist for access method %n
+42704 required extension %n is not installed
 42704 trigger %n for table %n does not exist
 42704 type %n does not exist
 42704 type %t does not exist

@@ -219,14 +219,18 @@ def test_an_untrusted_function_is_listed_and_fails_only_what_needs_it(
 ) -> None:
     alone = "CREATE FUNCTION backend() RETURNS integer LANGUAGE internal AS 'pg_backend_pid';\n"
     source = shop(17, alone)
-    outcome = restore_dump(17, source.dump("shop", tmp_path / "alone.dump", form, "--no-owner"))
+    outcome = restore_dump(17, source.dump("shop", tmp_path / "alone.dump", form, "--no-owner"), wall=False)
     assert outcome.failures == set()
     assert outcome.restored is not None
     assert outcome.restored.not_restored == ("FUNCTION public.backend()",)
     source = shop(17, alone + "CREATE VIEW needing AS SELECT backend();\n")
-    outcome = restore_dump(17, source.dump("shop", tmp_path / "needed.dump", form, "--no-owner"))
+    dump = source.dump("shop", tmp_path / "needed.dump", form, "--no-owner")
+    outcome = restore_dump(17, dump, wall=False)
     assert outcome.failures == {"superuser-entry"}
     assert "public.needing" in outcome.message("superuser-entry")
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == set()
+    assert "restored-by-superuser" in outcome.rules
 
 
 @pytest.mark.parametrize("form", ["-Fc", "-Fp"])

@@ -123,8 +123,16 @@ RULES = (
         FindingClass.DRILL,
         Severity.FAILURE,
         Stage.RESTORE,
-        "An entry that others depend on can only be restored by a superuser.",
-        "Set sandbox.restore_as: superuser with isolation: required, if you trust this dump.",
+        "An entry that others depend on, or whose use nobody can know, can only be restored by a superuser.",
+        "Run the worker where the sandbox gets its second wall; for what stays, restore_as: superuser with isolation: required, if you trust this dump.",
+    ),
+    Rule(
+        "restored-by-superuser",
+        FindingClass.DRILL,
+        Severity.INFO,
+        Stage.RESTORE,
+        "Entries that only a superuser may create were made by the drill's own, one by one, behind the sandbox's wall.",
+        "Nothing; the evidence names them, and a real recovery needs a superuser for them too.",
     ),
     Rule(
         "extension-missing",

@@ -1,0 +1,49 @@
+"""Comments on what only a superuser owns, or makes after the data: read, written anew, run at the end."""
+
+from __future__ import annotations
+
+from tasks.engines.acl import argument_text
+from tasks.engines.sqltext import is_name, name_of, quoted, string_of, tokens
+
+_NAMED = (
+    "ACCESS METHOD", "EVENT TRIGGER", "EXTENSION", "FOREIGN DATA WRAPPER", "LANGUAGE", "PROCEDURAL LANGUAGE",
+    "PUBLICATION",
+)  # fmt: skip
+_LONGEST = 3
+LATE = (*(f"{kind} " for kind in _NAMED), "CAST ", "TRANSFORM ")
+"""How the tags of such comments begin."""
+
+
+def read_comment(statement: str) -> str | None:
+    """Return a `COMMENT ON kind name IS 'text'`, written anew; None for other kinds and other shapes."""
+    listed = [part for part in tokens(statement) if part != ";"]
+    upper = [part.upper() for part in listed]
+    if upper[:2] != ["COMMENT", "ON"] or upper[-2:-1] != ["IS"]:
+        return None
+    text = _literal(listed[-1])
+    target = _target(listed[2:-2], upper[2:-2])
+    return None if text is None or target is None else f"COMMENT ON {target} IS {text}"
+
+
+def _literal(token: str) -> str | None:
+    if token.upper() == "NULL":
+        return "NULL"
+    if not token.startswith("'") or "\\" in token:
+        return None
+    return "'" + string_of(token).replace("'", "''") + "'"
+
+
+def _target(listed: list[str], upper: list[str]) -> str | None:
+    if upper[:1] == ["CAST"] and listed[1:2] == ["("] and listed[-1] == ")":
+        types = argument_text(listed[2:-1])
+        return None if types is None else f"CAST ({types})"
+    if upper[:2] == ["TRANSFORM", "FOR"] and upper[-2:-1] == ["LANGUAGE"] and is_name(listed[-1]):
+        type_name = argument_text(listed[2:-2])
+        return (
+            None if type_name is None else f"TRANSFORM FOR {type_name} LANGUAGE {quoted(name_of(listed[-1]))}"
+        )
+    for size in range(_LONGEST, 0, -1):
+        kind = " ".join(upper[:size])
+        if kind in _NAMED and len(listed) == size + 1 and is_name(listed[-1]):
+            return f"{kind} {quoted(name_of(listed[-1]))}"
+    return None
