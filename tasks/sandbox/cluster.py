@@ -92,6 +92,7 @@ def start_sandbox(
         # The bootstrap role itself, so that no second superuser remains; ALTER ROLE refuses the current user.
         session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (sandbox.superuser,))
     with connect(sandbox) as session:
+        _prove_wall(session, sandbox)
         _make_roles(session, sandbox)
     return sandbox
 
@@ -110,6 +111,8 @@ def restart_server(sandbox: Sandbox, deadline_s: float) -> None:
         )
     _start_server(sandbox)
     _wait_ready(sandbox, time.monotonic() + deadline_s, sandbox.superuser)
+    with connect(sandbox) as session:
+        _prove_wall(session, sandbox)
 
 
 def connect(
@@ -311,6 +314,28 @@ def _wait_ready(sandbox: Sandbox, deadline: float, role: str) -> None:
     rule = classify_death(sandbox)
     stop_server(sandbox.workspace.drill_id, signal.SIGQUIT)
     raise _failed(sandbox, "PostgreSQL did not start", said or (trouble,), rule)
+
+
+def _prove_wall(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
+    """Ask this very server to run a program, before anything of a backup is in reach; it must not manage.
+
+    Raises:
+        PermanentError: `isolation-unavailable`: it did, although the wall was promised.
+    """
+    if not sandbox.workspace.walled:
+        return
+    try:
+        session.execute("COPY (SELECT 1) TO PROGRAM 'true'")
+    except psycopg.Error as error:
+        if (error.diag.message_primary or "").startswith("could not execute command"):
+            return
+    stop_server(sandbox.workspace.drill_id, signal.SIGQUIT)
+    raise PermanentError(
+        "The sandbox's server could run a program although the second wall should stop it. "
+        "Nothing was restored.",
+        hint="This is a fault of the drill on this kernel: report it with the kernel's version.",
+        rule="isolation-unavailable",
+    )
 
 
 def _make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:

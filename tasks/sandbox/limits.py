@@ -15,7 +15,7 @@ from tasks.model.sandbox import Workspace
 _AUTO_BYTES = 4 << 30
 """Twice what the largest value that PostgreSQL holds needs while it is read in."""
 _LEAST_BYTES = 256 << 20
-_FILE_BYTES = 64 << 30  # a table's files have 1 GiB; a dump of it may be one file
+_FILE_BYTES = 64 << 30  # a table's files have 1 GiB each, as PostgreSQL is usually built
 _OWN_PROCESSES, _SHARED_PROCESSES = 1024, 8192
 _CGROUP_LIMITS = (
     ("", "/sys/fs/cgroup", "memory.max"),
@@ -23,14 +23,19 @@ _CGROUP_LIMITS = (
 )
 
 
-def process_limits(workspace: Workspace) -> dict[str, int]:
-    """Return the limits of each process of *workspace*, as `tasks.jail.limits` takes them."""
+def process_limits(workspace: Workspace, *, server: bool) -> dict[str, int]:
+    """Return the limits of each process of *workspace*, as `tasks.jail.limits` takes them.
+
+    Args:
+        workspace: tells what memory it may take.
+        server: also limit its files; what a tool writes is one file, as large as the database.
+    """
     alone = "own-user" in workspace.isolation or (
         workspace.os_user is None and not workspace.isolation.isdisjoint(("network", "mount", "ipc", "pid"))
     )
     return {
         "data_bytes": workspace.memory_bytes or auto_memory_bytes(),
-        "file_bytes": _FILE_BYTES,
+        **({"file_bytes": _FILE_BYTES} if server else {}),
         "processes": _OWN_PROCESSES if alone else _SHARED_PROCESSES,
     }
 

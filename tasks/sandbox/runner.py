@@ -164,7 +164,7 @@ def jail_orders(
         writable=view.writable,
         execs=_EXECS[role],
         connect=role is not Role.SERVER or needs_name_service(workspace),
-        limits=process_limits(workspace),
+        limits=process_limits(workspace, server=role is Role.SERVER),
         # Entering one waits for the kernel, 20 ms; of a tool the limits of its one process are enough.
         groups=tuple(map(str, workspace.groups)) if role is Role.SERVER else (),
         death_signal=signal.SIGQUIT if role is Role.SERVER else signal.SIGKILL,

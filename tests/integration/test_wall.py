@@ -14,18 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
 
+from tasks.model.errors import PermanentError
 from tasks.model.sandbox import WALL, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
-from tasks.sandbox import alive, connect, dsn, find_postgres, start_sandbox
+from tasks.sandbox import alive, cluster, connect, dsn, find_postgres, start_sandbox
 from tasks.sandbox.isolation import host_parts
-from tasks.sandbox.launch import launch
+from tasks.sandbox.launch import Orders, launch
 from tasks.sandbox.runner import Role, jail_orders
-from tests.fix_postgres import wait_for
+from tests.fix_postgres import unwalled, wait_for
 
 PYTHON = "/usr/bin/python3"
 ATTACKS = Path(__file__).parents[1] / "attacks.py"
@@ -184,6 +186,20 @@ def test_the_same_superuser_runs_programs_without_the_wall(sandbox: Callable[...
         with connect(box) as session:
             session.execute(statement.format(mark=mark))
         assert mark.exists()
+
+
+def test_a_wall_that_does_not_stand_is_found_out_before_anything_is_restored(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = cluster.jail_orders
+
+    def without_wall(space: Workspace, *arguments: Any, **rest: Any) -> Orders:
+        return real(unwalled(space), *arguments, **rest)
+
+    monkeypatch.setattr(cluster, "jail_orders", without_wall)
+    with pytest.raises(PermanentError, match="could run a program") as caught:
+        start_sandbox(workspace, find_postgres(17), SandboxConfig(), 60)
+    assert caught.value.rule == "isolation-unavailable"
 
 
 def test_a_library_that_the_sandbox_wrote_cannot_be_loaded(
