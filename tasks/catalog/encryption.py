@@ -45,15 +45,15 @@ def check_key(kind: str, decrypt: Decrypt | None, where: str) -> None:
     Raises:
         PermanentError: `decryption-key-missing`, `decryption-tool-missing`, `format-unsupported`.
     """
-    if decrypt is None:
-        raise _no_key(f"The backup is encrypted with {kind} and no key is configured.", where)
-    if kind not in {GPG, AGE}:
+    if kind not in {GPG, AGE}:  # no key would help, so none is asked for
         raise PermanentError(
             f"The backup is encrypted with {kind}, which this drill cannot open. The backup may be good.",
             where,
             "Encrypt with gpg or age, which also prove that the bytes are whole.",
             rule="format-unsupported",
         )
+    if decrypt is None:
+        raise _no_key(f"The backup is encrypted with {kind} and no key is configured.", where)
     if kind == GPG:
         _check_gpg(decrypt.gpg, where)
     else:

@@ -29,11 +29,12 @@ from tasks.catalog.directory import (
 )
 from tasks.catalog.disk import write_pieces
 from tasks.catalog.encryption import decrypt_file
+from tasks.catalog.foreign_lines import Trimmed, trim
 from tasks.catalog.head import read_stream_head, read_stream_toc, script_text
 from tasks.catalog.physical import TOOLS, recognise_layout
 from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, misnamed
 from tasks.catalog.sources import PIECE_BYTES, FileSource, Stream, file_pieces, files_below
-from tasks.model.backup import ArchiveHead, Format, LocalBackup
+from tasks.model.backup import ArchiveHead, Extent, Format, LocalBackup
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding, Severity
@@ -131,7 +132,20 @@ def open_script(backup: LocalBackup) -> Iterator[bytes]:
     Raises:
         PermanentError: `archive-truncated`, `archive-corrupt`, as `unwrap`.
     """
-    return unwrap_all(_still_on(backup.head.wrappers), file_pieces(backup.path), backup.path.name)
+    pieces = unwrap_all(_still_on(backup.head.wrappers), file_pieces(backup.path), backup.path.name)
+    return _within(pieces, backup.head.extent)
+
+
+def _within(pieces: Iterator[bytes], extent: Extent) -> Iterator[bytes]:
+    """Yield what lies within *extent*; the rest is read on, so that wrappers prove themselves."""
+    at = 0
+    for piece in pieces:
+        start, end = max(0, extent.start - at), len(piece)
+        if extent.end is not None:
+            end = min(end, max(0, extent.end - at))
+        if start < end:
+            yield piece[start:end]
+        at += len(piece)
 
 
 def _still_on(wrappers: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,8 +186,9 @@ def _open_file(layers: _Layers, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[
     if peeled is not None:
         return _peel(layers, head, peeled, job)
     if head.format in {Format.PLAIN, Format.CLUSTER}:
-        facts, findings = _verify_script(layers.path, head, job)
-        return layers, replace(full, databases=facts.databases), findings
+        trimmed = _verify_script(layers.path, head, job)
+        full = replace(full, databases=trimmed.facts.databases, extent=trimmed.extent)
+        return layers, full, trimmed.findings
     if head.wrappers:
         layers = _unwrapped(layers, head.wrappers, job)
     return layers, full, _verify_archive(layers.path, head.format, job)
@@ -350,18 +365,17 @@ def _verify_archive(path: Path, form: Format, job: _Job) -> tuple[Finding, ...]:
     return tar.verify(source, parsed.toc, name)
 
 
-def _verify_script(
-    path: Path, head: ArchiveHead, job: _Job
-) -> tuple[script.ScriptFacts, tuple[Finding, ...]]:
+def _verify_script(path: Path, head: ArchiveHead, job: _Job) -> Trimmed:
     """Read a script to its end once: every wrapper proves itself on the way."""
     stream = Stream(unwrap_all(head.wrappers, file_pieces(path, job.deadline), job.name))
     head_text = script_text(stream)
     facts = script.scan_script(stream.rest(), job.name)
-    findings = script.end_findings(head, facts, head_text, job.name)
+    trimmed = trim(head_text, facts, job.name) if head.written_by else Trimmed(Extent(), facts)
+    findings = script.end_findings(head, trimmed.facts, head_text, job.name)
     for found in findings:
         if found.severity is Severity.FAILURE:
             raise PermanentError(found.message, found.where, found.hint, rule=found.rule)
-    return facts, findings
+    return replace(trimmed, findings=(*trimmed.findings, *findings))
 
 
 def _integrity(integrity: str, path: Path, head: ArchiveHead, name: str) -> tuple[str, tuple[Finding, ...]]:

@@ -102,6 +102,32 @@ def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
     )
 
 
+AFTER_END = ("--", "\\unrestrict ", "\\q", "COMMIT;")
+"""How lines begin that may follow an end marker."""
+
+
+def dump_begins(text: str) -> int | None:
+    """Return where the first comment of pg_dump or pg_dumpall begins; None where neither wrote *text*."""
+    found = [match.start() for match in (_CLUSTER_HEADER.search(text), _DUMP_HEADER.search(text)) if match]
+    if not found:
+        return None
+    line = text.rfind("\n", 0, max(0, min(found) - 1)) + 1
+    return line if text[line : min(found)].strip() == "--" else min(found)
+
+
+def dump_ends(tail: str) -> int | None:
+    """Return where the last end marker and the comment's end below it are over; None without one."""
+    last = max(tail.rfind(f"\n{marker}") for marker in (_DUMP_END, _CLUSTER_END))
+    below = tail.find("\n--", last + 1) if last >= 0 else -1
+    over = tail.find("\n", below + 1) if below >= 0 else -1
+    return None if over < 0 else over + 1
+
+
+def may_be_sql(line: str) -> bool:
+    """Tell whether *line* begins as a statement or a psql command does."""
+    return _FIRST_WORD.match(line.lstrip()) is not None
+
+
 def names_its_versions(text: str) -> bool:
     """Say whether the part of a script read so far names the server that was dumped."""
     return _SERVER.search(text) is not None
@@ -198,7 +224,7 @@ def _end_marker(tail: str) -> str | None:
         line = lines[at]
         if line in {_DUMP_END, _CLUSTER_END} and lines[at - 1] == lines[at + 1] == "--":
             return line
-        if not line.startswith(("--", "\\unrestrict ", "\\q", "COMMIT;")):
+        if not line.startswith(AFTER_END):
             return None
     return None
 
@@ -251,6 +277,7 @@ def _database_of(argument: str) -> str:
     named = _DBNAME.search(argument)
     if named is not None:
         return re.sub(r"\\(.)", r"\1", named[1])
+    argument = argument.rstrip("; ")
     if argument.startswith('"') and argument.endswith('"'):
         return argument[1:-1].replace('""', '"')
     return argument.split(None, 1)[0] if not argument.startswith("-") else ""

@@ -20,7 +20,7 @@ from tasks.engines.scanner import scan
 from tasks.engines.script_runner import LONGEST_STATEMENT_BYTES, ScriptRunner
 from tasks.engines.ticker import ticking
 from tasks.engines.transcript import Transcript
-from tasks.model.backup import LocalBackup
+from tasks.model.backup import Extent, LocalBackup
 from tasks.model.errors import PermanentError
 from tasks.model.shell import database_argument, file_argument
 
@@ -100,5 +100,19 @@ def _note_command(job: Job, backup: LocalBackup, started: float, *, creates: boo
     psql = ["psql", "-X", "-d", "postgres" if creates else database_argument(job.database)]
     if creates:
         job.commands[:] = [one for one in job.commands if not one.command.startswith("createdb ")]
+    piped = [*_unpacking(backup), *_trimming(backup.head.extent)]
+    if not piped:
+        job.command(started, [*psql, "-f", file])
+        return
+    job.command(started, [*piped[0], file], *piped[1:], psql)
+
+
+def _unpacking(backup: LocalBackup) -> list[list[str]]:
     inner = [wrapper for wrapper in backup.head.wrappers if wrapper in _UNPACK]
-    job.command(started, *([[*_UNPACK[inner[0]], file], psql] if inner else [[*psql, "-f", file]]))
+    return [_UNPACK[inner[0]]] if inner else []
+
+
+def _trimming(extent: Extent) -> list[list[str]]:
+    """Return the commands that leave out what other programs wrote round the script."""
+    cuts = [["tail", "-c", f"+{extent.start + 1}"]] if extent.start else []
+    return cuts if extent.end is None else [*cuts, ["head", "-c", str(extent.end - extent.start)]]

@@ -123,7 +123,7 @@ class ScriptRunner:
         self.created: set[str] = set()
         self.dropped: set[str] = set()
         self.restricted: str | None = None
-        self.line = 1
+        self.line = 1 + backup.head.extent.lines
         self.copying = False
         self._copied: TocEntry | None = None
         self._copied_tables: tuple[str, ...] = ()

@@ -328,7 +328,7 @@ def read_meta(line: bytes) -> Meta:
 
 
 def _connected(rest: str) -> str | None:
-    rest = rest.removeprefix("-reuse-previous=on ").strip()
+    rest = rest.removeprefix("-reuse-previous=on ").rstrip("; ").strip()  # as psql does
     named = _DBNAME.fullmatch(rest)
     if named is not None:
         return re.sub(r"\\(.)", r"\1", named["name"])

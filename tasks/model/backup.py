@@ -211,6 +211,21 @@ class Toc:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Where a script lies in its file, unwrapped: other programs may have written into it.
+
+    Attributes:
+        start: bytes before it.
+        end: where it is over, bytes from the file's start; None for the file's end.
+        lines: lines before it.
+    """
+
+    start: int = 0
+    end: int | None = None
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveHead:
     """What the first bytes of a backup tell, before it is downloaded.
 
@@ -219,6 +234,7 @@ class ArchiveHead:
         toc: None where the head cannot tell (wrapped beyond the bytes read, encrypted, hand-written).
         databases: names that a pg_dumpall or `pg_dump -C` script connects to, as far as read.
         written_by: `pg_dump`, `pg_dumpall` or "" for a script written by hand.
+        extent: of a script, once it was read to its end.
     """
 
     format: Format
@@ -226,6 +242,7 @@ class ArchiveHead:
     toc: Toc | None = None
     databases: tuple[str, ...] = ()
     written_by: str = ""
+    extent: Extent = Extent()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from tasks.model.rules import finding
 from tasks.model.units import format_duration
 from tasks.stores.listing import older, reachable
 from tasks.stores.looking import Look
+from tasks.stores.parts import is_numbered, split_files, split_finding
 from tasks.stores.pattern import moved
 from tasks.stores.repositories import find_repository, tool_of_key
 from tasks.stores.sorting import future_names, order, sort_out
@@ -31,8 +32,33 @@ def explain(seen: Look) -> list[Finding]:
     if seen.selection.kind == "key":
         return [_unknown_key(seen)]
     _require_folder(seen)
-    causes = deleted(seen, seen.window.start) or _unfinished(seen) or _stopped(seen) or _repository(seen)
+    causes = (
+        deleted(seen, seen.window.start)
+        or _unfinished(seen)
+        or _split(seen)
+        or _stopped(seen)
+        or _repository(seen)
+    )
     return [*(causes or [_nothing(seen)]), *future_names(seen.found.points, seen.now)]
+
+
+def split_into(seen: Look, uri: str) -> list[Finding]:
+    """Return a finding if the chosen *uri* is but one of the parts that a backup was split into."""
+    if not is_numbered(uri):
+        return []
+    whole = next((whole for whole, parts in _split_files(seen).items() if uri in parts), None)
+    return [] if whole is None else [split_finding(whole, _split_files(seen)[whole])]
+
+
+def _split(seen: Look) -> list[Finding]:
+    """Return a finding if what matches the pattern lies there in parts: the newest."""
+    found = {whole: parts for whole, parts in _split_files(seen).items() if seen.pattern.match(whole)}
+    return [split_finding(newest, found[newest])] if (newest := max(found, default="")) else []
+
+
+def _split_files(seen: Look) -> dict[str, list[str]]:
+    sizes = {point.object.uri: point.object.bytes for point in seen.found.points}
+    return split_files(sizes | {item.uri: item.bytes for item in seen.found.rejected})
 
 
 def deleted(seen: Look, start: datetime) -> list[Finding]:

@@ -43,6 +43,9 @@ def discover(target: Target, store: Store, now: datetime, selection: Selection |
     points, seed = choose(inside, seen.selection)
     if not points:
         raise StageFailed((*absence.explain(seen), *clock))
+    split = absence.split_into(seen, points[0].object.uri)
+    if split:
+        raise StageFailed((*split, *clock))
     return Discovery(
         points=points,
         candidates=_candidates(points, inside, seen),

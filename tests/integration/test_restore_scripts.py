@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -252,3 +253,33 @@ def test_the_largest_statements_of_healthy_scripts_are_restored(
     with outcome.sandbox_session() as session:
         assert session.execute("SELECT count(*) FROM public.t").fetchone() == (100_000,)
         assert session.execute("SELECT count(*) FROM public.wide").fetchone() == (1,)
+
+
+def test_what_a_wrapper_and_time_wrote_round_a_dump_is_left_out_here_and_in_the_commands(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source = cluster(17)
+    source.create_database("shop")
+    source.execute("CREATE TABLE a (id integer); INSERT INTO a SELECT generate_series(1, 50)", "shop")
+    text = source.dump("shop", tmp_path / "shop.sql", "--no-owner").read_text()
+    source.execute("DROP DATABASE shop")
+    before = 'Defaulted container "postgres" out of: postgres, metrics, init-chmod (init)\n'
+    (tmp_path / "shop.sql").write_text(f"{before}{text}real    0m1.204s\nuser    0m0.310s\n")
+    outcome = restore_dump(17, tmp_path / "shop.sql")
+    assert outcome.failures == set()
+    assert outcome.restored is not None
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.a").fetchone() == (50,)
+    (restored,) = (one.command for one in outcome.restored.commands if "psql" in one.command)
+    cut = restored.partition(" | psql")[0]
+    done = subprocess.run(["/bin/sh", "-c", cut], cwd=tmp_path, capture_output=True, check=True, timeout=20)
+    assert done.stdout.decode() == text
+
+
+def test_a_connect_that_ends_in_a_semicolon_is_one(restore_dump: Restore, tmp_path: Path) -> None:
+    script = tmp_path / "adminer.sql"
+    script.write_text(
+        '-- Adminer 5.3.0 PostgreSQL 16.8 dump\n\n\\connect "shop";\n\nDROP TABLE IF EXISTS "a";\n'
+        'CREATE TABLE "public"."a" ("id" integer);\nINSERT INTO "a" ("id") VALUES\n(1),\n(2);\n'
+    )
+    assert restore_dump(17, script).failures == set()

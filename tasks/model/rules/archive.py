@@ -64,6 +64,14 @@ RULES = (
         "line feed out again may bring this one back.",
     ),
     Rule(
+        "foreign-lines",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.FETCH,
+        "Lines of another program stand in the script before or behind what pg_dump wrote.",
+        "Keep 2>&1 and the messages of kubectl, compose or time out of the backup job's redirection.",
+    ),
+    Rule(
         "archive-doubled",
         FindingClass.DATA,
         Severity.FAILURE,

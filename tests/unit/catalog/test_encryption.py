@@ -256,7 +256,6 @@ def test_no_key_is_said_before_the_download(tmp_path: Path, monkeypatch: pytest.
     for kind, decrypt, words in (
         ("gpg", None, "no key is configured"),
         ("age", None, "no key is configured"),
-        ("openssl", None, "no key is configured"),
         ("gpg", Decrypt(age=AgeKey(identity_env="PATH")), "one of age"),
         ("age", Decrypt(gpg=GpgKey(home=tmp_path)), "one of gpg"),
         ("gpg", Decrypt(gpg=GpgKey(key_file=nowhere)), "no readable file"),
