@@ -43,7 +43,7 @@ _TCP_BIND_AND_CONNECT, _TCP_ABI = 3, 4
 _ABSTRACT_SOCKETS_AND_SIGNALS, _SCOPES_ABI = 3, 6
 _INTERPRETERS = 4  # of scripts, how deep they are followed; the kernel's own limit is 5
 _HEAD_BYTES = 4096
-_PT_INTERP = 3
+_PT_INTERP, _ELF_HEADER_BYTES = 3, 64
 
 
 def abi() -> int:
@@ -118,7 +118,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
     """Add a rule for *path*; what is not there needs none."""
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):
         return
     try:
         if not stat.S_ISDIR(os.fstat(handle).st_mode):
@@ -134,14 +134,14 @@ def _head(path: str) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  pathlib would be one more import
             return file.read(_HEAD_BYTES)
-    except OSError:
+    except (OSError, ValueError):  # a script may name anything
         return b""
 
 
 def _loader(program: str) -> str | None:
     """Return the dynamic loader that the ELF file *program* names; it lies in the file's first page."""
     head = _head(program)
-    if not head.startswith(b"\x7fELF\x02\x01"):
+    if not head.startswith(b"\x7fELF\x02\x01") or len(head) < _ELF_HEADER_BYTES:
         return None
     (start,) = struct.unpack_from("<Q", head, 32)
     size, count = struct.unpack_from("<HH", head, 54)

@@ -28,7 +28,7 @@ _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER,
 _TYPE_MASK = 0xF  # of a socket's type; the rest are flags
 
 # The numbers on x86_64 and on aarch64; None where there is no such call.
-_FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
+FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     # namespaces and mounts
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -133,7 +133,7 @@ def build(machine: str, *, ask_exec: bool, connect: bool) -> list[Instruction]:
         (_ABOVE, 0, 1, _NEWEST),
         _refuse(errno.ENOSYS),
     ]
-    for number in (numbers[at] for numbers in _FORBIDDEN.values()):
+    for number in (numbers[at] for numbers in FORBIDDEN.values()):
         program += [] if number is None else _on(number, [_refuse(errno.EPERM)])
     program += _on(_CLONE3[at], [_refuse(errno.ENOSYS)])  # its flags lie in memory, out of a filter's sight
     program += _on(_CLONE[at], _if_bits(0, _NEW_NAMESPACES, errno.EPERM))
