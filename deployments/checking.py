@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from deployments.drafting import warn_of
 from deployments.terminal import say
 from tasks.checks.readiness import assess, major_to_use
 from tasks.checks.suites import read_suite
+from tasks.evidence import to_json
 from tasks.model.backup import Discovery
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
@@ -45,7 +45,7 @@ def check_fleet(fleet: Path, databases: tuple[str, ...], *, as_json: bool) -> in
         findings += seen
         if as_json:
             said = {"database": target.name, "findings": [f.as_dict() for f in seen]}
-            sys.stdout.write(json.dumps(said, sort_keys=True) + "\n")
+            sys.stdout.write(to_json(said))
         else:
             _print(console, target, lines, seen)
     if not as_json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from deployments.terminal import say, shown
+from tasks.evidence import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import FindingClass
@@ -34,7 +35,7 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
         return 2 if all(finding.klass is FindingClass.DRILL for finding in findings) else 1
     if as_json:
         for candidate in found.candidates:
-            print(json.dumps(candidate.as_dict(), sort_keys=True))  # noqa: T201  the command's output
+            sys.stdout.write(to_json(candidate.as_dict()))
         return 0
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "recovery point", "size", "key", "why"):

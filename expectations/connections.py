@@ -20,6 +20,7 @@ _RESTORED: Mapping[str, str] = {
     "row_security": "off",  # rows that a policy would hide are an error, never a smaller table
     "standard_conforming_strings": "on",
     "transform_null_equals": "off",
+    "client_encoding": "UTF8",  # a database in SQL_ASCII would answer in bytes
     "TimeZone": "UTC",
     "DateStyle": "ISO",
 }

@@ -20,7 +20,7 @@ from tasks.evidence.not_proven import checks_off, not_proven
 from tasks.evidence.verdict import judge, settle
 from tasks.model.clock import iso, stamp
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
-from tasks.model.printable import is_printable
+from tasks.model.printable import escaped, is_printable
 from tasks.model.redact import redact
 from tasks.model.sandbox import Workspace
 from tasks.model.shell import redact_line
@@ -127,8 +127,13 @@ def to_json(document: Mapping[str, Any]) -> str:
 
 
 def _json_letter(found: re.Match[str]) -> str:
-    """Return a letter as JSON that a terminal can show: whoever reads it as JSON gets the letter itself."""
+    r"""Return a letter as JSON that a terminal can show: whoever reads it as JSON gets the letter itself.
+
+    A byte that was no text (half of a surrogate pair) is no letter: it is read as it is shown, `\udcff`.
+    """
     letter = found.group()
+    if "\ud800" <= letter <= "\udfff":
+        return json.dumps(escaped(letter))[1:-1]
     return letter if is_printable(letter) else json.dumps(letter)[1:-1]
 
 

@@ -15,6 +15,7 @@ from psycopg import sql
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox
 from tasks.model.selftest import Family, Mutant
+from tasks.model.server_words import Refusal
 from tasks.mutants.schema import Schema, Table
 from tasks.sandbox import connect, dsn, run_tool
 
@@ -80,12 +81,22 @@ def dump_again(
     inside = sandbox.workspace.scratch_dir / "redump.dump"
     inside.unlink(missing_ok=True)
     place = dsn(sandbox, database, sandbox.owner)
-    argv = ["pg_dump", "-Fc", "-Z1", *options, "-f", str(inside), "-d", place]
+    encoding = f"--encoding={_encoding(sandbox, database)}"
+    argv = ["pg_dump", "-Fc", "-Z1", encoding, *options, "-f", str(inside), "-d", place]
     done = run_tool(sandbox, argv, env={}, deadline_s=deadline_s)
     if done.exit_code != 0:
-        last = done.stderr_lines[-1] if done.stderr_lines else "it said nothing"
-        raise PermanentError(f"pg_dump could not make the backup anew: {last}", rule="tool-killed")
+        words = (line.partition("ERROR:")[2].strip() for line in done.stderr_lines if "ERROR:" in line)
+        cause = next((Refusal(line).told() for line in words), f"it ended with exit code {done.exit_code}")
+        raise PermanentError(f"pg_dump could not make the backup anew: {cause}.", rule="tool-killed")
     inside.replace(to)
+
+
+def _encoding(sandbox: Sandbox, database: str) -> str:
+    """Return the database's encoding: ours is UTF-8, in which bytes of SQL_ASCII cannot be had."""
+    query = "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
+    with connect(sandbox) as ours:
+        (name,) = ours.execute(query, (database,)).fetchone() or ("UTF8",)
+    return str(name)
 
 
 def make_other(sandbox: Sandbox, name: str) -> None:

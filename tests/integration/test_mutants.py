@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from psycopg import sql
 
 from tasks.checks import take_inventory
 from tasks.checks.breaches import broken_keys
+from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox
 from tasks.mutants.copies import copied, make_copy, refresh_views
 from tasks.mutants.damage import Damage, Void, inflict
 from tasks.mutants.kinds import KINDS, candidates
+from tasks.mutants.redump import dump_again
 from tasks.mutants.schema import Schema, read_schema
 from tasks.sandbox import connect
 from tests.fix_postgres import Source
@@ -260,3 +263,20 @@ def test_a_copy_has_the_databases_own_settings_and_is_gone_afterwards(shop: Shop
     with connect(shop.sandbox) as ours:
         left = ours.execute("SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_once'").fetchone()
     assert left == (0,)
+
+
+def test_a_database_whose_bytes_are_no_text_is_dumped_anew(
+    cluster: Callable[[int], Source], tmp_path: Path
+) -> None:
+    source = cluster(MAJOR)
+    name = source.create_database("bytes", options="ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
+    with source.connect(name) as session:
+        session.execute("CREATE TABLE public.t (word text)")
+        session.execute(f"ALTER TABLE public.t OWNER TO {source.sandbox.owner}")
+        session.execute("INSERT INTO public.t SELECT convert_from('\\xff'::bytea, 'SQL_ASCII')")
+    dump_again(source.sandbox, name, (), tmp_path / "again.dump", LIMIT_S)
+    listed = source.run("pg_restore", "-f", "-", str(tmp_path / "again.dump")).stdout
+    assert b"\n\xff\n" in listed
+    with pytest.raises(PermanentError, match="could not make the backup anew") as caught:
+        dump_again(source.sandbox, name, ("--table=gone",), tmp_path / "none.dump", LIMIT_S)
+    assert "gone" not in str(caught.value)

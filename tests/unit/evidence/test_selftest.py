@@ -83,6 +83,25 @@ def test_it_is_written_and_read_back_and_the_newest_is_found(tmp_path: Path) -> 
     assert read_selftest(uri, STORE) == later
 
 
+def test_bytes_that_are_no_text_are_written_out_and_the_matrix_comes(tmp_path: Path) -> None:
+    odd = "VIEW public.caf\udce9\ud83d \x1b[31m"
+    mutant = Mutant(Family.BACKUP, "flipped-byte-contents", "one byte turned", odd, odd)
+    caught = Judged(mutant, Fate.CAUGHT, None, (f"invalid-encoding {odd}",), odd)
+    survived = Judged(mutant, Fate.SURVIVED, None, (), odd, YAML)
+    made = document(caught, survived)
+    uri = write_selftest(made, str(tmp_path), STORE)
+    stored = read_selftest(uri, STORE)
+    assert stored is not None
+    assert stored["rows"][0]["by"] == ["invalid-encoding VIEW public.caf\\udce9\\ud83d \x1b[31m"]
+    write_evidence(build_evidence(samples.verified()), str(tmp_path), STORE)
+    render_report([str(tmp_path)], tmp_path / "report")
+    pages = [path.read_text() for path in (tmp_path / "report").rglob("*.html")]
+    assert any("caf\\udce9" in page for page in pages)
+    for shown in (as_markdown(made), as_markdown(stored)):
+        assert "\x1b" not in shown
+        assert shown.encode()
+
+
 def test_a_damaged_document_is_passed_over(tmp_path: Path) -> None:
     uri = write_selftest(document(CAUGHT), str(tmp_path), STORE)
     for broken in ("{", "[]", '{"schema": "another/v1"}'):
