@@ -12,7 +12,7 @@ from expectations.drafting import Drafted
 from expectations.profile import Profile
 from flows.drill import find_points, rebuild
 from tasks.draft import profile_restored, propose_suite, show_proposal, write_suite
-from tasks.ledger import Ledger
+from tasks.drill.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.findings import Stage
 from tasks.model.target import Selection, Target
@@ -60,9 +60,10 @@ def profile_point(ledger: Ledger) -> Profile:
 
 def profile(ledger: Ledger) -> Profile:
     """Profile what the ledger's drill restored."""
+    drill = ledger.drill
     with ledger.entering(Stage.VALIDATE) as stage:
-        sandbox, restored = ledger.running_sandbox, ledger.completed_restore
-        return stage.run(profile_restored, sandbox, restored, ledger.as_of, stage.deadline)
+        sandbox, restored = drill.running_sandbox, drill.completed_restore
+        return stage.run(profile_restored, sandbox, restored, drill.judged_at, stage.deadline)
 
 
 def propose_from(ledger: Ledger, older: list[Profile], out: Path) -> Drafted:
@@ -71,7 +72,7 @@ def propose_from(ledger: Ledger, older: list[Profile], out: Path) -> Drafted:
         rebuild(ledger)
         newest = profile(ledger)
         with ledger.entering(Stage.VALIDATE) as stage:
-            sandbox, restored = ledger.running_sandbox, ledger.completed_restore
+            sandbox, restored = ledger.drill.running_sandbox, ledger.drill.completed_restore
             return stage.run(propose_suite, sandbox, restored, [*older, newest], out, stage.deadline)
     finally:
         dispose_of_sandbox(ledger)

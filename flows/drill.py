@@ -10,22 +10,36 @@ its work is done in the drill's own process, which the drill may lose and nobody
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from tasks.checks.readiness import major_to_use
 from tasks.conclude import Drills, conclude
 from tasks.discover import find_recovery_points, open_backup_store
+from tasks.drill.closing import closed, verdict_of
+from tasks.drill.entries import (
+    add_backup,
+    add_crash,
+    add_discovery,
+    add_error,
+    add_readiness,
+    add_recoverable,
+    add_restored,
+    add_sandbox,
+    add_suite,
+)
+from tasks.drill.ledger import Ledger, StageRun
 from tasks.drill.process import prepare_validation
 from tasks.fetch import download_backup, download_globals, prove_backup
-from tasks.ledger import Ledger, StageRun
 from tasks.measure import measure_objectives
 from tasks.model.backup import RecoveryPoint
 from tasks.model.clock import utc_now
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage, Verdict
-from tasks.model.history import History
 from tasks.model.recorded import Recorded
-from tasks.model.restored import Checked
 from tasks.plan import begin, begin_older, choose_selection, read_target
 from tasks.preflight import preflight_backup
 from tasks.provision import choose_postgres, make_workspace, provision_sandbox
@@ -56,27 +70,36 @@ def restore_drill(
     drills = drill_points(first)
     if report:
         publish_report(target)
-    return conclude(drills, walked_back=first.selection.walks_back)
+    return conclude(drills, walked_back=first.drill.selected.walks_back)
 
 
 def discover_points(ledger: Ledger) -> bool:
-    """Find the recovery points; False, with the reason in *ledger*, where there is nothing to drill."""
+    """Find the recovery points; False, with the reason in the record, where there is nothing to drill."""
     try:
         find_points(ledger)
     except DrillError as error:
-        ledger.note(error)
+        add_error(ledger.drill, error)
         return False
     return True
 
 
 def find_points(ledger: Ledger) -> tuple[RecoveryPoint, ...]:
-    """Reach the store and return the recovery points that the ledger's selection takes."""
+    """Reach the store and return the recovery points that the drill's selection takes."""
+    drill = ledger.drill
     with ledger.entering(Stage.DISCOVER) as stage:
-        target, selection, now = ledger.target, ledger.selection, ledger.started_at
-        ledger.identify(stage.run(open_backup_store, target))
-        discovery = stage.run(find_recovery_points, target, ledger.reached_store, selection, now)
-        ledger.choose(discovery)
+        reach_store(ledger, stage)
+        discovery = stage.run(
+            find_recovery_points, drill.target, ledger.reached_store, drill.selected, drill.started_at
+        )
+        add_discovery(drill, discovery)
         return discovery.points
+
+
+def reach_store(ledger: Ledger, stage: StageRun) -> None:
+    """Open the store in the drill's process."""
+    reached = stage.run(open_backup_store, ledger.drill.target)
+    ledger.store, ledger.drill.identity = reached.store, reached.identity
+    ledger.drill.add(*reached.findings)
 
 
 def drill_points(first: Ledger) -> Drills:
@@ -85,109 +108,107 @@ def drill_points(first: Ledger) -> Drills:
     Walking back stops at the first point that comes back whole; the newest's own evidence is written last,
     since it says what could be recovered instead.
     """
-    if first.discovery is None:
+    newest = first.drill
+    if newest.discovery is None:
         return [record_drill(first)]
     drill_point(first)
-    older: list[tuple[Ledger, Recorded]] = []
-    for point in first.discovery.points[1:]:
-        if first.interrupted or (
-            first.selection.walks_back
-            and Verdict.VERIFIED
-            in (
-                first.verdict,
-                *(drill.verdict for drill, _ in older),
-            )
-        ):
+    older: list[tuple[Drill, Recorded]] = []
+    for point in newest.discovery.points[1:]:
+        if newest.interrupted or (newest.selected.walks_back and _any_verified(newest, older)):
             break
         ledger = begin_older(first, point, utc_now())
         drill_point(ledger)
-        older.append((ledger, record_drill(ledger)))
-    first.note_recoverable(ledger for ledger, _ in older)
+        older.append((ledger.drill, record_drill(ledger)))
+    add_recoverable(newest, (drill for drill, _ in older))
     return [record_drill(first), *(recorded for _, recorded in older)]
 
 
+def _any_verified(newest: Drill, older: Sequence[tuple[Drill, Recorded]]) -> bool:
+    return any(verdict_of(drill) is Verdict.VERIFIED for drill in (newest, *(drill for drill, _ in older)))
+
+
 def drill_point(ledger: Ledger) -> None:
-    """Take one recovery point through the drill; what it shows, also why it ended, is in *ledger*."""
+    """Take one recovery point through the drill; what it shows, also why it ended, is in the record."""
     try:
         bring_back(ledger)
         wind_up(ledger)
     except BaseException as error:  # stopped from outside
-        ledger.crashed(error)
+        add_crash(ledger.drill, error)
         wind_up(ledger)
         record_drill(ledger)
         raise
 
 
 def bring_back(ledger: Ledger) -> None:
-    """Restore the ledger's point and prove what came back; only an interruption gets out."""
+    """Restore the drill's point and prove what came back; only an interruption gets out."""
     try:
         rebuild(ledger)
         prove(ledger)
     except DrillError as error:
-        ledger.note(error)
+        add_error(ledger.drill, error)
     except Exception as error:  # noqa: BLE001  whatever it was, it says nothing about the backup
-        ledger.crashed(error)
+        add_crash(ledger.drill, error)
 
 
 def wind_up(ledger: Ledger) -> None:
     """Measure and tear down, whatever came before; a measure that fails keeps nothing standing."""
+    drill = ledger.drill
     try:
-        if Stage.MEASURE not in ledger.reached:
+        if Stage.MEASURE not in drill.reached:
             with ledger.entering(Stage.MEASURE) as stage:
-                ledger.take(stage.surely(measure_objectives, ledger.facts()))
+                drill.take(stage.surely(measure_objectives, closed(drill)))
     except DrillError as error:
-        ledger.note(error)
+        add_error(drill, error)
     with ledger.entering(Stage.TEARDOWN, TEARDOWN_S) as stage:
         dispose_of_sandbox(ledger, stage)
 
 
 def rebuild(ledger: Ledger) -> None:
     """From the store to a restored database."""
+    drill, target, point = ledger.drill, ledger.drill.target, ledger.drill.chosen_point
     if ledger.store is None:  # of another process: each drill has its own
         with ledger.entering(Stage.DISCOVER) as stage:
-            ledger.identify(stage.run(open_backup_store, ledger.target))
-    target, store, point = ledger.target, ledger.reached_store, ledger.chosen_point
+            reach_store(ledger, stage)
+    store = ledger.reached_store
     with ledger.entering(Stage.PREFLIGHT) as stage:
-        ledger.remember(*recall(ledger, stage))
-        ledger.get_ready(stage.run(preflight_backup, point, store, target, ledger.last_restored_bytes))
-        ledger.begin_work(stage.run(make_workspace, target, ledger.drill_id, ledger.started_at))
+        recall(ledger, stage)
+        add_readiness(drill, stage.run(preflight_backup, point, store, target, drill.last_restored_bytes))
+        drill.workspace = workspace = stage.run(make_workspace, target, drill.drill_id, drill.started_at)
     with ledger.entering(Stage.FETCH) as stage:
-        workspace, deadline = ledger.own_workspace, stage.deadline
-        count = ledger.reporter(Stage.FETCH).count
+        count, deadline = ledger.reporter(Stage.FETCH).count, stage.deadline
         fetched = stage.run(download_backup, point, store, target, workspace, deadline, count)
-        ledger.keep_backup(stage.run(prove_backup, fetched, point, target, workspace, deadline))
+        add_backup(drill, stage.run(prove_backup, fetched, point, target, workspace, deadline))
         globals_path = stage.run(download_globals, point, store, target, workspace, deadline)
     with ledger.entering(Stage.PROVISION) as stage:
         if target.expect.suite is not None:
             prepare_validation()
-        install = stage.run(choose_postgres, ledger.wanted_major(), target)
-        ledger.keep_sandbox(stage.run(provision_sandbox, workspace, install, target, stage.deadline))
+        install = stage.run(choose_postgres, major_to_use(drill.proven_backup.head, target), target)
+        add_sandbox(drill, stage.run(provision_sandbox, workspace, install, target, stage.deadline))
     with ledger.entering(Stage.RESTORE) as stage:
-        backup, sandbox, say = (
-            ledger.proven_backup,
-            ledger.running_sandbox,
-            ledger.reporter(Stage.RESTORE).say,
-        )
-        ledger.keep_restored(
-            stage.run(restore_backup, backup, sandbox, target, globals_path, stage.deadline, say)
-        )
+        backup, sandbox, say = drill.proven_backup, drill.running_sandbox, ledger.reporter(Stage.RESTORE).say
+        restored = stage.run(restore_backup, backup, sandbox, target, globals_path, stage.deadline, say)
+        add_restored(drill, restored)
 
 
-def recall(ledger: Ledger, stage: StageRun) -> tuple[History, Checked]:
-    """Return the history that *ledger* is judged by: the one it was given, else what earlier drills left."""
+def recall(ledger: Ledger, stage: StageRun) -> None:
+    """Add the history that the drill is judged by: the one it was given, else what earlier drills left."""
+    drill = ledger.drill
     if ledger.options.history is not None:
-        return ledger.options.history, Checked()
-    return stage.run(read_history, ledger.target, ledger.started_at)
+        drill.history = ledger.options.history
+        return
+    drill.history, seen = stage.run(read_history, drill.target, drill.started_at)
+    drill.take(seen)
 
 
 def prove(ledger: Ledger) -> None:
     """From a restored database to what it is worth."""
-    target, sandbox, restored = ledger.target, ledger.running_sandbox, ledger.completed_restore
-    history, as_of = ledger.history, ledger.as_of
+    drill = ledger.drill
+    target, sandbox, restored = drill.target, drill.running_sandbox, drill.completed_restore
+    history, as_of = drill.history, drill.judged_at
     with ledger.entering(Stage.VERIFY) as stage:
         deadline = stage.deadline
-        ledger.inventory = inventory = stage.run(take_stock, sandbox, restored, target, deadline)
-        ledger.take(
+        drill.inventory = inventory = stage.run(take_stock, sandbox, restored, target, deadline)
+        drill.take(
             stage.run(
                 verify_database,
                 sandbox,
@@ -195,17 +216,18 @@ def prove(ledger: Ledger) -> None:
                 inventory,
                 target,
                 history,
-                ledger.manifest,
+                drill.manifest,
                 as_of,
                 deadline,
             )
         )
-        ledger.content_age_s, fresh = stage.run(
+        drill.content_age_s, fresh = stage.run(
             check_freshness, sandbox, restored, target, history, as_of, deadline
         )
-        ledger.take(fresh)
+        drill.take(fresh)
     with ledger.entering(Stage.VALIDATE) as stage:
-        ledger.keep_suite(
+        add_suite(
+            drill,
             stage.run(
                 validate_database,
                 sandbox,
@@ -216,5 +238,5 @@ def prove(ledger: Ledger) -> None:
                 as_of,
                 stage.deadline,
                 ledger.options.run_suite,
-            )
+            ),
         )

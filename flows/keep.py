@@ -9,8 +9,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.drill import find_points, rebuild
+from tasks.drill.entries import add_kept
+from tasks.drill.ledger import Ledger
 from tasks.keep import keep_restored
-from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.printable import printable
 from tasks.model.target import Selection
@@ -36,25 +37,26 @@ def keep(fleet: str, database: str, keep_s: float) -> State[str]:
     finally:
         ledger.runner.close()
     return Completed(
-        name="Kept", message=f"{database}: {printable(ledger.chosen_point.label)} is restored and kept"
+        name="Kept", message=f"{database}: {printable(ledger.drill.chosen_point.label)} is restored and kept"
     )
 
 
 def restore_to_keep(ledger: Ledger, keep_s: float) -> None:
     """Restore the ledger's point and keep it; whatever goes wrong, nothing is left behind."""
+    drill = ledger.drill
     try:
         rebuild(ledger)
         until = utc_now() + timedelta(seconds=keep_s)
         ledger.working(TEARDOWN_S).run(
             keep_restored,
-            ledger.running_sandbox,
-            ledger.completed_restore,
-            ledger.chosen_point,
-            ledger.target,
-            ledger.as_of,
+            drill.running_sandbox,
+            drill.completed_restore,
+            drill.chosen_point,
+            drill.target,
+            drill.judged_at,
             until,
         )
     except BaseException:
         dispose_of_sandbox(ledger)
         raise
-    ledger.kept_until(until)
+    add_kept(drill, until)

@@ -17,7 +17,9 @@ from prefect.client.schemas.objects import State
 
 from flows.drill import discover_points, prove, rebuild, wind_up
 from tasks.conclude import conclude_selftest
-from tasks.ledger import Ledger
+from tasks.drill.closing import verdict_of
+from tasks.drill.entries import add_crash, add_error
+from tasks.drill.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
@@ -25,7 +27,7 @@ from tasks.model.selftest import Judged
 from tasks.model.target import Selection
 from tasks.plan import begin, read_target
 from tasks.record import publish_report
-from tasks.selftest import Prepared, Wish, clone, for_selftest, judge_mutants, prepare
+from tasks.selftest import Prepared, Wish, for_selftest, judge_mutants, prepare
 from tasks.selftest_backup import judge_backups, plan_damage
 from tasks.selftest_record import record_selftest
 from tasks.teardown import dispose_of_sandbox, sweep_first
@@ -70,19 +72,20 @@ def break_ground(base: Ledger) -> Prepared | None:
     """Drill the healthy backup; None, with the reason in *base*, where it or a copy of it is not verified."""
     try:
         rebuild(base)
-        fresh = clone(base)
+        fresh = base.copy_within(base.options)
         prove(base)
-        if base.verdict is not Verdict.VERIFIED:
+        if verdict_of(base.drill) is not Verdict.VERIFIED:
             return None
-        prepared = base.working(_STAGES * base.target.deadline).run(prepare, fresh, base, prove)
+        preparing = base.working(_STAGES * base.drill.target.deadline)
+        prepared = preparing.run(prepare, fresh, base.drill, prove)
     except DrillError as error:
-        base.note(error)
+        add_error(base.drill, error)
         return None
     except Exception as error:  # noqa: BLE001  as in a drill: told by its class, and never a pass
-        base.crashed(error)
+        add_crash(base.drill, error)
         return None
     if prepared.healthy.verdict is not Verdict.VERIFIED:
-        base.findings.extend(prepared.healthy.findings)
+        base.drill.add(*prepared.healthy.findings)
         return None
     return prepared
 
@@ -104,8 +107,8 @@ def drill_mutant(ledger: Ledger) -> None:
             rebuild(ledger)
             prove(ledger)
     except DrillError as error:
-        ledger.note(error)
+        add_error(ledger.drill, error)
     except Exception as error:  # noqa: BLE001  as in a drill: told by its class, and never a pass
-        ledger.crashed(error)
+        add_crash(ledger.drill, error)
     finally:
         wind_up(ledger)

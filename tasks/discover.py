@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from tasks.drill.held import Held
+from tasks.drill.step import step
 from tasks.drill.store import ReachedStore
 from tasks.model.backup import Discovery
 from tasks.model.target import Selection, Target
-from tasks.policies import step
 from tasks.stores import Store, discover, open_store
 
 

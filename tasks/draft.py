@@ -8,11 +8,11 @@ from pathlib import Path
 from expectations.drafting import Drafted, draft_suite
 from expectations.profile import Profile, profile_database
 from expectations.suite import SuiteInvalid
+from tasks.drill.step import step
 from tasks.model.deadline import Deadline
 from tasks.model.errors import ConfigInvalid
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
-from tasks.policies import step
 from tasks.sandbox import dsn, url
 
 

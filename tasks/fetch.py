@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tasks.catalog import Wanted, open_backup
 from tasks.drill.held import Held
+from tasks.drill.step import RETRIES, step
 from tasks.model.backup import LocalBackup, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
-from tasks.policies import RETRIES, step
 from tasks.stores import Fetched, Store, fetch_backup, fetch_globals
 from tasks.stores.transfer import ATTEMPTS
 

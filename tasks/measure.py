@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tasks.evidence import DrillFacts, measure
+from tasks.drill.step import step
+from tasks.evidence import measure
+from tasks.model.drill import Drill
 from tasks.model.restored import Checked
-from tasks.policies import step
 
 
 @step("measure")
-def measure_objectives(facts: DrillFacts) -> Checked:
+def measure_objectives(drill: Drill) -> Checked:
     """Judge ages and times."""
-    return measure(facts)
+    return measure(drill)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from pathlib import Path
 
 from tasks.config import Fleet, load_fleet, parse_select
+from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.process import DrillProcess
-from tasks.ledger import Ledger
+from tasks.drill.step import Here, Runner
 from tasks.model.backup import RecoveryPoint
+from tasks.model.drill import Drill
+from tasks.model.findings import Stage
 from tasks.model.target import Selection, Target
-from tasks.policies import Here, Runner, TaskRuns
+from tasks.policies import TaskRuns
 
 
 def read_fleet(fleet: str, evidence: str = "") -> Fleet:
@@ -49,16 +53,12 @@ def choose_selection(target: Target, select: str) -> Selection:
 
 
 def begin(target: Target, selection: Selection, now: datetime, options: DrillOptions | None = None) -> Ledger:
-    """Return an empty ledger: nothing is known yet but what is to be drilled."""
+    """Begin a drill: nothing is known yet but what is to be drilled."""
     options = options or DrillOptions()
-    return Ledger(
-        target=target,
-        selection=selection,
-        started_at=now,
-        as_of=now,
-        options=options,
-        runner=choose_runner(target, options),
+    drill = Drill(
+        drill_id=uuid.uuid4().hex[:12], target=target, selection=selection, started_at=now, as_of=now
     )
+    return Ledger(drill, options, choose_runner(target, options))
 
 
 def choose_runner(target: Target, options: DrillOptions) -> Runner:
@@ -69,9 +69,9 @@ def choose_runner(target: Target, options: DrillOptions) -> Runner:
 
 
 def begin_older(first: Ledger, point: RecoveryPoint, now: datetime) -> Ledger:
-    """Return the ledger of a further recovery point of the same discovery, judged at the point's own time."""
-    selection = Selection(kind="key", key=point.object.uri)
-    ledger = begin(first.target, selection, now, first.options)
-    ledger.as_of = point.at
-    ledger.discovered_with(first, point)
+    """Begin the drill of a further recovery point of the same discovery, judged at the point's own time."""
+    ledger = begin(first.drill.target, Selection(kind="key", key=point.object.uri), now, first.options)
+    ledger.drill.discovery = first.drill.discovery
+    ledger.drill.reached = (Stage.DISCOVER,)
+    ledger.drill.take_point(point)
     return ledger

@@ -1,20 +1,17 @@
-"""How the steps are run: in the drill's process, each a task run of Prefect's; what is tried again."""
+"""How Prefect sees the steps: each a task run, its work done in the drill's process; what is tried again."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 import logging
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from tasks.drill.child import OUT_OF_MEMORY
 from tasks.drill.process import DrillProcess, NoProcess
+from tasks.drill.step import RETRIES, Step
 from tasks.model.deadline import Deadline
-from tasks.model.errors import DrillError, PermanentError, TransientError
+from tasks.model.errors import DrillError, TransientError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
@@ -22,111 +19,12 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Work = Callable[[], Any]
 
-RETRIES = 2
 RETRY_DELAYS_S = (2.0, 10.0)
 JITTER = 0.5
 
 _log = logging.getLogger(__name__)
-
-
-class Step(Generic[P, R]):
-    """One step of a drill. Called, it does its work here; a `Runner` has it done where it belongs.
-
-    Attributes:
-        name: of its task runs.
-        retried: whether transient errors are tried again; a restore is too dear to repeat on hope.
-        overdue: the rule under which it is judged that it did not end.
-        validating: it needs Great Expectations.
-    """
-
-    def __init__(
-        self, body: Callable[P, R], name: str, *, retried: bool, overdue: str, validating: bool
-    ) -> None:
-        functools.update_wrapper(self, body)
-        self.name = name
-        self.retried = retried
-        self.overdue = overdue
-        self.validating = validating
-        self._body = body
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do the step's work here, and let only our own errors out.
-
-        Prefect writes an exception's text into states and logs; a foreign one may quote a row or a secret.
-        """
-        try:
-            return self._body(*args, **kwargs)
-        except DrillError:
-            raise
-        except MemoryError:
-            raise PermanentError(OUT_OF_MEMORY, rule="drill-out-of-memory") from None
-        except Exception as exc:  # noqa: BLE001  see above
-            what = f"The drill met an unknown error: {type(exc).__name__}."
-            _log.error("%s\n%s", what, "".join(traceback.format_tb(exc.__traceback__)))
-            raise PermanentError(what, rule="drill-crashed") from None
-
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        """Travel by name."""
-        return _find, (self._body.__module__, self._body.__qualname__)
-
-    @cached_property
-    def task(self) -> Task[[Callable[[], R]], R]:
-        """The task whose runs Prefect shows; its one parameter is the work, which it need not look into."""
-        from prefect.cache_policies import NO_CACHE  # noqa: PLC0415  a second, and a drill's process does without
-        from prefect.tasks import Task  # noqa: PLC0415
-
-        return Task(
-            _do,
-            name=self.name,
-            task_run_name=self.name,
-            retries=RETRIES if self.retried else 0,
-            retry_delay_seconds=list(RETRY_DELAYS_S) if self.retried else None,
-            retry_jitter_factor=JITTER if self.retried else None,
-            retry_condition_fn=transient_only if self.retried else None,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-        )
-
-
-def step(
-    name: str, *, retried: bool = False, overdue: str = "stage-deadline", validating: bool = False
-) -> Callable[[Callable[P, R]], Step[P, R]]:
-    """Make a function one step of the drill; see `Step`."""
-
-    def decorate(body: Callable[P, R]) -> Step[P, R]:
-        return Step(body, name, retried=retried, overdue=overdue, validating=validating)
-
-    return decorate
-
-
-class Runner(Protocol):
-    """How the steps of one drill are run."""
-
-    def run(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run *step* and return what it returns; raise what it raises."""
-        ...
-
-    def surely(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a step that must happen, such as teardown and record, whatever has gone."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what the steps ran in."""
-        ...
-
-
-class Here:
-    """Steps as plain functions, in the process that a drill within another is in already."""
-
-    def run(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ARG002  each keeps its own
-        """Run *step*."""
-        return step(*args, **kwargs)
-
-    surely = run
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +40,14 @@ class TaskRuns:
 
     def run(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run *step*."""
-        return step.task(self._work(step, deadline, args, kwargs, must=False))
+        value: Any = task_of(step)(self._work(step, deadline, args, kwargs, must=False))
+        return cast("R", value)
 
     def surely(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run *step* even where Prefect's API has gone, or no process can be had any more."""
         work = self._work(step, deadline, args, kwargs, must=True)
         try:
-            return step.task(work)
+            value: Any = task_of(step)(work)
         except NoProcess:
             return step(*args, **kwargs)
         except DrillError:
@@ -156,6 +55,7 @@ class TaskRuns:
         except Exception as error:  # noqa: BLE001  whatever Prefect met, the step itself is ours
             _log.warning("Prefect could not run %s (%s); it runs without", step.name, type(error).__name__)
             return work()
+        return cast("R", value)
 
     def close(self) -> None:
         """End the process."""
@@ -179,6 +79,25 @@ class TaskRuns:
         return work
 
 
+@functools.cache
+def task_of(step: Step[..., Any]) -> Task[[Work], Any]:
+    """Return the task whose runs Prefect shows; its one parameter is the work, not looked into."""
+    from prefect.cache_policies import NO_CACHE  # noqa: PLC0415  a second, and a drill's process does without
+    from prefect.tasks import Task  # noqa: PLC0415
+
+    return Task(
+        _do,
+        name=step.name,
+        task_run_name=step.name,
+        retries=RETRIES if step.retried else 0,
+        retry_delay_seconds=list(RETRY_DELAYS_S) if step.retried else None,
+        retry_jitter_factor=JITTER if step.retried else None,
+        retry_condition_fn=transient_only if step.retried else None,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
 def transient_only(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  Prefect's signature
     """Return whether *state* failed with an error that may pass; anything unknown is permanent."""
     try:
@@ -190,9 +109,5 @@ def transient_only(task: Task[Any, Any], task_run: TaskRun, state: State[Any]) -
     return True
 
 
-def _do(work: Callable[[], R]) -> R:
+def _do(work: Work) -> Any:  # noqa: ANN401  whatever the step returns
     return work()
-
-
-def _find(module: str, name: str) -> object:
-    return getattr(importlib.import_module(module), name)

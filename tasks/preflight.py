@@ -7,9 +7,9 @@ import logging
 from tasks.checks.readiness import Readiness, assess
 from tasks.checks.suites import read_suite
 from tasks.drill.held import Held
+from tasks.drill.step import step
 from tasks.model.backup import RecoveryPoint
 from tasks.model.target import Target
-from tasks.policies import step
 from tasks.stores import Store
 
 _log = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from tasks.drill.step import step
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Target
-from tasks.policies import step
 from tasks.sandbox import find_postgres, open_workspace, start_sandbox
 
 STAGES_IN_A_DRILL = 10

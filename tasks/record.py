@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.drill.closing import closed
+from tasks.drill.entries import add_crash
+from tasks.drill.ledger import Ledger, StageRun
 from tasks.drill.process import DrillProcess
 from tasks.drill.progress import Progress, tell
+from tasks.drill.step import step
 from tasks.evidence import (
-    DrillFacts,
     EvidenceUnwritable,
     build_evidence,
     check_rows,
@@ -21,14 +24,15 @@ from tasks.evidence import (
     write_evidence,
 )
 from tasks.evidence.markup import text
-from tasks.ledger import Ledger, StageRun
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage, Verdict
+from tasks.model.history import History
 from tasks.model.recorded import Recorded
 from tasks.model.target import Target
-from tasks.policies import TaskRuns, step
+from tasks.policies import TaskRuns
 from tasks.rights import own_rights
 from tasks.sandbox.paths import drill_dir
 
@@ -52,12 +56,12 @@ def record_drill(ledger: Ledger) -> Recorded:
 
     The drill has no more use for its process then.
     """
-    name = ledger.target.name
+    name, report_url = ledger.drill.target.name, ledger.drill.target.report_url
     with ledger.entering(Stage.RECORD, RECORD_S) as record:
-        left = _leave(ledger.facts(), record)
+        left = _leave(closed(ledger.drill), record)
         recorded = left.recorded
         try:
-            show_on_run(left, ledger.target.report_url)
+            show_on_run(left, report_url)
             emit(recorded.fleet, name, recorded.verdict, drill_id=recorded.drill_id, message=recorded.message)
         except Exception as error:  # noqa: BLE001  the evidence is written; what Prefect shows of it is not the record
             _log.warning("Prefect could not show the result of %s: %s", name, type(error).__name__)
@@ -69,35 +73,35 @@ def record_drill(ledger: Ledger) -> Recorded:
 
 def record_unbegun(ledger: Ledger) -> None:
     """Leave evidence that a drill was stopped before it began: what did not run is not passed over."""
-    ledger.crashed(KeyboardInterrupt())
+    add_crash(ledger.drill, KeyboardInterrupt())
     record_drill(ledger)
 
 
-def _leave(facts: DrillFacts, record: StageRun) -> Left:
+def _leave(drill: Drill, record: StageRun) -> Left:
     try:
-        return record.surely(leave_evidence, facts)
+        return record.surely(leave_evidence, drill)
     except DrillError as error:  # its process was lost over them
-        return record.surely(leave_evidence, without_details(with_finding(facts, error)))
+        return record.surely(leave_evidence, without_details(with_finding(drill, error)))
 
 
 @step("record")
-def leave_evidence(facts: DrillFacts) -> Left:
+def leave_evidence(drill: Drill) -> Left:
     """Judge, and write the document.
 
     Evidence that cannot be written makes the drill inconclusive, and a copy is kept on the worker.
     """
-    document = build_evidence(facts, finished_at=utc_now())
+    document = build_evidence(drill, finished_at=utc_now())
     try:
         place = write_evidence(
             document,
-            facts.target.evidence,
-            own_rights(facts.target.store),
-            suite_results=facts.suite_results,
+            drill.target.evidence,
+            own_rights(drill.target.store),
+            suite_results=drill.suite_results,
             spare=drill_dir() / "unwritten-evidence",
         )
     except EvidenceUnwritable as error:
         place = "" if error.copy is None else str(error.copy)
-        document = build_evidence(with_finding(facts, error), finished_at=utc_now())
+        document = build_evidence(with_finding(drill, error), finished_at=utc_now())
     return Left(_recorded(document, place), markdown(document), check_rows(document))
 
 
@@ -112,17 +116,21 @@ def _recorded(document: Mapping[str, Any], place: str) -> Recorded:
     )
 
 
-def with_finding(facts: DrillFacts, error: DrillError) -> DrillFacts:
-    """Return *facts* with what went wrong in recording them."""
-    return replace(facts, findings=(*facts.findings, error.finding(Stage.RECORD)))
+def with_finding(drill: Drill, error: DrillError) -> Drill:
+    """Return *drill* with what went wrong in recording it."""
+    return replace(drill, findings=(*drill.findings, error.finding(Stage.RECORD)))
 
 
-def without_details(facts: DrillFacts) -> DrillFacts:
-    """Return *facts* without what can be of any size: enough to say what was drilled, and how it ended."""
-    discovery = facts.discovery and replace(facts.discovery, candidates=())
-    restored = facts.restored and replace(facts.restored, findings=(), checks=())
+def without_details(drill: Drill) -> Drill:
+    """Return *drill* without what can be of any size: enough to say what was drilled, and how it ended."""
     return replace(
-        facts, discovery=discovery, restored=restored, inventory=None, suite_sha256=None, suite_results={}
+        drill,
+        discovery=drill.discovery and replace(drill.discovery, candidates=()),
+        restored=drill.restored and replace(drill.restored, findings=(), checks=()),
+        history=History(),
+        inventory=None,
+        suite_sha256=None,
+        suite_results={},
     )
 
 

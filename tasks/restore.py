@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.drill.step import step
 from tasks.engines import restore
 from tasks.model.backup import LocalBackup
 from tasks.model.deadline import Deadline
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
-from tasks.policies import step
 
 
 @step("restore", overdue="deadline-exceeded")

@@ -12,21 +12,27 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 
 from expectations.loader import load_suite
 from expectations.remedies import Remedies
 from expectations.results import SuiteResult
+from tasks.checks import RunSuite
 from tasks.checks.breaches import broken_keys, violated
 from tasks.checks.partial import Rerun
 from tasks.checks.suites import parameters_of
+from tasks.drill.closing import closed, verdict_of
+from tasks.drill.entries import add_error
 from tasks.drill.held import Held
+from tasks.drill.ledger import Ledger
 from tasks.drill.progress import Progress, tell
+from tasks.drill.step import step
 from tasks.evidence import measure, settle
-from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Stage, Verdict
 from tasks.model.history import History, PastDrill
@@ -42,7 +48,6 @@ from tasks.mutants.damage import Damage, Void, inflict
 from tasks.mutants.judging import Said, fate_of
 from tasks.mutants.kinds import STRUCTURE
 from tasks.mutants.schema import Schema, read_schema
-from tasks.policies import Here, step
 from tasks.sandbox import connect, free_bytes, url
 
 SIDE_BY_SIDE = 2
@@ -58,7 +63,7 @@ class Ground:
     """What mutants are made of and held against.
 
     Attributes:
-        fresh: the ledger of the healthy backup as the restore left it, before anything was proven.
+        fresh: the drill of the healthy backup as the restore left it, before anything was proven.
         history: with the healthy backup as its newest entry.
         twin: the database of an undamaged copy, which stays.
         healthy: what a drill says of that copy.
@@ -80,12 +85,12 @@ class Ground:
     @property
     def sandbox(self) -> Sandbox:
         """Where the copies live."""
-        return self.fresh.running_sandbox
+        return self.fresh.drill.running_sandbox
 
     @property
     def source(self) -> str:
         """The restored database; nobody may be connected to it while it is copied."""
-        return self.fresh.completed_restore.database
+        return self.fresh.drill.completed_restore.database
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +130,14 @@ def without_candidates(found: Mapping[str, Sequence[Damage]]) -> list[Judged]:
     ]
 
 
-def clone(ledger: Ledger) -> Ledger:
-    """Return a ledger that goes its own way from here."""
-    return replace(
-        ledger,
-        findings=list(ledger.findings),
-        checks=list(ledger.checks),
-        phases_s=dict(ledger.phases_s),
-        reached=list(ledger.reached),
-    )
-
-
-def history_with(proven: Ledger) -> History:
+def history_with(proven: Drill) -> History:
     """Return the history that the next drill will find: the earlier ones, and this healthy backup."""
     if proven.inventory is None:
         raise PermanentError("the healthy backup has no inventory", rule="drill-crashed")
     drill = PastDrill(
         drill_id=proven.drill_id,
         finished_at=utc_now(),
-        as_of=proven.as_of,
+        as_of=proven.judged_at,
         recovery_point_at=proven.chosen_point.at,
         verdict=Verdict.VERIFIED,
         inventory=proven.inventory,
@@ -153,7 +147,7 @@ def history_with(proven: Ledger) -> History:
 
 
 @step("prepare the self test")
-def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Prepared:
+def prepare(fresh: Ledger, proven: Drill, prove: Prove) -> Prepared:
     """Copy the healthy database once, judge the copy as every mutant will be, and read what can be damaged.
 
     Args:
@@ -161,27 +155,32 @@ def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Prepared:
         proven: the same drill after its checks, verified.
         prove: see `judge_copy`.
     """
-    history = history_with(proven)
-    sandbox, source = fresh.running_sandbox, fresh.completed_restore.database
-    twin = f"selftest_{fresh.drill_id}_twin"
+    drill, history = fresh.drill, history_with(proven)
+    sandbox, source = drill.running_sandbox, drill.completed_restore.database
+    twin = f"selftest_{drill.drill_id}_twin"
     _check_room(sandbox, source)
     _copy_for_good(sandbox, source, twin)
     with connect(sandbox, twin) as ours:
         schema = read_schema(ours, history.records[-1].inventory.tables)
     started = time.monotonic()
-    drill = _drill_of(fresh, history, fresh.target.deadline)
-    healthy = judge_copy(drill, twin, prove)
+    results: list[SuiteResult] = []
+
+    def run(*args: Any, **kwargs: Any) -> SuiteResult:  # noqa: ANN401  called like `run_suite`
+        results.append(fresh.options.run_suite(*args, **kwargs))
+        return results[-1]
+
+    healthy = judge_copy(_drill_of(fresh, history, drill.target.deadline, run), twin, prove)
     took = time.monotonic() - started
-    suite = None if fresh.target.expect.suite is None else load_suite(fresh.target.expect.suite)
+    suite = None if drill.target.expect.suite is None else load_suite(drill.target.expect.suite)
     tables = history.records[-1].inventory.tables
     remedies = Remedies(
         healthy=url(sandbox, twin, sandbox.reader),
-        as_of=fresh.as_of,
-        parameters=parameters_of(history, fresh.as_of, tables, tables),
+        as_of=drill.judged_at,
+        parameters=parameters_of(history, drill.judged_at, tables, tables),
         sensitive=() if suite is None else suite.sensitive,
     )
-    limit_s = min(fresh.target.deadline, max(LEAST_LIMIT_S, _TIMES_HEALTHY * took))
-    ran = None if drill.suite is None else drill.suite.ran
+    limit_s = min(drill.target.deadline, max(LEAST_LIMIT_S, _TIMES_HEALTHY * took))
+    ran = results[0] if results else None
     ground = Ground(fresh, history, schema, twin, healthy, ran, remedies, limit_s, prove)
     return Prepared(Held(ground), healthy, limit_s)
 
@@ -189,7 +188,7 @@ def prepare(fresh: Ledger, proven: Ledger, prove: Prove) -> Prepared:
 @step("damage restored data")
 def judge_mutants(ground: Held[Ground], slots: Held[Sequence[Slot]]) -> list[Judged]:
     """Make and judge a mutant for each of *slots*, two at a time; the result is in their order."""
-    name, count, done = ground.value.fresh.target.name, len(slots.value), 0
+    name, count, done = ground.value.fresh.drill.target.name, len(slots.value), 0
 
     def one(number: int, slot: Slot) -> Judged:
         nonlocal done
@@ -210,7 +209,7 @@ def make_mutant(ground: Ground, number: int, slot: Slot) -> Judged:
     said = ""
     for damage in slot:
         try:
-            judged = _attempt(ground, f"selftest_{ground.fresh.drill_id}_{number}", damage)
+            judged = _attempt(ground, f"selftest_{ground.fresh.drill.drill_id}_{number}", damage)
         except Void as void:
             said = str(void)
             continue
@@ -230,27 +229,27 @@ def judge_copy(ledger: Ledger, database: str, prove: Prove) -> Said:
         database: the copy.
         prove: what a drill does between its restore and its objectives.
     """
-    ledger.restored = replace(ledger.completed_restore, database=database)
+    drill = ledger.drill
+    drill.restored = replace(drill.completed_restore, database=database)
     try:
         prove(ledger)
-        ledger.take(measure(ledger.facts()))
+        drill.take(measure(closed(drill)))
     except DrillError as error:
-        ledger.note(error)
-    return said_by(ledger)
+        add_error(drill, error)
+    return said_by(drill)
 
 
-def said_by(ledger: Ledger) -> Said:
+def said_by(drill: Drill) -> Said:
     """Return what a drill came to."""
-    facts = ledger.facts()
-    return Said(ledger.verdict, settle(facts.findings, facts.checks, facts.inventory), facts.checks)
+    over = closed(drill)
+    return Said(verdict_of(drill), settle(over.findings, over.checks, over.inventory), over.checks)
 
 
-def _drill_of(fresh: Ledger, history: History, limit_s: float) -> Ledger:
-    """Return the drill of a copy, up to its restore: within this one, and no news."""
-    ledger = clone(fresh)
-    ledger.options, ledger.runner = replace(fresh.options, within=True), Here()
-    ledger.history = history
-    ledger.target = ledger.target.model_copy(update={"deadline": limit_s})
+def _drill_of(fresh: Ledger, history: History, limit_s: float, run: RunSuite) -> Ledger:
+    """Return the drill of a copy, up to its restore: within this one, its suite run by *run*."""
+    ledger = fresh.copy_within(replace(fresh.options, run_suite=run))
+    ledger.drill.history = history
+    ledger.drill.target = ledger.drill.target.model_copy(update={"deadline": limit_s})
     return ledger
 
 
@@ -259,12 +258,12 @@ def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
     with copied(sandbox, ground.source, name) as copy:
         rows = inflict(sandbox, copy, damage, limit.check())
         restored = _as_restored(sandbox, copy, damage, limit)
-        drill = _drill_of(ground.fresh, ground.history, limit.check())
-        drill.take(restored)
+        run: RunSuite = ground.fresh.options.run_suite
         if ground.suite is not None:
-            rerun = Rerun(ground.suite, ground.schema.plain, damage.touched)
-            drill.options = replace(drill.options, run_suite=rerun)
-        said = judge_copy(drill, copy, ground.prove)
+            run = Rerun(ground.suite, ground.schema.plain, damage.touched)
+        ledger = _drill_of(ground.fresh, ground.history, limit.check(), run)
+        ledger.drill.take(restored)
+        said = judge_copy(ledger, copy, ground.prove)
         fate, by, why = fate_of(said, ground.healthy)
         judged = Judged(_mutant(damage), fate, rows, by, why)
         return _remedied(ground, judged, copy) if fate is Fate.SURVIVED else judged

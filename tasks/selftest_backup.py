@@ -20,11 +20,13 @@ import psycopg
 
 from tasks.discover import find_recovery_points
 from tasks.drill.held import Held
+from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.progress import Progress, tell
+from tasks.drill.step import step
 from tasks.evidence import to_json
-from tasks.ledger import Ledger
 from tasks.model.clock import stamp, utc_now
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage, Verdict
 from tasks.model.sandbox import Sandbox
@@ -37,7 +39,6 @@ from tasks.mutants.kinds import candidates
 from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
 from tasks.mutants.stored import Spoilt, spoils
 from tasks.plan import begin
-from tasks.policies import step
 from tasks.selftest import Ground, Wish, said_by, without_candidates
 from tasks.stores import Store, fetch_backup
 from tasks.stores.aws import as_stranger
@@ -51,7 +52,7 @@ _BACKUP_SHARE = 0.25
 QUICK_BACKUPS = 2
 _STORES_PLACE = 2  # what concerns the store, and no byte of the backup, comes after the first two
 
-Drill = Callable[[Ledger], None]
+WholeDrill = Callable[[Ledger], None]
 """Takes a ledger through a whole drill; what it shows, also why it ended, is in the ledger."""
 Make = Callable[[Path], None]
 
@@ -83,12 +84,12 @@ class Bench:
     ground: Ground
     folder: Path
     store: Held[Store]
-    drill: Drill
+    drill: WholeDrill
 
     @property
-    def base(self) -> Ledger:
+    def base(self) -> Drill:
         """The drill of the healthy backup."""
-        return self.ground.fresh
+        return self.ground.fresh.drill
 
     @property
     def original(self) -> Path:
@@ -114,9 +115,9 @@ class Plan:
 
 
 @step("plan the damage")
-def plan_damage(ground: Held[Ground], store: Held[Store], wish: Wish, drill: Drill) -> Plan:
+def plan_damage(ground: Held[Ground], store: Held[Store], wish: Wish, drill: WholeDrill) -> Plan:
     """Choose what is damaged, by the seed; *drill* takes a damaged backup through a whole drill."""
-    folder = ground.value.fresh.own_workspace.root / "damaged"
+    folder = ground.value.fresh.drill.own_workspace.root / "damaged"
     bench = Bench(ground.value, folder, store, drill)
     found = candidates(ground.value.schema, wish.seed)
     planned, left = plan_backups(bench, wish.seed)
@@ -250,9 +251,9 @@ def _drilled_as_stranger(bench: Bench) -> Said:
 def _said(bench: Bench, target: Target) -> Said:
     options = DrillOptions(within=True, history=bench.ground.history)
     ledger = begin(target, Selection(kind="newest"), utc_now(), options)
-    ledger.as_of = bench.base.as_of
+    ledger.drill.as_of = bench.base.judged_at
     bench.drill(ledger)
-    return said_by(ledger)
+    return said_by(ledger.drill)
 
 
 def _target(bench: Bench, shelf: Path, *, anew: bool) -> Target:

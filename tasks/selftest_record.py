@@ -8,16 +8,17 @@ from typing import Any
 
 from expectations.loader import load_suite
 from expectations.suite import SuiteInvalid
+from tasks.drill.closing import closed
+from tasks.drill.ledger import Ledger
 from tasks.drill.progress import Progress, tell
+from tasks.drill.step import step
 from tasks.evidence.markup import text
 from tasks.evidence.selftest import build_selftest, write_selftest
 from tasks.evidence.selftest_text import as_markdown
-from tasks.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.findings import Stage
 from tasks.model.selftest import Judged
 from tasks.model.target import Target
-from tasks.policies import step
 from tasks.record import RECORD_S, emit
 from tasks.rights import own_rights
 
@@ -29,7 +30,7 @@ def record_selftest(
 ) -> dict[str, Any]:
     """Leave the document of a self test and tell it where people look; return it."""
     document = build_selftest(
-        base.facts(),
+        closed(base.drill),
         rows,
         seed=seed,
         wanted=wanted,
@@ -37,13 +38,13 @@ def record_selftest(
         finished_at=utc_now(),
         gate=_gate(base),
     )
-    base.working(RECORD_S).surely(leave_selftest, document, base.target)
+    base.working(RECORD_S).surely(leave_selftest, document, base.drill.target)
     base.runner.close()
     try:
         _show(document)
     except Exception as error:  # noqa: BLE001  the document is written; what Prefect shows of it is not the record
         _log.warning("Prefect could not show the self test: %s", type(error).__name__)
-    tell(Progress(base.target.name, Stage.RECORD, "verdict", document["why"]))
+    tell(Progress(base.drill.target.name, Stage.RECORD, "verdict", document["why"]))
     return document
 
 
@@ -67,7 +68,7 @@ def _show(document: dict[str, Any]) -> None:
 
 
 def _gate(base: Ledger) -> str | None:
-    path = base.target.expect.suite
+    path = base.drill.target.expect.suite
     try:
         return None if path is None else load_suite(path).gate.value
     except SuiteInvalid:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from tasks.drill.closing import verdict_of
+from tasks.drill.entries import add_error, add_kept, add_teardown
+from tasks.drill.ledger import Ledger, StageRun
 from tasks.drill.process import DrillProcess
-from tasks.ledger import Ledger, StageRun
+from tasks.drill.step import step
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
 from tasks.model.printable import printable
 from tasks.model.sandbox import Workspace
-from tasks.policies import TaskRuns, step
+from tasks.policies import TaskRuns
 from tasks.sandbox import SweepReport, destroy, keep, sweep
 
 _log = logging.getLogger(__name__)
@@ -67,20 +71,19 @@ def sweep_first(now: datetime) -> None:
 
 def dispose_of_sandbox(ledger: Ledger, teardown: StageRun | None = None) -> None:
     """Destroy the drill's sandbox, or keep it where the fleet file asks for that after a failure."""
-    workspace = ledger.workspace
-    if workspace is None:
+    if ledger.drill.workspace is None:
         return
     try:
-        _dispose(ledger, teardown or ledger.working(TEARDOWN_S), workspace)
+        _dispose(ledger.drill, teardown or ledger.working(TEARDOWN_S), ledger.drill.workspace)
     except DrillError as error:  # a teardown that fails neither hides the verdict nor passes in silence
-        ledger.note(error)
+        add_error(ledger.drill, error)
 
 
-def _dispose(ledger: Ledger, teardown: StageRun, workspace: Workspace) -> None:
-    keep_s = ledger.target.sandbox.keep_on_failure
-    if keep_s is not None and ledger.sandbox is not None and ledger.verdict is not Verdict.VERIFIED:
+def _dispose(drill: Drill, teardown: StageRun, workspace: Workspace) -> None:
+    keep_s = drill.target.sandbox.keep_on_failure
+    if keep_s is not None and drill.sandbox is not None and verdict_of(drill) is not Verdict.VERIFIED:
         until = utc_now() + timedelta(seconds=keep_s)
         teardown.surely(keep_sandbox, workspace, until)
-        ledger.kept_until(until)
+        add_kept(drill, until)
         return
-    ledger.kept_nothing(teardown.surely(destroy_sandbox, workspace), utc_now())
+    add_teardown(drill, teardown.surely(destroy_sandbox, workspace), utc_now())

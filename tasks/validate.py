@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from tasks.checks import RunSuite, SuiteOutcome, check_suite
+from tasks.drill.step import step
 from tasks.model.deadline import Deadline
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
-from tasks.policies import step
 
 
 @step("validate", validating=True)

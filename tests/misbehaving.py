@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.drill.progress import Progress, tell
+from tasks.drill.step import step
 from tasks.fetch import prove_backup
 from tasks.model.backup import LocalBackup, RecoveryPoint
 from tasks.model.deadline import Deadline
@@ -22,7 +23,6 @@ from tasks.model.errors import PermanentError
 from tasks.model.findings import Stage
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
-from tasks.policies import step
 from tasks.stores import Fetched
 
 MIB = 1 << 20

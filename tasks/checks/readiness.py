@@ -72,13 +72,14 @@ def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_byt
 
 
 def assess_opened(
-    head: ArchiveHead, readiness: Readiness | None, point: RecoveryPoint, target: Target
+    head: ArchiveHead, first: ArchiveHead | None, point: RecoveryPoint, target: Target
 ) -> tuple[Finding, ...]:
     """Return what the opened backup's head says that could not be read, or not wholly, before the download.
 
     What is encrypted or lies in a container shows only then of which database and of which day it is.
+    *first* is what the first bytes told.
     """
-    before = None if readiness is None or readiness.head is None else readiness.head.toc
+    before = None if first is None else first.toc
     if head.toc is None or (before is not None and before.archive_version == head.toc.archive_version):
         return ()
     return preflight_findings(

@@ -14,11 +14,12 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any, TypeAlias
 
-from tasks.evidence.facts import DrillFacts, describe_host, tool_versions
+from tasks.evidence.host import describe_host, tool_versions
 from tasks.evidence.measure import objectives_of
 from tasks.evidence.not_proven import checks_off, not_proven
 from tasks.evidence.verdict import judge, settle
 from tasks.model.clock import iso, stamp
+from tasks.model.drill import Drill
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
 from tasks.model.printable import escaped, is_printable
 from tasks.model.redact import redact
@@ -63,7 +64,7 @@ Json: TypeAlias = Any
 """What `json` can hold."""
 
 
-def build_evidence(facts: DrillFacts, finished_at: datetime | None = None) -> Evidence:
+def build_evidence(facts: Drill, finished_at: datetime | None = None) -> Evidence:
     """Return the document of one drill: judged, complete and redacted.
 
     Args:
@@ -143,7 +144,7 @@ def document_name(document: Mapping[str, Any]) -> str:
     return f"{document['fleet']}/{document['database']}/{started}_{document['drill_id']}.json"
 
 
-def suite_file(facts: DrillFacts, name: str) -> str:
+def suite_file(facts: Drill, name: str) -> str:
     """Return the file name, beside the evidence, of the results of suite *name*."""
     return f"{stamp(facts.started_at)}_{facts.drill_id}_suite-{_slug(name)}.json"
 
@@ -175,7 +176,7 @@ def _finding(item: Finding) -> dict[str, Any]:
     return item.as_dict() | {"where": item.where and redact(item.where)}
 
 
-def _newest_recoverable(facts: DrillFacts, verdict: str) -> dict[str, Any] | None:
+def _newest_recoverable(facts: Drill, verdict: str) -> dict[str, Any] | None:
     if facts.newest_recoverable is not None:
         return dict(facts.newest_recoverable)
     if verdict != "verified" or facts.point is None or not facts.is_newest:
@@ -183,7 +184,7 @@ def _newest_recoverable(facts: DrillFacts, verdict: str) -> dict[str, Any] | Non
     return {"uri": facts.point.object.uri, "at": iso(facts.point.at), "drill_id": facts.drill_id}
 
 
-def _recovery_point(facts: DrillFacts) -> dict[str, Any] | None:
+def _recovery_point(facts: Drill) -> dict[str, Any] | None:
     candidates = () if facts.discovery is None else facts.discovery.candidates
     if facts.point is None and not candidates:
         return None
@@ -205,7 +206,7 @@ def _candidate(item: dict[str, Any]) -> dict[str, Any]:
     return item | {"at": iso(datetime.fromisoformat(item["at"])) if item["at"] else None}
 
 
-def _archive(facts: DrillFacts) -> dict[str, Any]:
+def _archive(facts: Drill) -> dict[str, Any]:
     head = facts.archive_head
     toc = None if head is None else head.toc
     if toc is None and facts.restored is not None:
@@ -222,7 +223,7 @@ def _archive(facts: DrillFacts) -> dict[str, Any]:
     }
 
 
-def _sandbox(facts: DrillFacts) -> dict[str, Any] | None:
+def _sandbox(facts: Drill) -> dict[str, Any] | None:
     workspace = _workspace(facts)
     if workspace is None and facts.destroyed_at is None and not facts.left_behind:
         return None
@@ -243,15 +244,15 @@ def _sandbox(facts: DrillFacts) -> dict[str, Any] | None:
     }
 
 
-def _workspace(facts: DrillFacts) -> Workspace | None:
+def _workspace(facts: Drill) -> Workspace | None:
     return facts.sandbox.workspace if facts.sandbox is not None else facts.workspace
 
 
-def _commands(facts: DrillFacts) -> list[dict[str, Any]]:
+def _commands(facts: Drill) -> list[dict[str, Any]]:
     return [] if facts.restored is None else [command.as_dict() for command in facts.restored.commands]
 
 
-def _config(facts: DrillFacts) -> dict[str, Any]:
+def _config(facts: Drill) -> dict[str, Any]:
     target = facts.target
     return {
         "fleet_sha256": target.fleet_sha256 or None,

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from tasks.evidence.facts import DrillFacts
+from tasks.model.drill import Drill
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
@@ -57,7 +57,7 @@ class Objectives:
         }
 
 
-def objectives_of(facts: DrillFacts) -> Objectives:
+def objectives_of(facts: Drill) -> Objectives:
     """Return what *facts* say of RPO and RTO."""
     rto = facts.target.rto
     achieved_rpo_s, rpo_basis = _achieved_rpo(facts)
@@ -76,7 +76,7 @@ def objectives_of(facts: DrillFacts) -> Objectives:
     )
 
 
-def measure(facts: DrillFacts) -> Checked:
+def measure(facts: Drill) -> Checked:
     """Return the checks `rpo` and `rto`, with the findings of what was missed.
 
     *facts* are those known once the restored database has been looked at; teardown comes later.
@@ -88,14 +88,14 @@ def measure(facts: DrillFacts) -> Checked:
 # --- RPO
 
 
-def _age_s(facts: DrillFacts) -> float | None:
+def _age_s(facts: Drill) -> float | None:
     if facts.point is None:
         return None
     now = facts.judged_at if facts.is_newest else facts.started_at
     return max(0.0, (now - facts.point.at).total_seconds())
 
 
-def _achieved_rpo(facts: DrillFacts) -> tuple[float | None, str | None]:
+def _achieved_rpo(facts: Drill) -> tuple[float | None, str | None]:
     age_s = _age_s(facts)
     if facts.point is None or age_s is None or not facts.is_newest:
         return None, None
@@ -104,7 +104,7 @@ def _achieved_rpo(facts: DrillFacts) -> tuple[float | None, str | None]:
     return age_s, facts.point.dated_by
 
 
-def _judge_rpo(facts: DrillFacts, objectives: Objectives) -> Checked:
+def _judge_rpo(facts: Drill, objectives: Objectives) -> Checked:
     rpo_s, achieved_s = objectives.rpo_s, objectives.achieved_rpo_s
     if rpo_s is None:
         return _idle("rpo", Outcome.NOT_CONFIGURED, "no RPO is set")
@@ -119,7 +119,7 @@ def _judge_rpo(facts: DrillFacts, objectives: Objectives) -> Checked:
     return Checked((_check("rpo", Outcome.PASSED, format_duration(achieved_s), rpo_s),))
 
 
-def _missed_rpo(facts: DrillFacts, objectives: Objectives) -> Checked:
+def _missed_rpo(facts: Drill, objectives: Objectives) -> Checked:
     achieved = format_duration(objectives.achieved_rpo_s)
     old_itself = (objectives.age_s or 0.0) > (objectives.rpo_s or 0.0)  # then its rows are no news
     what = "The newest backup is" if old_itself else "The newest row is"
@@ -137,14 +137,14 @@ def _missed_rpo(facts: DrillFacts, objectives: Objectives) -> Checked:
 # --- RTO
 
 
-def _achieved_rto_s(facts: DrillFacts) -> float | None:
+def _achieved_rto_s(facts: Drill) -> float | None:
     if not restore_completed(facts):
         return None
     overhead_s = 0.0 if facts.target.rto is None else facts.target.rto.overhead
     return _recovery_s(facts) + overhead_s
 
 
-def restore_completed(facts: DrillFacts) -> bool:
+def restore_completed(facts: Drill) -> bool:
     """Return whether the restore ran to its end with nothing lost: only then is its time the recovery's."""
     return facts.restored is not None and not any(_broke_restore(item) for item in facts.findings)
 
@@ -157,7 +157,7 @@ def _broke_restore(item: Finding) -> bool:
     )
 
 
-def _recovery_s(facts: DrillFacts) -> float:
+def _recovery_s(facts: Drill) -> float:
     timed = dict(facts.phases_s)
     if "fetch" not in timed and facts.backup is not None:
         timed |= {"fetch": facts.backup.fetch_s, "decrypt": facts.backup.decrypt_s}
@@ -166,7 +166,7 @@ def _recovery_s(facts: DrillFacts) -> float:
     return sum(timed.get(phase, 0.0) for phase in RTO_PHASES)
 
 
-def _rto_basis(facts: DrillFacts) -> str:
+def _rto_basis(facts: Drill) -> str:
     profile = facts.target.sandbox.profile if facts.sandbox is None else facts.sandbox.profile
     return MEASURED if profile == "production" else LOWER_BOUND
 
@@ -199,13 +199,13 @@ def _missed_rto(objectives: Objectives, achieved: str) -> Checked:
 # --- cadence
 
 
-def _worst_gap(facts: DrillFacts) -> tuple[float | None, tuple[datetime, datetime] | None]:
+def _worst_gap(facts: Drill) -> tuple[float | None, tuple[datetime, datetime] | None]:
     points: Sequence[datetime] = () if facts.discovery is None else sorted(facts.discovery.points_at)
     gaps = [((later - earlier).total_seconds(), (earlier, later)) for earlier, later in pairwise(points)]
     return max(gaps, key=lambda gap: gap[0]) if gaps else (None, None)
 
 
-def _judge_cadence(facts: DrillFacts) -> Checked:
+def _judge_cadence(facts: Drill) -> Checked:
     gap_s, ends = _worst_gap(facts)
     rpo_s = facts.target.rpo
     if gap_s is None or ends is None or rpo_s is None or gap_s <= rpo_s:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.measure import restore_completed
+from tasks.model.drill import Drill
 from tasks.model.findings import Outcome
 from tasks.model.listing import listing
 from tasks.model.target import Checks
@@ -44,9 +44,9 @@ def checks_off(checks: Checks) -> tuple[str, ...]:
     return tuple(name for name in _SWITCHED_OFF if getattr(checks, name) == "off")
 
 
-def not_proven(facts: DrillFacts) -> tuple[str, ...]:
+def not_proven(facts: Drill) -> tuple[str, ...]:
     """Return what *facts* leave open, one sentence each, the weightiest first."""
-    parts: tuple[Callable[[DrillFacts], Iterator[str]], ...] = (
+    parts: tuple[Callable[[Drill], Iterator[str]], ...] = (
         _never_reached,
         _not_run,
         _not_restored,
@@ -61,7 +61,7 @@ def not_proven(facts: DrillFacts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(sentence for part in parts for sentence in part(facts)))
 
 
-def _never_reached(facts: DrillFacts) -> Iterator[str]:
+def _never_reached(facts: Drill) -> Iterator[str]:
     if facts.point is None:
         yield "Anything about a backup: none was taken."
     elif facts.restored is None:
@@ -72,7 +72,7 @@ def _never_reached(facts: DrillFacts) -> Iterator[str]:
         yield "What came back: the restored database was not looked at."
 
 
-def _not_run(facts: DrillFacts) -> Iterator[str]:
+def _not_run(facts: Drill) -> Iterator[str]:
     names: dict[str | None, list[str]] = {}
     for check in facts.checks:
         if check.outcome is Outcome.NOT_RUN:
@@ -81,7 +81,7 @@ def _not_run(facts: DrillFacts) -> Iterator[str]:
         yield f"{_some(skipped)}: did not run{_because(why)}."
 
 
-def _not_restored(facts: DrillFacts) -> Iterator[str]:
+def _not_restored(facts: Drill) -> Iterator[str]:
     if facts.restored is None:
         return
     if facts.restored.not_restored:
@@ -90,7 +90,7 @@ def _not_restored(facts: DrillFacts) -> Iterator[str]:
         yield f"Other databases of the same dump: {_some(facts.restored.other_databases)}."
 
 
-def _integrity(facts: DrillFacts) -> Iterator[str]:
+def _integrity(facts: Drill) -> Iterator[str]:
     if facts.backup is None:
         return
     if facts.backup.integrity == "none":
@@ -99,14 +99,14 @@ def _integrity(facts: DrillFacts) -> Iterator[str]:
         yield ("That the stored bytes are those that were uploaded: only the format's own checksum says so.")
 
 
-def _named_by_findings(facts: DrillFacts) -> Iterator[str]:
+def _named_by_findings(facts: Drill) -> Iterator[str]:
     fired = {item.rule for item in facts.findings}
     for rule, sentence in _FINDINGS.items():
         if rule in fired:
             yield sentence
 
 
-def _not_configured(facts: DrillFacts) -> Iterator[str]:
+def _not_configured(facts: Drill) -> Iterator[str]:
     expect = facts.target.expect
     if expect.suite is None:
         yield "What the data team knows of its data: no suite is named."
@@ -133,7 +133,7 @@ def _expectation(result: Mapping[str, Any]) -> str:
     return str(result.get("name") or f"{result.get('table')} {result.get('type')}")
 
 
-def _speed(facts: DrillFacts) -> Iterator[str]:
+def _speed(facts: Drill) -> Iterator[str]:
     rto = facts.target.rto
     if rto is None:
         yield "That recovery is fast enough: no RTO is set."
@@ -147,19 +147,19 @@ def _speed(facts: DrillFacts) -> Iterator[str]:
         )
 
 
-def _age(facts: DrillFacts) -> Iterator[str]:
+def _age(facts: Drill) -> Iterator[str]:
     if facts.target.rpo is None:
         yield "That the backup is young enough: no RPO is set."
     elif not facts.is_newest:
         yield f"That the newest backup is young enough: this drill took another one ({facts.selected})."
 
 
-def _off(facts: DrillFacts) -> Iterator[str]:
+def _off(facts: Drill) -> Iterator[str]:
     for name in checks_off(facts.target.checks):
         yield f"Switched off (checks.{name}): {_SWITCHED_OFF[name]}."
 
 
-def _exceptions(facts: DrillFacts) -> Iterator[str]:
+def _exceptions(facts: Drill) -> Iterator[str]:
     for item in facts.accepted:
         until = f" until {item['until']}" if item.get("until") else ""
         yield f"Accepted{until}: {item.get('rule')} at {item.get('where')}{_because(item.get('why'))}."

@@ -18,10 +18,11 @@ from typing import Any
 
 from expectations.json_text import read_object
 from tasks.evidence.document import to_json
-from tasks.evidence.facts import DrillFacts, describe_host, tool_versions
+from tasks.evidence.host import describe_host, tool_versions
 from tasks.evidence.stored import SELFTEST
 from tasks.evidence.verdict import settle
 from tasks.model.clock import iso, stamp
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Severity
 from tasks.model.listing import listing
@@ -44,7 +45,7 @@ Document = dict[str, Any]
 
 
 def build_selftest(
-    facts: DrillFacts,
+    facts: Drill,
     rows: Sequence[Judged],
     *,
     seed: int,

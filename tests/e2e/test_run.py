@@ -151,7 +151,7 @@ def test_a_database_whose_drill_crashes_does_not_stop_the_others(
     whole = drill_module.rebuild
 
     def rebuild(ledger: drill_module.Ledger) -> None:
-        if ledger.target.name == "crashing":
+        if ledger.drill.target.name == "crashing":
             raise RuntimeError("something unforeseen with secret-value-4711")
         whole(ledger)
 

@@ -20,7 +20,7 @@ import tasks.teardown
 import tasks.verify
 from tasks.model.clock import utc_now
 from tasks.model.sandbox import Workspace
-from tasks.policies import RETRIES
+from tasks.policies import RETRIES, task_of
 from tasks.stores.aws import ATTEMPTS
 from tasks.stores.reading import BLOCK_BYTES
 from tests.fix_drill import MAJOR, REPOSITORY, Fleet, Here, hours_ago, rules_of
@@ -50,7 +50,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         tasks.fetch.download_globals,
         tasks.verify.read_history,
     ):
-        monkeypatch.setattr(step.task, "retry_delay_seconds", [0.1, 0.2])
+        monkeypatch.setattr(task_of(step), "retry_delay_seconds", [0.1, 0.2])
 
 
 # --- evidence and teardown

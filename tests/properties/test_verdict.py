@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.evidence.document import add_finding, build_evidence, check_of, finding_of
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.sentence import state_message
 from tasks.evidence.verdict import judge, settle
+from tasks.model.drill import Drill
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage, Verdict
 from tasks.model.rules import RULES, finding
 from tests.unit.evidence import samples
@@ -76,7 +76,7 @@ def test_settling_twice_changes_nothing_and_hides_nothing(seen: list[Finding], m
 
 @given(SEEN, MADE, findings())
 def test_the_document_agrees_with_the_judge(seen: list[Finding], made: list[Check], more: Finding) -> None:
-    facts = DrillFacts(
+    facts = Drill(
         "d1",
         samples.target(),
         samples.NOW,

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tasks.evidence.facts import DrillFacts
 from tasks.model import rules
 from tasks.model.backup import (
     ArchiveHead,
@@ -19,6 +18,7 @@ from tasks.model.backup import (
     StoredObject,
     Toc,
 )
+from tasks.model.drill import Drill
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.inventory import Inventory, TableFigures
 from tasks.model.restored import RecoveryCommand, Restored
@@ -216,11 +216,11 @@ def restored(newest: datetime) -> Restored:
 
 def verified(
     now: datetime = NOW, name: str = "orders", drill_id: str = "d1f0a7c2", scale: float = 1.0
-) -> DrillFacts:
+) -> Drill:
     """A healthy drill of the newest backup, four hours old."""
     newest = now - 4 * HOUR
     head = ArchiveHead(Format.CUSTOM, (), restored(newest).toc, ("orders",), "pg_dump")
-    return DrillFacts(
+    return Drill(
         drill_id=drill_id,
         target=target(name),
         started_at=now,
@@ -284,7 +284,7 @@ def suite_results() -> dict[str, Any]:
     }
 
 
-def truncated(now: datetime = NOW, name: str = "customers") -> DrillFacts:
+def truncated(now: datetime = NOW, name: str = "customers") -> Drill:
     """The newest dump was cut off: nothing was restored, an older one is known to come back."""
     good = verified(now, name, "7be1")
     size = 41 * MIB
@@ -328,7 +328,7 @@ def truncated(now: datetime = NOW, name: str = "customers") -> DrillFacts:
     )
 
 
-def stale(now: datetime = NOW, name: str = "ledger") -> DrillFacts:
+def stale(now: datetime = NOW, name: str = "ledger") -> Drill:
     """The backup job stopped a week ago; what is there restores."""
     good = verified(now, name, "51a3")
     newest = now - timedelta(days=7, hours=4)
@@ -346,7 +346,7 @@ def stale(now: datetime = NOW, name: str = "ledger") -> DrillFacts:
     )
 
 
-def shrunk(now: datetime = NOW, name: str = "inventory") -> DrillFacts:
+def shrunk(now: datetime = NOW, name: str = "inventory") -> Drill:
     """A third of a table's rows is gone and no tool complained."""
     good = verified(now, name, "90cc")
     figures = dict(good.inventory.tables)
@@ -378,10 +378,10 @@ def shrunk(now: datetime = NOW, name: str = "inventory") -> DrillFacts:
     )
 
 
-def unreachable(now: datetime = NOW, name: str = "payments") -> DrillFacts:
+def unreachable(now: datetime = NOW, name: str = "payments") -> Drill:
     """The store did not answer: nothing is known of the backup."""
     message = "The store did not answer within 20 s, three times. Nothing can be said of the backup."
-    return DrillFacts(
+    return Drill(
         drill_id="e07f",
         target=target(name),
         started_at=now,
@@ -403,7 +403,7 @@ def unreachable(now: datetime = NOW, name: str = "payments") -> DrillFacts:
     )
 
 
-def hostile(now: datetime = NOW) -> DrillFacts:
+def hostile(now: datetime = NOW) -> Drill:
     """A dump whose names would run in a careless page."""
     good = verified(now, "evil", "0bad")
     name = "public.<script>alert(1)</script>"
@@ -420,7 +420,7 @@ def hostile(now: datetime = NOW) -> DrillFacts:
     )
 
 
-def with_severity(facts: DrillFacts, severity: Severity) -> DrillFacts:
+def with_severity(facts: Drill, severity: Severity) -> Drill:
     """The same drill with every finding of *severity*."""
     return replace(facts, findings=tuple(replace(item, severity=severity) for item in facts.findings))
 

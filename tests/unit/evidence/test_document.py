@@ -17,7 +17,7 @@ from tasks.evidence.document import (
     finding_of,
     to_json,
 )
-from tasks.evidence.facts import DrillFacts
+from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.inventory import TableFigures
 from tasks.model.rules import finding
@@ -48,7 +48,7 @@ def test_the_schema_requires_every_field_and_refuses_unknown_ones() -> None:
 
 
 def test_the_least_that_a_drill_can_know_is_a_whole_document() -> None:
-    facts = DrillFacts("d1", samples.target(), samples.NOW, samples.NOW)
+    facts = Drill("d1", samples.target(), samples.NOW, samples.NOW)
     document = build_evidence(facts)
     jsonschema.validate(document, SCHEMA)
     assert document["verdict"] == "inconclusive"

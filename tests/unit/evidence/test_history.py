@@ -11,9 +11,9 @@ import pytest
 
 from tasks.evidence import history
 from tasks.evidence.document import build_evidence
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.history import load_history
 from tasks.evidence.store import write_acceptance, write_evidence
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
 from tasks.model.target import Baseline, Drift, StoreConfig, Target
@@ -28,11 +28,11 @@ def target_at(folder: Path, name: str = "orders", **drift: Any) -> Target:
     return found.model_copy(update={"expect": found.expect.model_copy(update={"drift": Drift(**drift)})})
 
 
-def write(facts: DrillFacts, folder: Path) -> str:
+def write(facts: Drill, folder: Path) -> str:
     return write_evidence(build_evidence(facts), str(folder), STORE, suite_results=facts.suite_results)
 
 
-def write_days(folder: Path, days: Iterable[int], make: Callable[..., DrillFacts] = samples.verified) -> None:
+def write_days(folder: Path, days: Iterable[int], make: Callable[..., Drill] = samples.verified) -> None:
     for back in days:
         write(replace(make(samples.NOW - back * DAY, "orders"), drill_id=f"d{back}"), folder)
 

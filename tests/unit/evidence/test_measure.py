@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.measure import measure, objectives_of
+from tasks.model.drill import Drill
 from tasks.model.findings import Outcome
 from tasks.model.rules import finding
 from tasks.model.target import Expect, Rto, Selection
@@ -15,19 +15,19 @@ from tests.unit.evidence import samples
 from tests.unit.evidence.samples import HOUR, NOW
 
 
-def outcome_of(facts: DrillFacts, name: str) -> Outcome:
+def outcome_of(facts: Drill, name: str) -> Outcome:
     return next(check.outcome for check in measure(facts).checks if check.name == name)
 
 
-def rules_of(facts: DrillFacts) -> list[str]:
+def rules_of(facts: Drill) -> list[str]:
     return [item.rule for item in measure(facts).findings]
 
 
-def with_target(facts: DrillFacts, **changed: Any) -> DrillFacts:
+def with_target(facts: Drill, **changed: Any) -> Drill:
     return replace(facts, target=facts.target.model_copy(update=changed))
 
 
-def aged(hours: float, content_hours: float | None = None) -> DrillFacts:
+def aged(hours: float, content_hours: float | None = None) -> Drill:
     newest = samples.point(NOW - hours * HOUR)
     content_s = None if content_hours is None else content_hours * 3600.0
     return replace(samples.verified(), point=newest, content_age_s=content_s)
@@ -138,7 +138,7 @@ def test_a_missing_role_does_not_make_the_restore_incomplete() -> None:
     assert objectives_of(facts).achieved_rto_s is not None
 
 
-def gapped() -> DrillFacts:
+def gapped() -> Drill:
     facts = samples.verified()
     points = tuple(at for at in facts.discovery.points_at if at.day not in {15, 16})
     return replace(facts, discovery=replace(facts.discovery, points_at=points))

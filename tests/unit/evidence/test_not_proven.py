@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.not_proven import _FINDINGS, _SWITCHED_OFF, not_proven
+from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import RULES, finding
 from tasks.model.target import Checks, Expect, Rto, Selection
 from tests.unit.evidence import samples
 
 
-def said(facts: DrillFacts) -> str:
+def said(facts: Drill) -> str:
     return "\n".join(not_proven(facts))
 
 
-def full() -> DrillFacts:
+def full() -> Drill:
     """A drill that leaves as little open as one can."""
     facts = samples.verified()
     target = facts.target.model_copy(

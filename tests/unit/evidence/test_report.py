@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from tasks.evidence.document import build_evidence, to_json
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.report import publish, render_report
 from tasks.evidence.report.plots import meter, phase_bars, sparkline
 from tasks.evidence.report.render import DRILLS_SHOWN
 from tasks.evidence.report.summary import Summary, database_row, summarise
 from tasks.evidence.report.words import duration, prose
 from tasks.evidence.store import write_acceptance, write_evidence
+from tasks.model.drill import Drill
 from tasks.model.findings import Severity
 from tasks.model.rules import finding
 from tasks.model.target import Selection, StoreConfig
@@ -51,7 +51,7 @@ class Page(HTMLParser):
         return [value or "" for name, value in self.attributes if name in {"href", "src", "action"}]
 
 
-def write(facts: DrillFacts, folder: Path) -> str:
+def write(facts: Drill, folder: Path) -> str:
     return write_evidence(build_evidence(facts), str(folder), STORE, suite_results=facts.suite_results)
 
 
@@ -251,11 +251,11 @@ def test_a_damaged_memory_costs_time_only(tmp_path: Path) -> None:
 # --- which drill speaks
 
 
-def summary(facts: DrillFacts, stem: str = "x") -> Summary:
+def summary(facts: Drill, stem: str = "x") -> Summary:
     return summarise(stem, build_evidence(facts))
 
 
-def random_draw(facts: DrillFacts) -> DrillFacts:
+def random_draw(facts: Drill) -> Drill:
     return replace(facts, selection=Selection(kind="random"))
 
 
@@ -288,7 +288,7 @@ def test_what_a_walk_back_found_counts() -> None:
     assert row.last_verified is None
 
 
-def with_failure(facts: DrillFacts) -> DrillFacts:
+def with_failure(facts: Drill) -> Drill:
     return samples.with_severity(replace(facts, findings=facts.findings[:1]), Severity.FAILURE)
 
 

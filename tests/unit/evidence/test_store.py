@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tasks.evidence.document import build_evidence, to_json
-from tasks.evidence.facts import DrillFacts
 from tasks.evidence.store import (
     list_evidence,
     parse_name,
@@ -15,6 +14,7 @@ from tasks.evidence.store import (
     write_acceptance,
     write_evidence,
 )
+from tasks.model.drill import Drill
 from tasks.model.errors import PermanentError
 from tasks.model.target import StoreConfig
 from tests.unit.evidence import samples
@@ -22,7 +22,7 @@ from tests.unit.evidence import samples
 STORE = StoreConfig()
 
 
-def write(facts: DrillFacts, at: Path, **more: Any) -> tuple[dict[str, Any], str]:
+def write(facts: Drill, at: Path, **more: Any) -> tuple[dict[str, Any], str]:
     document = build_evidence(facts)
     return document, write_evidence(document, str(at), STORE, suite_results=facts.suite_results, **more)
 

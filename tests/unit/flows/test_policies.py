@@ -7,8 +7,9 @@ import pickle
 import pytest
 from prefect.states import Completed, Failed
 
+from tasks.drill.step import step
 from tasks.model.errors import PermanentError, TransientError
-from tasks.policies import step, transient_only
+from tasks.policies import transient_only
 
 
 @step("add")

@@ -1,0 +1,140 @@
+"""What the result of each step adds to the record of its drill, and what its failure adds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from tasks.checks import SuiteOutcome
+from tasks.checks.readiness import Readiness, assess_opened
+from tasks.drill.closing import verdict_of
+from tasks.drill.process import Stopped
+from tasks.model.backup import Discovery, LocalBackup
+from tasks.model.clock import iso
+from tasks.model.drill import Drill
+from tasks.model.errors import DrillError, StageFailed
+from tasks.model.findings import Check, Outcome, Severity, Stage, Verdict
+from tasks.model.restored import Restored
+from tasks.model.rules import finding
+from tasks.model.sandbox import Sandbox
+from tasks.sandbox import extension_findings, isolation_findings
+
+_log = logging.getLogger(__name__)
+
+
+def add_discovery(drill: Drill, discovery: Discovery) -> None:
+    """Add what the listing showed; the first point is this drill's."""
+    drill.discovery = discovery
+    drill.add(*discovery.findings)
+    drill.take_point(discovery.points[0])
+
+
+def add_readiness(drill: Drill, readiness: Readiness) -> None:
+    """Add what the preflight saw.
+
+    Raises:
+        StageFailed: the drill cannot succeed.
+    """
+    drill.head, drill.manifest = readiness.head, readiness.manifest
+    drill.checks += readiness.seen.checks
+    drill.add_or_stop(*readiness.seen.findings)
+
+
+def add_backup(drill: Drill, backup: LocalBackup) -> None:
+    """Add the proven download.
+
+    Raises:
+        StageFailed: the opened backup is not the one that was asked for, or needs what is not here.
+    """
+    drill.backup = backup
+    drill.add(*backup.findings)
+    drill.passed("backup-complete", backup.head.format.value)
+    drill.passed("integrity", backup.integrity)
+    drill.add_or_stop(*assess_opened(backup.head, drill.head, drill.chosen_point, drill.target))
+
+
+def add_sandbox(drill: Drill, sandbox: Sandbox) -> None:
+    """Add the running cluster, and what the host did not allow it."""
+    drill.sandbox = sandbox
+    drill.add(*isolation_findings(sandbox.workspace, drill.target.sandbox.isolation))
+    drill.passed("sandbox", f"PostgreSQL {sandbox.postgres.version}")
+
+
+def add_restored(drill: Drill, restored: Restored) -> None:
+    """Add the restored database."""
+    drill.restored = restored
+    used = [entry.tag for entry in restored.toc.of("EXTENSION")]
+    drill.add(*restored.findings, *extension_findings(drill.running_sandbox.postgres, used))
+    drill.checks += restored.checks
+
+
+def add_suite(drill: Drill, outcome: SuiteOutcome) -> None:
+    """Add what the data team's suite showed."""
+    drill.suite_sha256, drill.suite_results = outcome.sha256, outcome.results
+    drill.take(outcome.seen)
+    if drill.inventory is not None and outcome.newest_age_s:
+        drill.inventory = replace(drill.inventory, newest_age_s=outcome.newest_age_s)
+
+
+def add_teardown(drill: Drill, left_behind: tuple[str, ...], at: datetime) -> None:
+    """Add the receipt of the teardown."""
+    drill.left_behind = left_behind
+    if not left_behind:
+        drill.destroyed_at = at
+        drill.passed("nothing-left-behind", 0, 0)
+        return
+    listed = ", ".join(left_behind[:3])
+    drill.add(finding("teardown-incomplete", f"The teardown left {listed} behind.", where=listed))
+    drill.checks += (Check("nothing-left-behind", Stage.TEARDOWN, Outcome.FAILED, len(left_behind), 0),)
+
+
+def add_kept(drill: Drill, until: datetime) -> None:
+    """Add that the sandbox was kept on purpose, for a look at the failure."""
+    drill.left_behind = (f"{drill.own_workspace.root} (kept for a look until {iso(until)})",)
+    why = f"kept until {iso(until)}"
+    drill.checks += (Check("nothing-left-behind", Stage.TEARDOWN, Outcome.NOT_CONFIGURED, why=why),)
+
+
+def add_recoverable(drill: Drill, older: Iterable[Drill]) -> None:
+    """Add the newest point that came back whole, this one or an older one that walking back reached."""
+    for candidate in (drill, *older):
+        if candidate.point is not None and verdict_of(candidate) is Verdict.VERIFIED:
+            drill.newest_recoverable = {
+                "uri": candidate.point.object.uri,
+                "at": iso(candidate.point.at),
+                "drill_id": candidate.drill_id,
+            }
+            return
+
+
+def add_error(drill: Drill, error: DrillError) -> None:
+    """Add the findings of the error that ended the stage; of a stopped drill, that it was stopped."""
+    if isinstance(error, Stopped):
+        add_crash(drill, KeyboardInterrupt())
+        return
+    findings = error.findings if isinstance(error, StageFailed) else (error.finding(drill.stage),)
+    drill.add(*findings)
+    failures = [finding.message for finding in findings if finding.severity is Severity.FAILURE]
+    if failures:
+        name = f"{drill.stage.value}-completed"
+        drill.checks += (Check(name, drill.stage, Outcome.FAILED, why=failures[0]),)
+
+
+def add_crash(drill: Drill, error: BaseException) -> None:
+    """Add what stopped the drill from outside, or an error that no step foresaw: never a pass."""
+    drill.interrupted = not isinstance(error, Exception)
+    rule = "drill-interrupted" if drill.interrupted else "drill-crashed"
+    what = _interruption(drill) if drill.interrupted else _unforeseen(drill, error)
+    _log.error("%s: %s", drill.target.name, what)
+    drill.add(finding(rule, what, stage=drill.stage))
+
+
+def _interruption(drill: Drill) -> str:
+    during = f"during {drill.stage.value}" if drill.reached else "before it began"
+    return f"The drill was stopped {during}."
+
+
+def _unforeseen(drill: Drill, error: BaseException) -> str:
+    return f"The drill met an unknown error during {drill.stage.value}: {type(error).__name__}."

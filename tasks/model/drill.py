@@ -1,0 +1,190 @@
+"""The record of one drill: everything that it came to know, at whatever stage it ended.
+
+Made field by field as the drill goes on, and the one thing that its verdict, its evidence and its report are
+made from. Only the identity is certain: a drill that found nothing has no backup, one that was refused has no
+sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from tasks.model.backup import ArchiveHead, Discovery, LocalBackup, RecoveryPoint
+from tasks.model.errors import PermanentError, StageFailed
+from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
+from tasks.model.history import History
+from tasks.model.inventory import Inventory
+from tasks.model.restored import Checked, Restored
+from tasks.model.sandbox import Sandbox, Workspace
+from tasks.model.target import Selection, Target
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Drill:
+    """See the module. Times are aware UTC.
+
+    Attributes:
+        as_of: the moment that the data is judged at; derived from the selection when None.
+        selection: what this drill took; the target's own when None.
+        actor: who ran it, `user@host` or a flow run's id.
+        stage: where it is, or where it ended.
+        reached: every stage that it came to, in order.
+        interrupted: it was stopped from outside.
+        phases_s: wall seconds by phase: `discover`, `preflight`, `fetch`, `provision`, `restore`, `verify`,
+            `validate`, `measure`, `teardown`; of a drill that is over also `decrypt` and `analyze`, which are
+            taken out of the phase that they were timed in.
+        accepted: the exceptions that were used, `{rule, where, until, why, who, at}` as far as they have it.
+        identity: the ARN that read the store.
+        head: what the backup's first bytes tell.
+        manifest: the inventory that was taken at the source, if one lies beside the backup.
+        history: what earlier drills found.
+        content_age_s: seconds from the newest row to `as_of`; None where it was not measured.
+        suite_results: suite name to its results, as they are stored beside the evidence.
+        newest_recoverable: `{uri, at, drill_id}` of the newest point that is known to come back.
+        destroyed_at, left_behind: the teardown's receipt.
+        host, tool: this worker's and this program's own when None.
+    """
+
+    drill_id: str
+    target: Target
+    started_at: datetime
+    finished_at: datetime | None = None
+    as_of: datetime | None = None
+    selection: Selection | None = None
+    actor: str | None = None
+    stage: Stage = Stage.DISCOVER
+    reached: tuple[Stage, ...] = ()
+    interrupted: bool = False
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
+    accepted: tuple[Mapping[str, Any], ...] = ()
+    identity: str | None = None
+    discovery: Discovery | None = None
+    point: RecoveryPoint | None = None
+    head: ArchiveHead | None = None
+    manifest: dict[str, Any] | None = None
+    history: History = field(default_factory=History)
+    workspace: Workspace | None = None
+    backup: LocalBackup | None = None
+    sandbox: Sandbox | None = None
+    restored: Restored | None = None
+    inventory: Inventory | None = None
+    content_age_s: float | None = None
+    suite_sha256: str | None = None
+    suite_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    newest_recoverable: Mapping[str, Any] | None = None
+    destroyed_at: datetime | None = None
+    left_behind: tuple[str, ...] = ()
+    host: Mapping[str, Any] | None = None
+    tool: Mapping[str, str] | None = None
+
+    # --- adding to it
+
+    def add(self, *findings: Finding) -> None:
+        """Add findings."""
+        self.findings += findings
+
+    def take(self, seen: Checked) -> None:
+        """Add what a group of checks saw."""
+        self.checks += seen.checks
+        self.findings += seen.findings
+
+    def passed(
+        self, name: str, observed: str | float | None = None, expected: str | float | None = None
+    ) -> None:
+        """Add a check of the current stage that passed."""
+        self.checks += (Check(name, self.stage, Outcome.PASSED, observed, expected),)
+
+    def add_or_stop(self, *findings: Finding) -> None:
+        """Add findings, but leave it to the error to add the failures among them.
+
+        Raises:
+            StageFailed: one of them is a failure.
+        """
+        failures = tuple(finding for finding in findings if finding.severity is Severity.FAILURE)
+        self.add(*(finding for finding in findings if finding not in failures))
+        if failures:
+            raise StageFailed(failures)
+
+    def take_point(self, point: RecoveryPoint) -> None:
+        """Be the drill of *point*: any but the newest is judged at its own time."""
+        self.point = point
+        if not self.is_newest:
+            self.as_of = point.at
+        self.passed("recovery-point", point.label)
+
+    # --- asking it
+
+    @property
+    def selected(self) -> Selection:
+        """How the recovery point was chosen."""
+        return self.selection or self.target.backup.select
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether the drill took the newest backup: only then is the RPO judged."""
+        return self.selected.kind == "newest"
+
+    @property
+    def judged_at(self) -> datetime:
+        """The moment that the data is judged at: now for the newest, else the recovery point's own time."""
+        if self.as_of is not None:
+            return self.as_of
+        return self.started_at if self.is_newest or self.point is None else self.point.at
+
+    @property
+    def archive_head(self) -> ArchiveHead | None:
+        """What is known of the archive: from the whole backup, else from its first bytes."""
+        return self.backup.head if self.backup is not None else self.head
+
+    @property
+    def chosen_point(self) -> RecoveryPoint:
+        """The recovery point; discovery has run."""
+        return _present(self.point, "a recovery point")
+
+    @property
+    def own_workspace(self) -> Workspace:
+        """The drill's own folder; the preflight has passed."""
+        return _present(self.workspace, "a workspace")
+
+    @property
+    def proven_backup(self) -> LocalBackup:
+        """The download; fetch has run."""
+        return _present(self.backup, "a backup")
+
+    @property
+    def running_sandbox(self) -> Sandbox:
+        """The cluster; provision has run."""
+        return _present(self.sandbox, "a sandbox")
+
+    @property
+    def completed_restore(self) -> Restored:
+        """The restored database; restore has run."""
+        return _present(self.restored, "a restored database")
+
+    @property
+    def counted(self) -> Inventory:
+        """What the database holds; stock has been taken."""
+        return _present(self.inventory, "an inventory")
+
+    @property
+    def last_restored_bytes(self) -> int | None:
+        """What the last verified drill needed on disk."""
+        verified = self.history.verified
+        if not verified:
+            return None
+        return sum(
+            table.bytes or 0 for table in verified[-1].inventory.tables.values() if not table.partition_of
+        )
+
+
+def _present(value: T | None, what: str) -> T:
+    if value is None:
+        raise PermanentError(f"a step asked for {what} before there is one", rule="drill-crashed")
+    return value
