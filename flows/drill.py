@@ -97,7 +97,7 @@ def find_points(ledger: Ledger) -> tuple[RecoveryPoint, ...]:
 
 def reach_store(ledger: Ledger, stage: StageRun) -> None:
     """Open the store in the drill's process."""
-    reached = stage.run(open_backup_store, ledger.drill.target)
+    reached = stage.run(open_backup_store, ledger.drill.target, stranger=ledger.options.stranger)
     ledger.store, ledger.drill.identity = reached.store, reached.identity
     ledger.drill.add(*reached.findings)
 

@@ -13,9 +13,9 @@ from tasks.stores import Store, discover, open_store
 
 
 @step("open store", retried=True)
-def open_backup_store(target: Target) -> ReachedStore:
-    """Reach the store as the role that a real recovery would use."""
-    store = open_store(target.store, target.backup.at, target.backup.globals)
+def open_backup_store(target: Target, *, stranger: bool = False) -> ReachedStore:
+    """Reach the store as a real recovery would, or as a *stranger*, whose key is not valid."""
+    store = open_store(target.store, target.backup.at, target.backup.globals, stranger=stranger)
     return ReachedStore(Held(store), store.identity(), store.findings())
 
 

@@ -41,7 +41,6 @@ from tasks.mutants.stored import Spoilt, spoils
 from tasks.plan import begin
 from tasks.selftest import Ground, Wish, said_by, without_candidates
 from tasks.stores import Store, fetch_backup
-from tasks.stores.aws import as_stranger
 from tasks.stores.fetch import local_name
 from tasks.stores.uris import is_s3
 
@@ -244,12 +243,11 @@ def _drilled(bench: Bench, make: Make, *, anew: bool) -> Said:
 
 
 def _drilled_as_stranger(bench: Bench) -> Said:
-    with as_stranger():
-        return _said(bench, bench.base.target.model_copy(update=_apart(bench)))
+    return _said(bench, bench.base.target.model_copy(update=_apart(bench)), stranger=True)
 
 
-def _said(bench: Bench, target: Target) -> Said:
-    options = DrillOptions(within=True, history=bench.ground.history)
+def _said(bench: Bench, target: Target, *, stranger: bool = False) -> Said:
+    options = DrillOptions(within=True, stranger=stranger, history=bench.ground.history)
     ledger = begin(target, Selection(kind="newest"), utc_now(), options)
     ledger.drill.as_of = bench.base.judged_at
     bench.drill(ledger)

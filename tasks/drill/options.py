@@ -16,10 +16,12 @@ class DrillOptions:
     Attributes:
         within: it is a part of another drill, as the self test makes them: it runs in that one's process,
             its steps are no task runs, and what it does is no news.
+        stranger: the store is reached with a key that is not valid.
         history: what it is judged by in place of the evidence of earlier drills.
         run_suite: how the suite is run: a self test leaves out what cannot come out otherwise.
     """
 
     within: bool = False
+    stranger: bool = False
     history: History | None = None
     run_suite: RunSuite = run_suite

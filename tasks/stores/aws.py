@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -35,17 +32,7 @@ ATTEMPTS = 3
 ROLE_SESSION_NAME = "restore-drill"
 _DEFAULT_REGION = "us-east-1"
 _NOBODY = "AKIANOBODYSKEY000000", "a key that nobody gave out"
-_is_stranger: ContextVar[bool] = ContextVar("is_stranger", default=False)
-
-
-@contextmanager
-def as_stranger() -> Iterator[None]:
-    """Reach stores with a key that nobody gave out, as who recovers would once his own was withdrawn."""
-    token = _is_stranger.set(True)
-    try:
-        yield
-    finally:
-        _is_stranger.reset(token)
+"""What a stranger has: who recovers once his own key was withdrawn, or somebody else."""
 
 
 def s3_client(config: StoreConfig, *, assume_role: bool = True) -> S3Client:
@@ -60,7 +47,7 @@ def s3_client(config: StoreConfig, *, assume_role: bool = True) -> S3Client:
     return _s3_client(config, _session(config, assume_role=assume_role), ATTEMPTS)
 
 
-def s3_readers(config: StoreConfig) -> tuple[S3Client, S3Client]:
+def s3_readers(config: StoreConfig, *, stranger: bool = False) -> tuple[S3Client, S3Client]:
     """Return a client as the recovery role, and one that asks once: for parts of a download.
 
     A part is asked for again by whoever downloads it, since botocore does not see a body that breaks off.
@@ -71,7 +58,7 @@ def s3_readers(config: StoreConfig) -> tuple[S3Client, S3Client]:
         PermanentError: as `s3_client`.
         TransientError: as `s3_client`.
     """
-    session = _session(config, assume_role=True)
+    session = _session(config, assume_role=True, stranger=stranger)
     return _s3_client(config, session, ATTEMPTS), _s3_client(config, session, 1)
 
 
@@ -95,10 +82,10 @@ def _s3_client(config: StoreConfig, session: boto3.session.Session, attempts: in
         raise _unusable(exc, endpoint) from exc
 
 
-def caller_identity(config: StoreConfig) -> str | None:
+def caller_identity(config: StoreConfig, *, stranger: bool = False) -> str | None:
     """Return the ARN of whoever reads the store, or None where the endpoint has no STS."""
     try:
-        session = _session(config, assume_role=True)
+        session = _session(config, assume_role=True, stranger=stranger)
         return _sts(config, session).get_caller_identity().get("Arn")
     except (ClientError, BotoCoreError, ValueError):
         return None  # many stores that speak S3 do not speak STS; the evidence then says null
@@ -113,9 +100,9 @@ def endpoint_of(config: StoreConfig, service: str) -> str | None:
     return special or config.endpoint_url or generic or None
 
 
-def _session(config: StoreConfig, *, assume_role: bool) -> boto3.session.Session:
+def _session(config: StoreConfig, *, assume_role: bool, stranger: bool = False) -> boto3.session.Session:
     try:
-        own = boto3.session.Session(*(_NOBODY if _is_stranger.get() else ()))
+        own = boto3.session.Session(*(_NOBODY if stranger else ()))
         if not (assume_role and config.role_arn):
             return own
         return _as_role(config, own)

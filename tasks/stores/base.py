@@ -82,13 +82,14 @@ class Store(Protocol):
         ...
 
 
-def open_store(config: StoreConfig, at: str, *also: str | None) -> Store:
+def open_store(config: StoreConfig, at: str, *also: str | None, stranger: bool = False) -> Store:
     """Return the store that *at* (`s3://`, `file://` or a path) lies in.
 
     Args:
         config: how it is reached.
         at: a pattern or a place.
         also: what else is to be read from it, such as the globals' pattern.
+        stranger: with a key that nobody gave out; a folder knows no keys.
 
     Raises:
         PermanentError: the recovery role could not be assumed; the URI or endpoint cannot be used.
@@ -97,7 +98,7 @@ def open_store(config: StoreConfig, at: str, *also: str | None) -> Store:
     if is_s3(at):
         from tasks.stores.s3 import S3Store  # noqa: PLC0415  boto3 takes half a second that local drills save
 
-        return S3Store(config)
+        return S3Store(config, stranger=stranger)
     from tasks.stores.local import LocalStore  # noqa: PLC0415
 
     return LocalStore(*(place for place in (at, *also) if place is not None and not is_s3(place)))

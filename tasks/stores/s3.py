@@ -42,16 +42,20 @@ class S3Store:
     Args:
         config: endpoint, region and the recovery role.
         client: for tests; else made from *config*.
+        stranger: read with a key that is not valid.
     """
 
-    def __init__(self, config: StoreConfig, client: S3Client | None = None) -> None:
+    def __init__(
+        self, config: StoreConfig, client: S3Client | None = None, *, stranger: bool = False
+    ) -> None:
         self._config = config
-        self._client, self._parts = (client, client) if client else aws.s3_readers(config)
+        self._stranger = stranger
+        self._client, self._parts = (client, client) if client else aws.s3_readers(config, stranger=stranger)
         self._skew_s: float | None = None
 
     def identity(self) -> str | None:
         """See `Store`."""
-        return aws.caller_identity(self._config)
+        return aws.caller_identity(self._config, stranger=self._stranger)
 
     def findings(self) -> tuple[Finding, ...]:
         """See `Store`."""
