@@ -74,7 +74,8 @@ def label(entry: TocEntry) -> str:
         about = f"on {kind} "
     if tag.startswith((f"{entry.desc} ", "DEFAULT PRIVILEGES ")):
         return tag
-    return f"{entry.desc} {about}{entry.namespace}.{tag}" if entry.namespace else f"{entry.desc} {about}{tag}"
+    place = f"{entry.namespace}.{tag}" if entry.namespace else tag
+    return f"{entry.desc} {about}{place}".rstrip()
 
 
 def unquoted(text: str) -> str:

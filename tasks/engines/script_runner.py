@@ -29,6 +29,7 @@ from tasks.engines.roles import Role, create_roles
 from tasks.engines.scanner import Kind, Piece
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
 from tasks.engines.statements import (
+    PSQL_COMMANDS,
     Action,
     database_named,
     decide,
@@ -183,7 +184,10 @@ class ScriptRunner:
         elif action is Action.DROP_DATABASE:
             self.dropped.add(database_named(statement))
         elif action is Action.HOSTILE:
-            self._hostile(f"the statement {' '.join(statement[:200].decode('utf-8', 'replace').split()[:2])}")
+            of_system = statement[:5].upper() == b"ALTER"
+            self._hostile(
+                "the statement ALTER SYSTEM" if of_system else f"the statement {_copy_of(statement)}"
+            )
         elif self.active and action is not Action.SKIP:
             self.line_ends.statement(statement)
             self._act(action, statement)
@@ -396,7 +400,8 @@ class ScriptRunner:
         elif meta.database is not None:
             self._connect(meta.database)
         else:
-            self._hostile(f"the psql command \\{meta.word[:30]}")
+            named = f"the psql command \\{meta.word}" if meta.word in PSQL_COMMANDS else "a psql command"
+            self._hostile(named)
 
     def _connect(self, name: str) -> None:
         if self.is_cluster:
@@ -544,3 +549,8 @@ class ScriptRunner:
             made_at=known.made_at,
             encoding=known.encoding or self.encoding,
         )
+
+
+def _copy_of(statement: bytes) -> str:
+    """Return a COPY with the table that it names."""
+    return " ".join(("COPY", ".".join(part for part in describe(statement)[1:] if part))).rstrip()

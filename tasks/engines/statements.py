@@ -208,6 +208,20 @@ def database_named(statement: bytes) -> str:
     return name_of(listed[2]) if len(listed) > 2 and is_name(listed[2]) else ""  # noqa: PLR2004
 
 
+_NAMELESS = "statement"
+_VERBS_TEXT = """
+ABORT ALTER ANALYZE BEGIN CALL CHECKPOINT CLOSE CLUSTER COMMIT DEALLOCATE DECLARE DELETE DISCARD DO DROP END
+EXECUTE EXPLAIN FETCH GRANT IMPORT LISTEN LOAD LOCK MERGE MOVE NOTIFY PREPARE REASSIGN REINDEX RELEASE RESET
+REVOKE ROLLBACK SAVEPOINT SELECT SET SHOW START TABLE TRUNCATE UNLISTEN UPDATE VACUUM VALUES WITH
+"""
+_KINDS_TEXT = """
+ACCESS AGGREGATE CAST COLLATION CONVERSION DATABASE DOMAIN EVENT EXTENSION FOREIGN FUNCTION GROUP INDEX
+LANGUAGE MATERIALIZED OPERATOR POLICY PROCEDURE PUBLICATION ROLE RULE SCHEMA SEQUENCE SERVER STATISTICS
+SUBSCRIPTION TABLE TABLESPACE TEXT TRANSFORM TRIGGER TYPE USER VIEW
+"""
+_VERBS, _KINDS = frozenset(_VERBS_TEXT.split()), frozenset(_KINDS_TEXT.split())
+
+
 def describe(statement: bytes) -> tuple[str, str, str]:
     """Return kind, namespace and tag of what *statement* makes, as a table of contents would name it."""
     listed = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
@@ -223,10 +237,10 @@ def describe(statement: bytes) -> tuple[str, str, str]:
         return _created(listed)
     if upper[:2] == ["ALTER", "TABLE"]:
         return _altered(listed, upper)
-    if verb in ("COMMENT", "SECURITY"):
+    if verb in ("COMMENT", "SECURITY") and len(upper) > 1 and upper[1] in ("ON", "LABEL"):
         words_before = listed[2 : upper.index("IS") if "IS" in upper[:6] else 5]
         return ("COMMENT" if verb == "COMMENT" else "SECURITY LABEL"), "", " ".join(words_before)
-    return verb if verb.isalpha() else "statement", "", ""
+    return verb if verb in _VERBS else _NAMELESS, "", ""  # a row that lost its COPY is no statement's name
 
 
 def fits(entry: TocEntry, statement: bytes) -> bool:
@@ -269,6 +283,8 @@ def _created(listed: list[str]) -> tuple[str, str, str]:
     if kind == "OPERATOR" and rest[1:2] and rest[1].upper() not in ("CLASS", "FAMILY"):
         size = 1
     desc = " ".join(rest[:size]).upper()
+    if kind not in _KINDS:
+        return _NAMELESS, "", ""
     namespace, name = _place(rest[size:])
     if desc in ("TRIGGER", "POLICY", "RULE") and "ON" in (upper := [token.upper() for token in rest]):
         where = _place([t for t in rest[upper.index("ON") + 1 :] if t.upper() not in _MODIFIERS])
@@ -298,6 +314,16 @@ _KEY = re.compile(r"[A-Za-z0-9]+")
 _DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
 _ENTRY = re.compile(rb"^-- (?:Data for )?Name: ([^\n]*)", re.MULTILINE)
 _DESC = re.compile(rb"[A-Z ]+")
+
+
+_COMMANDS_TEXT = """
+! ? a bind C c cd connect conninfo copy copyright crosstabview d e echo ef elif else encoding endif
+errverbose ev f g gdesc gexec gset gx H h help html i if include include_relative ir l list lo_export
+lo_import lo_list lo_unlink o out p parse password print prompt pset q qecho quit r reset restrict s set
+setenv sf sv T t timing unrestrict unset w warn watch write x z
+"""
+PSQL_COMMANDS = frozenset(_COMMANDS_TEXT.split())
+"""psql's commands; another word behind a backslash may be a row's."""
 
 
 @dataclass(frozen=True, slots=True)

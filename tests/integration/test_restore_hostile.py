@@ -206,3 +206,14 @@ def test_what_a_dump_names_its_locale_and_database_stays_one_word_of_a_command(
         pasted = ["/bin/sh", "-c", f"PATH=; {command}"]
         subprocess.run(pasted, cwd=tmp_path / "typed", check=False, capture_output=True, timeout=20)
     assert list((tmp_path / "typed").iterdir()) == []
+
+
+def test_rows_that_lost_their_copy_are_told_by_no_word_of_theirs(
+    restore_dump: Restore, tmp_path: Path
+) -> None:
+    script = tmp_path / "cut.sql"
+    rows = "zqplanted\t1;\nzqplanted\\zqplanted\t2\n"
+    script.write_text(f"CREATE TABLE public.a (id text);\nINSERT INTO public.a VALUES ('x');\n{rows}")
+    outcome = restore_dump(18, script)
+    assert outcome.failures
+    assert "zqplanted" not in repr(outcome.findings).lower()

@@ -12,7 +12,7 @@ RULES = (
         Severity.FAILURE,
         Stage.RESTORE,
         "An entry of the archive could not be restored.",
-        "Read the entry's error; restore by hand with the recorded commands to see more.",
+        "Restore that entry by hand to read PostgreSQL's own words: the drill keeps none of them.",
     ),
     Rule(
         "restore-incomplete",
@@ -28,7 +28,7 @@ RULES = (
         Severity.WARNING,
         Stage.RESTORE,
         "An entry that holds no data (a grant, a comment, a label) could not be restored.",
-        "Read the entry's error; the data is there, who may use it or what it is called may differ.",
+        "Restore that entry by hand to see more; the data is there, who may use it or what it is called may differ.",
     ),
     Rule(
         "foreign-data-unreached",
@@ -68,7 +68,7 @@ RULES = (
         Severity.FAILURE,
         Stage.RESTORE,
         "A table's rows could not be loaded.",
-        "Read the error of that table; its data in the archive is damaged or breaks the table's own rules.",
+        "Restore that table by hand to see which row: its data is damaged or breaks the table's own rules.",
     ),
     Rule(
         "duplicate-keys",

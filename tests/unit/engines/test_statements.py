@@ -159,3 +159,17 @@ def test_roles_that_a_block_guards_are_found() -> None:
 )
 def test_the_database_of_a_statement_is_found(statement: str, name: str) -> None:
     assert database_named(statement.encode()) == name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "zqplanted\t4111\tzqplanted;",
+        "CREATE zqplanted zqplanted;",
+        "comment zqplanted zqplanted zqplanted;",
+        "4111\tzqplanted;",
+        "'zqplanted';",
+    ],
+)
+def test_a_row_that_lost_its_copy_names_nothing(statement: str) -> None:
+    assert "zqplanted" not in " ".join(describe(statement.encode())).lower()
