@@ -6,6 +6,7 @@ The tool runs in the sandbox's jail as the role that restored.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,10 @@ def dump_again(
         words = (line.partition("ERROR:")[2].strip() for line in done.stderr_lines if "ERROR:" in line)
         cause = next((Refusal(line).told() for line in words), f"it ended with exit code {done.exit_code}")
         raise PermanentError(f"pg_dump could not make the backup anew: {cause}.", rule="tool-killed")
-    inside.replace(to)
+    inside.replace(to)  # out of the sandbox's reach; only now can what it is be looked at
+    if not stat.S_ISREG(to.lstat().st_mode):
+        to.unlink()
+        raise PermanentError("What pg_dump wrote is no file: the sandbox changed it.", rule="tool-killed")
 
 
 def _encoding(sandbox: Sandbox, database: str) -> str:
