@@ -24,7 +24,10 @@ def judged(bound: Bound, document: Mapping[str, Any], table: Table, as_of: datet
     one = bound.one
     kwargs = {**bound.kwargs, **_written_sql(one)}
     texts = exception_texts(document.get("exception_info"))
-    if texts:
+    if not texts and str(document.get("success")) not in {"True", "False"}:  # numpy's, too
+        message = "Great Expectations gave no answer"
+        result = unjudged(one, Outcome.ERRORED, message, Cause.OTHER)
+    elif texts:
         cause, message = explain(texts, _known_words(one, table), own_sql=bool(_written_sql(one)))
         result = unjudged(one, Outcome.ERRORED, message, cause)
     else:

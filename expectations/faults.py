@@ -108,9 +108,9 @@ def exception_texts(info: object) -> list[str]:
     """Return the messages in GX's `exception_info`: flat for one exception, keyed by metric for several."""
     if not isinstance(info, Mapping):
         return []
-    if "exception_message" in info:
+    if "raised_exception" in info:
         message = info.get("exception_message")
-        return [str(message)] if info.get("raised_exception") else []
+        return [str(message)] if info["raised_exception"] else []
     return [text for one in info.values() for text in exception_texts(one)]
 
 

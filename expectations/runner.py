@@ -122,7 +122,12 @@ def run_suite(
     types = {column.type for column in columns if "." in column.type and not column.enum}
     with open_engine(database, run.deadline, types) as engine:
         done = _side_by_side(partial(run.judge, engine), units, parallel or os.cpu_count() or 1)
-    results = {at: one for at, one in ready.items() if isinstance(one, ExpectationResult)}
+    # What GX gives no result for was not judged, and must not be left out.
+    results = {
+        at: unjudged(one, Outcome.ERRORED, "Great Expectations gave no result", Cause.OTHER)
+        for at, one in enumerate(suite.expectations)
+    }
+    results |= {at: one for at, one in ready.items() if isinstance(one, ExpectationResult)}
     documents: dict[str, list[tuple[int, dict[str, object]]]] = defaultdict(list)
     seconds: dict[str, float] = dict.fromkeys(suite.tables, 0.0)
     for unit in done:

@@ -10,6 +10,8 @@ A healthy backup that is not verified proves nothing, and the self test is incon
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from prefect import flow
@@ -20,21 +22,24 @@ from tasks.conclude import conclude_selftest
 from tasks.drill.closing import verdict_of
 from tasks.drill.entries import add_crash, add_error
 from tasks.drill.ledger import Ledger
+from tasks.drill.process import Stopped
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
-from tasks.model.selftest import Judged
+from tasks.model.selftest import Judged, Mutant
 from tasks.model.target import Selection
 from tasks.plan import begin, read_target
 from tasks.record import publish_report
-from tasks.selftest import Prepared, Wish, for_selftest, judge_mutants, prepare
-from tasks.selftest_backup import judge_backups, plan_damage
+from tasks.selftest import Prepared, Wish, for_selftest, judge_mutants, not_judged, prepare
+from tasks.selftest_backup import judge_backup, plan_damage
 from tasks.selftest_record import record_selftest
 from tasks.teardown import dispose_of_sandbox, sweep_first
 
 Document = dict[str, Any]
 _STAGES = 10
 """Each stage of a mutant's drill may use its whole limit."""
+_BATCH = 20
+"""Mutants judged in one step: if the drill's process is lost, the earlier ones' rows are kept."""
 
 
 @flow(name="selftest", flow_run_name="selftest {database}", persist_result=False)
@@ -91,13 +96,32 @@ def break_ground(base: Ledger) -> Prepared | None:
 
 
 def break_everything(base: Ledger, prepared: Prepared, wish: Wish) -> list[Judged]:
-    """Make every mutant and judge it; what could not be damaged is listed too."""
+    """Make every mutant and judge it; what could not be damaged, or not be judged, is listed too."""
     ground, limit_s = prepared.ground, _STAGES * prepared.limit_s
-    planning = base.working(limit_s)
-    plan = planning.run(plan_damage, ground, base.reached_store, wish, drill_mutant)
-    rows = base.working(limit_s * (1 + plan.mutants)).run(judge_mutants, ground, plan.slots)
-    drilled = base.working(limit_s * (2 + plan.copies)).run(judge_backups, plan.bench, plan.planned)
-    return [*rows, *drilled, *plan.impossible]
+    try:
+        plan = base.working(limit_s).run(plan_damage, ground, base.reached_store, wish, drill_mutant)
+    except DrillError as error:
+        add_error(base.drill, error)
+        return []
+    rows: list[Judged] = []
+    for start in range(0, len(plan.mutants), _BATCH):
+        batch = range(start, min(start + _BATCH, len(plan.mutants)))
+        step = partial(base.working(limit_s * (1 + len(batch))).run, judge_mutants, ground, plan.slots, batch)
+        rows += surely_judged(step, [plan.mutants[at] for at in batch])
+    for at, mutant in enumerate(plan.copies):
+        step = partial(base.working(3 * limit_s).run, judge_backup, plan.bench, plan.planned, at)
+        rows += surely_judged(step, [mutant])
+    return [*rows, *plan.impossible]
+
+
+def surely_judged(step: Callable[[], list[Judged]], mutants: list[Mutant]) -> list[Judged]:
+    """Return what *step* says of *mutants*; whatever it meets, each has its row: the matrix always comes."""
+    try:
+        return step()
+    except Stopped:
+        raise
+    except Exception as error:  # noqa: BLE001  told in the matrix
+        return [not_judged(mutant, error) for mutant in mutants]
 
 
 def drill_mutant(ledger: Ledger) -> None:

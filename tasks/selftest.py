@@ -186,21 +186,20 @@ def prepare(fresh: Ledger, proven: Drill, prove: Prove) -> Prepared:
 
 
 @step("damage restored data")
-def judge_mutants(ground: Held[Ground], slots: Held[Sequence[Slot]]) -> list[Judged]:
-    """Make and judge a mutant for each of *slots*, two at a time; the result is in their order."""
-    name, count, done = ground.value.fresh.drill.target.name, len(slots.value), 0
+def judge_mutants(ground: Held[Ground], slots: Held[Sequence[Slot]], batch: range) -> list[Judged]:
+    """Make and judge a mutant for each of *slots* in *batch*, two at a time; the result is in their order."""
+    name, count, done = ground.value.fresh.drill.target.name, len(slots.value), batch.start
 
-    def one(number: int, slot: Slot) -> Judged:
+    def judge(number: int) -> Judged:
         nonlocal done
-        judged = make_mutant(ground.value, number, slot)
+        judged = make_mutant(ground.value, number, slots.value[number])
         done += 1
         text = f"mutant {done} of {count} of the restored data: {judged.mutant.kind} {judged.fate.value}"
         tell(Progress(name, Stage.VALIDATE, "news", text))
         return judged
 
     with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="mutant") as pool:
-        runs = [pool.submit(one, at, slot) for at, slot in enumerate(slots.value)]
-        return [run.result() for run in runs]
+        return list(pool.map(judge, batch))
 
 
 def make_mutant(ground: Ground, number: int, slot: Slot) -> Judged:
@@ -215,10 +214,16 @@ def make_mutant(ground: Ground, number: int, slot: Slot) -> Judged:
             continue
         except Exception as error:  # noqa: BLE001  whatever it was, this mutant alone was not judged
             judged = Judged(
-                _mutant(damage), Fate.ERRORED, why=f"it could not be made: {type(error).__name__}"
+                mutant_of(damage), Fate.ERRORED, why=f"it could not be made: {type(error).__name__}"
             )
         return replace(judged, seconds=time.monotonic() - started)
-    return Judged(_mutant(slot[0]), Fate.NOT_APPLICABLE, why=said, seconds=time.monotonic() - started)
+    return Judged(mutant_of(slot[0]), Fate.NOT_APPLICABLE, why=said, seconds=time.monotonic() - started)
+
+
+def not_judged(mutant: Mutant, error: Exception) -> Judged:
+    """Return the row of a mutant that took its judge with it, or came after one that did."""
+    what = error.what if isinstance(error, DrillError) else type(error).__name__
+    return Judged(mutant, Fate.ERRORED, why=f"it was not judged: {what}")
 
 
 def judge_copy(ledger: Ledger, database: str, prove: Prove) -> Said:
@@ -265,7 +270,7 @@ def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
         ledger.drill.take(restored)
         said = judge_copy(ledger, copy, ground.prove)
         fate, by, why = fate_of(said, ground.healthy)
-        judged = Judged(_mutant(damage), fate, rows, by, why)
+        judged = Judged(mutant_of(damage), fate, rows, by, why)
         return _remedied(ground, judged, copy) if fate is Fate.SURVIVED else judged
 
 
@@ -295,7 +300,8 @@ def _remedied(ground: Ground, judged: Judged, copy: str) -> Judged:
     return replace(judged, expectation=found)
 
 
-def _mutant(damage: Damage) -> Mutant:
+def mutant_of(damage: Damage) -> Mutant:
+    """Return *damage* as the matrix names it."""
     content = damage.kind not in STRUCTURE
     return Mutant(Family.DATA, damage.kind, damage.what, damage.table, damage.column, content)
 

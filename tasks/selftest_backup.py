@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -39,7 +39,7 @@ from tasks.mutants.kinds import candidates
 from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
 from tasks.mutants.stored import Spoilt, spoils
 from tasks.plan import begin
-from tasks.selftest import Ground, Wish, said_by, without_candidates
+from tasks.selftest import Ground, Wish, mutant_of, said_by, without_candidates
 from tasks.stores import Store, fetch_backup
 from tasks.stores.fetch import local_name
 from tasks.stores.uris import is_s3
@@ -78,12 +78,14 @@ class Bench:
         folder: of ours, removed with the sandbox.
         store: that the user's backups lie in.
         drill: the whole drill.
+        healthy: what a drill says of an undamaged copy, and (True) of one that pg_dump made anew.
     """
 
     ground: Ground
     folder: Path
     store: Held[Store]
     drill: WholeDrill
+    healthy: dict[bool, Said] = field(default_factory=dict)
 
     @property
     def base(self) -> Drill:
@@ -101,15 +103,15 @@ class Plan:
     """What will be damaged; how stays in the drill's process.
 
     Attributes:
-        mutants, copies: how many of the restored data, and how many of the backup.
+        mutants, copies: of the restored data, and of the backup, as the matrix names them.
         impossible: what the backup and the database offer no place for.
     """
 
     slots: Held[Sequence[Slot]]
     bench: Held[Bench]
     planned: Held[Sequence[Planned]]
-    mutants: int
-    copies: int
+    mutants: Sequence[Mutant]
+    copies: Sequence[Mutant]
     impossible: list[Judged]
 
 
@@ -123,7 +125,8 @@ def plan_damage(ground: Held[Ground], store: Held[Store], wish: Wish, drill: Who
     planned = planned[: share_of(wish.mutants, quick=wish.quick)]
     slots = choose(found, wish.mutants - len(planned), wish.seed, quick=wish.quick)
     impossible = [] if wish.quick else [*without_candidates(found), *left]
-    return Plan(Held(slots), Held(bench), Held(planned), len(slots), len(planned), impossible)
+    mutants, copies = [mutant_of(slot[0]) for slot in slots], [one.mutant for one in planned]
+    return Plan(Held(slots), Held(bench), Held(planned), mutants, copies, impossible)
 
 
 def plan_backups(bench: Bench, seed: int) -> tuple[list[Planned], list[Judged]]:
@@ -153,16 +156,12 @@ def share_of(mutants: int, *, quick: bool) -> int:
 
 
 @step("damage the backup")
-def judge_backups(bench: Held[Bench], planned: Held[Sequence[Planned]]) -> list[Judged]:
-    """Take each of *planned* through a drill; the result is in their order."""
-    healthy: dict[bool, Said] = {}
-    judged = []
-    for number, one in enumerate(planned.value, 1):
-        found = _judge(bench.value, one, healthy)
-        text = f"mutant {number} of {len(planned.value)} of the backup: {one.mutant.kind} {found.fate.value}"
-        tell(Progress(bench.value.base.target.name, Stage.VALIDATE, "news", text))
-        judged.append(found)
-    return judged
+def judge_backup(bench: Held[Bench], planned: Held[Sequence[Planned]], at: int) -> list[Judged]:
+    """Take the one of *planned* at *at* through a drill."""
+    judged = _judge(bench.value, planned.value[at], bench.value.healthy)
+    text = f"mutant {at + 1} of {len(planned.value)} of the backup: {judged.mutant.kind} {judged.fate.value}"
+    tell(Progress(bench.value.base.target.name, Stage.VALIDATE, "news", text))
+    return [judged]
 
 
 def _judge(bench: Bench, one: Planned, healthy: dict[bool, Said]) -> Judged:

@@ -271,5 +271,8 @@ def _table_missing(result: ExpectationResult, suite: str, known: frozenset[str],
     if result.table in known:
         message = f"The suite {suite} names {result.table}, which the backup should hold and does not."
         return finding("suite-table-missing", message, where=result.table, severity=severity)
-    message = f"The suite {suite} names {result.table}, which neither this backup nor its history knows."
+    pattern = " Names are no patterns." if set(result.table) & set("*%?") else ""
+    message = (
+        f"The suite {suite} names {result.table}, which neither this backup nor its history knows.{pattern}"
+    )
     return finding("suite-table-unknown", message, where=result.table, severity=severity)

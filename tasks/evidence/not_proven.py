@@ -113,6 +113,8 @@ def _not_configured(facts: Drill) -> Iterator[str]:
     for name, results in facts.suite_results.items():
         if results.get("gate") == "report":
             yield f"That the expectations of {name} hold: the suite only reports, it gates nothing."
+        elif all(result.get("severity") in {"warning", "info"} for result in results.get("results", ({},))):
+            yield f"That the expectations of {name} hold: none of them is critical, so none fails a drill."
         yield from _unjudged(results.get("results", ()))
     if expect.freshness is None:
         yield "How old the newest row is: no freshness is configured."

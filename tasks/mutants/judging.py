@@ -23,6 +23,8 @@ THE_WORKERS = frozenset(
         "disk-too-small",
         "drill-crashed",
         "drill-interrupted",
+        "drill-out-of-memory",
+        "drill-process-died",
         "evidence-unwritable",
         "history-unreadable",
         "isolation-unavailable",

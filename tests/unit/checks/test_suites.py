@@ -118,6 +118,12 @@ def test_an_expectation_that_waits_for_history_is_not_configured() -> None:
     assert outcome(seen) is Outcome.NOT_CONFIGURED
 
 
+def test_a_table_that_is_a_pattern_names_nothing() -> None:
+    seen = judged(result(Result.TABLE_MISSING, "a.orders_*"))
+    assert failures(seen) == {("suite-table-unknown", "a.orders_*")}
+    assert seen.findings[0].message.endswith("Names are no patterns.")
+
+
 def test_a_suite_that_holds_nothing_validated_nothing() -> None:
     seen = judged()
     assert ("suite-empty", "orders") in failures(seen)

@@ -102,6 +102,30 @@ def test_a_suite_that_only_reports_is_named() -> None:
     assert "only reports" in said(replace(facts, suite_results={"orders": {"gate": "report"}}))
 
 
+def suite_said(*results: dict[str, Any]) -> str:
+    return said(replace(full(), suite_results={"orders": {"gate": "fail", "results": list(results)}}))
+
+
+def test_a_suite_that_can_fail_nothing_is_named() -> None:
+    warning = {"name": "a", "outcome": "passed", "severity": "warning"}
+    assert "none of them is critical" in suite_said(warning)
+    assert "none of them is critical" not in suite_said(warning, {**warning, "severity": "critical"})
+
+
+def test_expectations_that_wait_or_met_no_row_are_named() -> None:
+    waits = {
+        "name": "public.t table_row_count_to_be_between",
+        "outcome": "no_history",
+        "severity": "critical",
+    }
+    assert "Compared with an earlier drill: public.t table_row_count_to_be_between" in suite_said(waits)
+    passed = {"name": "public.t.id values_to_be_unique", "outcome": "passed", "severity": "critical"}
+    assert "That any row meets public.t.id values_to_be_unique" in suite_said({**passed, "element_count": 0})
+    assert "That any row meets" not in suite_said(
+        {**passed, "element_count": 3}, {**passed, "element_count": None}
+    )
+
+
 def test_exceptions_are_shown_with_date_and_reason() -> None:
     entry = {"rule": "rows-dropped", "where": "public.orders", "until": "2026-12-31", "why": "purge"}
     assert "Accepted until 2026-12-31: rows-dropped at public.orders (purge)." in not_proven(
