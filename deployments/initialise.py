@@ -17,6 +17,7 @@ from tasks.config import load_fleet
 from tasks.model.backup import ArchiveHead, Format
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
+from tasks.model.printable import printable
 from tasks.model.target import StoreConfig
 from tasks.model.units import format_duration
 from tasks.stores.base import Store, open_store
@@ -92,8 +93,11 @@ def initialise(
     opened = open_store(config, f"{root}*")
     explored = explore(opened, root)
     names = sort_names(explored, root)
+    unreadable = [uri for uri in names.backups if printable(uri) != uri]
+    names.backups = [uri for uri in names.backups if printable(uri) == uri]
     kinds, unread = _kinds(opened, names)
     drafts = _drafts(kinds, explored)
+    unread += [f"{printable(uri)}: its name holds what does not show, or is no text" for uri in unreadable]
     left = [*_left_over(names, explored), *unread, *_unused_globals(kinds, drafts)]
     if not drafts:
         raise ConfigInvalid(

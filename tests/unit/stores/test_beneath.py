@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.model.backup import StoredObject
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.target import StoreConfig
 from tasks.stores import Store, discover, fetch_backup, open_store
 from tasks.stores.blobs import read_blob
 from tasks.stores.uris import constant_folder
-from tests.unit.stores.fake import NOW, target
+from tests.unit.stores.fake import BUCKET, NOW, FakeStore, target
 
 SECRET = b"root only"
 
@@ -233,3 +234,25 @@ def contents(store: Store, uri: str) -> Iterator[bytes]:
         for obj in store.list(uri):
             with contextlib.suppress(DrillError):
                 yield store.source(obj).read(0, 100)
+
+
+class Writing(FakeStore):
+    """A bucket whose objects hold their own names."""
+
+    def head(self, uri: str) -> StoredObject:
+        return self.objects[uri]
+
+    def fetch(self, obj: StoredObject, dest: Path, *_: object) -> None:
+        dest.write_text(obj.uri)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/../../../evil", "..", "/etc/evil", "a//b", "./x", "x\0y"])
+def test_no_key_of_a_folder_in_a_bucket_is_written_elsewhere(tmp_path: Path, name: str) -> None:
+    store = Writing()
+    for key in ("toc.dat", name):
+        store.put(f"prod/orders_20261121/{key}")
+    drilled = target(f"{BUCKET}prod/orders_%Y%m%d/", checksum="none")
+    point = discover(drilled, store, NOW).points[0]
+    fetch_backup(point, store, drilled, tmp_path / "a" / "b" / "here", quiet, 60)
+    (written,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert written == tmp_path / "a" / "b" / "here" / "orders_20261121" / "toc.dat"
