@@ -60,6 +60,13 @@ class Client:
         run = self.ask(lambda client: client.create_flow_run_from_deployment(deployment.id))
         return UUID(str(run.id))
 
+    def cancel(self, run_id: UUID) -> None:
+        """Ask for a run's end as the UI does."""
+        from prefect.states import State, StateType  # noqa: PLC0415
+
+        cancelling = State(type=StateType.CANCELLING, name="Cancelling")
+        self.ask(lambda client: client.set_flow_run_state(run_id, cancelling))
+
     def ended(self, run_id: UUID) -> Any:
         deadline = time.monotonic() + RUN_TIMEOUT_S
         while time.monotonic() < deadline:
