@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.source import make_backup, write_fleet
-from bench.timing import peak_memory, seconds, timed
+from bench.timing import seconds, timed, watched_memory
 from deployments.prefect_api import prefect_api
 from deployments.selftesting import document_of
 
@@ -20,12 +20,11 @@ def measure(folder: Path, options: argparse.Namespace) -> None:  # noqa: ARG001 
     dumps = folder / "selftest"
     make_backup(dumps, _MIB)
     fleet = write_fleet(dumps)
-    with prefect_api():
+    with watched_memory(450), prefect_api():
         quick = timed(lambda: _selftest(fleet, quick=True))
         whole = timed(lambda: _selftest(fleet, quick=False))
     seconds("quick self test of 100 MB", [quick], 60)
     seconds(f"self test of 100 MB, {_MUTANTS} mutants", [whole], 300)
-    peak_memory(450)
 
 
 def _selftest(fleet: Path, *, quick: bool) -> None:

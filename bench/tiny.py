@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.source import make_backup, write_fleet
-from bench.timing import peak_memory, seconds, timed
+from bench.timing import seconds, timed, watched_memory
 from bench.whole import _drill
 from deployments.prefect_api import prefect_api
 
@@ -16,9 +16,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     dumps = folder / "tiny"
     make_backup(dumps, 1)
     fleet = write_fleet(dumps)
-    with prefect_api():
+    with watched_memory(450), prefect_api():
         cold = timed(lambda: _drill(fleet))
         warm = [timed(lambda: _drill(fleet)) for _ in range(options.rounds)]
     seconds("tiny drill, first in the process", [cold], 12)
     seconds("tiny drill, second in the process", warm, 3)
-    peak_memory(450)

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from bench.source import HOUR_S, make_backup, make_database, open_sandbox, write_fleet
-from bench.timing import peak_memory, ratio, timed
+from bench.timing import ratio, timed, watched_memory
 from deployments.prefect_api import prefect_api
 from deployments.running import drill
 from tasks.model.findings import Verdict
@@ -33,7 +33,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     bare: list[float] = []
     stock: list[float] = []
     ours: list[float] = []
-    with prefect_api():
+    with watched_memory(450), prefect_api():
         _drill(fleet)  # imports and caches: a worker is warm
         for _ in range(options.rounds):
             bare.append(_bare_restore(dump, SandboxConfig()))
@@ -41,7 +41,6 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
             stock.append(_bare_restore(dump, _STOCK, analyze=False))
     ratio("whole drill against bare pg_restore", ours, bare, GOAL)
     ratio("whole drill against the usual way (settings as shipped, one job)", ours, stock, STOCK_GOAL)
-    peak_memory(450)
 
 
 def _drill(fleet: Path) -> None:
