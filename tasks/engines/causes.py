@@ -22,6 +22,7 @@ from functools import cached_property
 
 from tasks.engines.failure import Failure, unquoted
 from tasks.engines.meaning import DRILLS_OWN, Meaning, meaning_of
+from tasks.engines.sqltext import is_name, name_of, tokens
 from tasks.model.backup import Toc, TocEntry
 
 _MISSING = re.compile(
@@ -35,6 +36,10 @@ _NO_KEY = re.compile(r'no unique constraint matching given keys for referenced t
 _NO_PARTITION = re.compile(r'no partition of relation "(?P<table>[^"]+)" found for row')
 _ACCESS_METHOD = re.compile(r'invalid value for parameter "default_table_access_method": "(?P<name>[^"]+)"')
 
+_MADE_BY_EXTENSIONS = frozenset(
+    {"relation", "table", "view", "type", "function", "operator class", "operator family", "operator",
+     "access method", "text search configuration", "text search dictionary", "foreign-data wrapper"}
+)  # fmt: skip
 _RELATIONS = frozenset(
     {"TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "FOREIGN TABLE", "INDEX", "CONSTRAINT"}
 )
@@ -186,6 +191,7 @@ class _Known:
             or self._missing(failure)
             or self._needed(failure)
             or self._rows_lacking(failure)
+            or self._of_absent(failure)
         )
 
     def _same_entry(self, failure: Failure) -> Cause | None:
@@ -246,6 +252,23 @@ class _Known:
         found = (self._by_id.get(number) for number in failure.entry.dependencies)
         return next((cause for cause in found if cause is not None), None)
 
+    def _of_absent(self, failure: Failure) -> Cause | None:
+        """Return the extension that may be absent, where what is missing is in its schema and of nobody else.
+
+        Scripts list no needs, and name a type or a function of an extension without naming the extension.
+        """
+        missed = _MISSING.search(failure.refusal.plain)
+        if missed is None or missed["kind"] not in _MADE_BY_EXTENSIONS:
+            return None
+        name = unquoted(missed["quoted"] or missed["plain"])
+        left_out = [cause for cause in self.causes if cause.meaning is Meaning.HARMLESS and cause.entry]
+        absent = [cause for cause in left_out if cause.entry and cause.entry.desc == "EXTENSION"]
+        if self._listed.get(_bare(name)):
+            return None
+        schema = name.rpartition(".")[0]
+        near = [cause for cause in absent if cause.entry is not None and _in_schema(cause.entry, schema)]
+        return next(iter(near or absent), None)
+
     def _rows_lacking(self, failure: Failure) -> Cause | None:
         entry, meaning = failure.entry, meaning_of(failure)
         if entry is None:
@@ -295,6 +318,11 @@ class _Known:
                 return cause
             waiting += needed.dependencies
         return None
+
+
+def _in_schema(extension: TocEntry, schema: str) -> bool:
+    """Tell whether the text of a CREATE EXTENSION names *schema*."""
+    return bool(schema) and schema in {name_of(part) for part in tokens(extension.defn) if is_name(part)}
 
 
 def _bare(name: str) -> str:

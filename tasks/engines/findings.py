@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from tasks.engines.absent import absent_extensions
 from tasks.engines.causes import Cause, Omission, find_causes
 from tasks.engines.failure import Failure, label, unquoted
 from tasks.engines.meaning import MINOR_DESCS, VITAL_DESCS, Meaning
@@ -24,6 +25,8 @@ _SUPERUSERS_OWN = frozenset({"OPERATOR CLASS", "OPERATOR FAMILY"})
 """Entries that only a superuser makes and that hold nothing: an index that needs one speaks for itself."""
 
 
+_FOR_ROLES = MINOR_DESCS | {"POLICY"}
+"""Entries that say whom something is for: what they are about is there without the role."""
 _UNKNOWN_EFFECT = frozenset(
     {"DO", "CALL", "SELECT", "UPDATE", "DELETE", "MERGE", "WITH", "ALTER TABLE", "EXTENSION"}
 )
@@ -56,7 +59,7 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
     causes = find_causes(failures, omissions, toc)
     refused = [cause for cause in causes if cause.meaning is Meaning.POLICY]
     names = _names_of(toc) if causes else frozenset()
-    findings = [*_policy(refused, names)]
+    findings = [*_policy(refused, names), *absent_extensions(causes, toc)]
     for meaning in Meaning:
         if meaning.value and meaning is not Meaning.POLICY:
             of_meaning = [cause for cause in causes if cause.meaning is meaning]
@@ -89,6 +92,9 @@ def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
         )
         for cause in needed[:NAMED]
     ]
+    if rest := [_name(cause) for cause in needed[NAMED:]]:
+        message = f"{len(rest)} more entries can only be restored by a superuser: {listing(rest)}."
+        findings.append(finding("superuser-entry", message, names=beyond(rest)))
     listed = [name for cause in causes if cause not in needed for name in _left_out(cause)]
     if listed:
         count = "1 entry was" if len(listed) == 1 else f"{len(listed)} entries were"
@@ -149,6 +155,9 @@ def _of_meaning(meaning: Meaning, causes: list[Cause], names: Collection[str]) -
 
 
 def _roles(causes: list[Cause], names: Collection[str]) -> list[Finding]:
+    evaluated = [cause for cause in causes if cause.entry is None or cause.entry.desc not in _FOR_ROLES]
+    if evaluated:
+        return [_roles_evaluated(evaluated), *_roles([one for one in causes if one not in evaluated], names)]
     roles = sorted(
         {
             found[1]
@@ -166,6 +175,21 @@ def _roles(causes: list[Cause], names: Collection[str]) -> list[Finding]:
             names=beyond(roles),
         )
     ]
+
+
+def _roles_evaluated(causes: list[Cause]) -> Finding:
+    """Say that rows or definitions name a role, which then is a value: it is not told."""
+    names = [_name(cause) for cause in causes]
+    lost = sum(len(cause.followers) for cause in causes)
+    more = f" With them failed {lost} entries that depend on them." if lost else ""
+    return finding(
+        "role-missing",
+        f"{listing(names)} could not be restored, for a role is named in it that the backup does not bring."
+        f"{more} A recovery would lose the same, unless that role is there before.",
+        where=names[0],
+        severity=Severity.FAILURE,
+        names=beyond(names),
+    )
 
 
 _LEADS: Mapping[Meaning, str] = {

@@ -177,7 +177,7 @@ def _of_content(failure: Failure, said: str, desc: str) -> Meaning:
     ):
         if pattern.search(said):
             return meaning
-    if _ROLE.search(said) and desc == "POLICY":
+    if _ROLE.search(said):
         return Meaning.ROLE
     if _FOREIGN.search(said):
         return Meaning.FOREIGN if desc == "MATERIALIZED VIEW DATA" else Meaning.HOST

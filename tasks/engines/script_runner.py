@@ -114,6 +114,7 @@ class ScriptRunner:
         self.reader = RoleReader()
         self.globals_roles = roles
         self.known_roles: set[str] = set()
+        self.owners: set[str] = set()
         self.entries: list[TocEntry] = []
         self.definitions: dict[int, list[str]] = {}
         self.entry: TocEntry | None = None
@@ -170,6 +171,11 @@ class ScriptRunner:
         for found in read_entries(gap, len(self.entries) + 1):
             self.entry = reread_entry(found, self.encoding)
             self.entries.append(self.entry)
+            if self.entry.owner not in self.known_roles:  # rows and definitions may name it as a value
+                self.owners.add(self.entry.owner)
+        if self.owners and self.feeder is not None:
+            self._lend_roles(frozenset(self.owners))
+            self.owners.clear()
 
     def _statement(self, statement: bytes) -> None:
         action = decide(statement)
@@ -481,6 +487,8 @@ class ScriptRunner:
             prepare(self.job, self._superuser())
             note_members(self.job, self._superuser())
             self.feeder = Feeder(self.job)
+            self._lend_roles(frozenset(self.owners))
+            self.owners.clear()
             for setting in self.settings:
                 self._run(setting, Action.SETTING)
         return self.feeder

@@ -221,11 +221,16 @@ def _context_line(error: _Open, line: str) -> None:
 def _by_first_line(toc: Toc) -> dict[str, list[TocEntry]]:
     found: dict[str, list[TocEntry]] = {}
     for entry in toc.entries:
-        first = entry.defn.partition("\n")[0].strip()
+        first = _text(entry).partition("\n")[0].strip()
         if first:
             found.setdefault(first, []).append(entry)
     return found
 
 
 def _lines(entry: TocEntry) -> tuple[str, ...]:
-    return tuple(line.strip() for line in entry.defn.split("\n", _COMMAND_LINES)[:_COMMAND_LINES])
+    return tuple(line.strip() for line in _text(entry).split("\n", _COMMAND_LINES)[:_COMMAND_LINES])
+
+
+def _text(entry: TocEntry) -> str:
+    """Return what pg_restore sends for an entry: a COPY that does not begin is told like a definition."""
+    return entry.defn or entry.copy_stmt

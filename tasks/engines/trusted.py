@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from tasks.engines.job import Connection, Job
-from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, string_of, tokens
+from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, quoted, string_of, tokens
 from tasks.model.backup import TocEntry
 from tasks.model.server_words import Refusal, of_error
 
@@ -29,6 +29,13 @@ _PARAMETER_GRANTS_SINCE = 15
 _PUBLISH_WORDS = re.compile(r"[a-z_]+")
 _PUBLISH_VALUES = re.compile(r"'[a-z, ]*'|true|false|[a-z]+")
 _FILE_WRAPPERS = ("file_fdw",)
+_READERS = """
+SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND pronargs = 0 AND proname IN (
+    'pg_config', 'pg_get_backend_memory_contexts', 'pg_get_shmem_allocations',
+    'pg_hba_file_rules', 'pg_ident_file_mappings', 'pg_show_all_file_settings')
+"""
+"""What stands behind views of the system's that only a superuser reads: they tell of the sandbox alone."""
 _WRAPPER_FUNCTIONS = """
 SELECT w.tableoid::bigint, w.oid::bigint, h.tableoid::bigint, h.oid::bigint, v.tableoid::bigint,
        v.oid::bigint, hs.nspname::text, h.proname::text, vs.nspname::text, v.proname::text
@@ -40,8 +47,10 @@ WHERE w.fdwname <> ALL (%s)
 
 
 def prepare(job: Job, session: Connection) -> None:
-    """Let the restoring role use the fresh database as its owner would: schema public, harmless settings."""
+    """Let the restoring role use the fresh database as its owner would: public, settings, views to read."""
     owner = sql.Identifier(job.sandbox.owner)
+    (readers,) = session.execute(_READERS).fetchone() or ("",)
+    session.execute(f"GRANT EXECUTE ON FUNCTION {readers} TO {quoted(job.sandbox.owner)}".encode())
     if job.sandbox.postgres.major < _PARAMETER_GRANTS_SINCE:
         session.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(owner))
         return

@@ -342,7 +342,9 @@ def _make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) 
     power = sql.SQL("SUPERUSER" if sandbox.restored_as == "superuser" else "NOSUPERUSER")
     owner, reader = sql.Identifier(sandbox.owner), sql.Identifier(sandbox.reader)
     for statement in (
+        # Materialised views read the system's own catalogues, as a superuser may. Nothing is secret in them.
         sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS {}").format(owner, power),
+        sql.SQL("GRANT pg_read_all_data, pg_monitor TO {}").format(owner),
         sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS NOSUPERUSER IN ROLE pg_read_all_data").format(reader),
         sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(reader),
         # Suites sort and hash whole tables: with 4 MB they do it on disk.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.model.sandbox import Workspace
+from tasks.engines.job import Job
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import dsn
 from tests.corpus.superuser import COMMON, ROLES
@@ -144,7 +144,7 @@ def test_nothing_that_our_superuser_creates_is_a_way_to_his_rights(
     form: str,
 ) -> None:
     dump = evil(ATTACKS[kind]).dump("evil", tmp_path / "evil.dump", form)
-    monkeypatch.setattr(Workspace, "walled", True)  # said to stand, and not there: a canary could sing
+    monkeypatch.setattr(Job, "is_walled", True)  # said to stand, and not there: a canary could sing
     outcome = restore_dump(18, dump, name="evil", wall=False)
     assert outcome.failures == {"superuser-entry"}
     assert_nothing_ran(outcome)
@@ -175,7 +175,7 @@ def test_a_script_cannot_talk_our_superuser_into_more(
 ) -> None:
     script = tmp_path / "evil.sql"
     script.write_text(EVIL + SCRIPTS[kind] + "\n")
-    monkeypatch.setattr(Workspace, "walled", True)
+    monkeypatch.setattr(Job, "is_walled", True)
     outcome = restore_dump(18, script, wall=False)
     assert outcome.failures <= {"superuser-entry", "restore-error"}
     assert outcome.failures

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.engines.causes import Omission
@@ -48,7 +50,7 @@ TOC = Toc((TABLE, ROWS, INDEX, VIEW, GRANT, KEY, OTHER, FUNCTION, LATER))
         ("ACL", "permission denied for function pg_read_file", Meaning.POLICY),
         ("ACL", 'role "ghost" does not exist', Meaning.ROLE),
         ("POLICY", 'role "ghost" does not exist', Meaning.ROLE),
-        ("FUNCTION", 'role "ghost" does not exist', Meaning.ERROR),
+        ("TABLE DATA", 'role "ghost" does not exist', Meaning.ROLE),
         ("COMMENT", "something new", Meaning.MINOR),
         ("EXTENSION", 'extension "hll" is not available', Meaning.EXTENSION),
         ("TABLE ATTACH", 'empty range bound specified for partition "p"', Meaning.HOST),
@@ -164,15 +166,71 @@ def test_rows_that_policy_keeps_out_are_the_drills_failure() -> None:
     assert found.rule == "superuser-entry"
 
 
-def test_what_needs_an_absent_extension_is_no_failure() -> None:
-    extension = entry(30, "EXTENSION", "hll", namespace="")
-    table = entry(31, "TABLE", "sketches", 30)
-    toc = Toc((extension, table))
-    judged = judge(
-        [Failure(table, 'type "public.hll" does not exist')], [Omission(extension, Meaning.HARMLESS)], toc
-    )
-    assert judged.findings == ()
-    assert judged.broken == {30, 31}
+ABSENT = replace(
+    entry(30, "EXTENSION", "vault", namespace=""),
+    defn="CREATE EXTENSION IF NOT EXISTS vault WITH SCHEMA keys;",
+)
+
+
+def test_an_extension_that_may_be_absent_excuses_what_is_its_own() -> None:
+    rows = entry(31, "TABLE DATA", "secrets", 30, namespace="keys")
+    label_of_it = entry(32, "COMMENT", "EXTENSION vault", 30, namespace="")
+    failures = [
+        Failure(rows, 'relation "keys.secrets" does not exist'),
+        Failure(label_of_it, 'extension "vault" does not exist'),
+    ]
+    for dependent in (rows, replace(rows, dependencies=())):  # a script lists no needs
+        toc = Toc((ABSENT, dependent, label_of_it))
+        judged = judge(
+            [replace(failures[0], entry=dependent), failures[1]], [Omission(ABSENT, Meaning.HARMLESS)], toc
+        )
+        (found,) = judged.findings
+        assert (found.rule, found.severity) == ("extension-absent", Severity.WARNING)
+        assert "TABLE DATA keys.secrets" in found.message
+        assert judged.broken == {30, 31, 32}
+
+
+def test_an_extension_that_may_be_absent_does_not_excuse_a_table_of_the_users() -> None:
+    table, rows = entry(31, "TABLE", "documents", 30), entry(33, "TABLE DATA", "documents", 31)
+    failures = [
+        Failure(table, 'type "public.vector" does not exist'),
+        Failure(rows, 'relation "public.documents" does not exist'),
+    ]
+    for needs in ((30,), ()):
+        toc = Toc((ABSENT, replace(table, dependencies=needs), rows))
+        judged = judge(
+            [replace(failures[0], entry=toc.entries[1]), failures[1]],
+            [Omission(ABSENT, Meaning.HARMLESS)],
+            toc,
+        )
+        (found,) = judged.findings
+        assert (found.rule, found.klass.value) == ("extension-missing", "drill")
+        assert "TABLE public.documents, TABLE DATA public.documents" in found.message
+        assert judged.broken == {30, 31, 33}
+
+
+def test_what_the_backup_itself_defines_is_no_absent_extensions() -> None:
+    kind, table = entry(31, "TYPE", "mood"), entry(32, "TABLE", "people")
+    toc = Toc((ABSENT, kind, table))
+    failures = [
+        Failure(kind, "a syntax error"),
+        Failure(table, 'type "public.mood" does not exist'),
+    ]
+    rules = [found.rule for found in judge(failures, [Omission(ABSENT, Meaning.HARMLESS)], toc).findings]
+    assert rules == ["restore-error"]
+
+
+@pytest.mark.parametrize("kind", [ROWS, INDEX, VIEW])
+def test_a_role_that_rows_or_definitions_name_fails_the_way_back_and_is_not_told(kind: TocEntry) -> None:
+    (found,) = judge([Failure(kind, 'role "jobs of Mr X" does not exist')], (), TOC).findings
+    assert (found.rule, found.klass.value, found.severity) == ("role-missing", "path", Severity.FAILURE)
+    assert "Mr X" not in found.message
+
+
+def test_a_role_that_something_is_for_only_warns() -> None:
+    grant = entry(40, "ACL", "TABLE orders")
+    (found,) = judge([Failure(grant, 'role "ghost" does not exist')], (), TOC).findings
+    assert (found.rule, found.severity) == ("role-missing", Severity.WARNING)
 
 
 def test_a_failed_transaction_is_not_reported_beside_its_cause() -> None:

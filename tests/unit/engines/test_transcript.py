@@ -202,3 +202,21 @@ def test_an_error_among_thousands_that_begin_alike_finds_its_own_entry() -> None
 def test_a_count_of_thousands_of_digits_is_no_count() -> None:
     line = f"pg_restore: warning: errors ignored on restore: {'9' * 5000}"
     assert read_transcript([line, f"pg_restore: from TOC entry {'9' * 5000}; x"], Toc(())).reported is None
+
+
+def test_a_copy_that_never_began_is_its_tables_though_no_table_is_listed() -> None:
+    rows = TocEntry(
+        7,
+        "TABLE DATA",
+        "secrets",
+        "vault",
+        "",
+        "data",
+        copy_stmt="COPY vault.secrets (id, secret) FROM stdin;\n",
+    )
+    lines = (
+        'pg_restore: error: could not execute query: ERROR:  relation "vault.secrets" does not exist',
+        "Command was: COPY vault.secrets (id, secret) FROM stdin;",
+    )
+    (failure,) = read_transcript(lines, Toc((rows,))).failures
+    assert failure.entry is rows
