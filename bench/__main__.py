@@ -1,6 +1,6 @@
 """Measure what DESIGN 10 promises, as ratios within one run: machines are shared and noisy.
 
-    python -m bench [--mib 1024] [--rounds 3] [--only whole,tiny,shell,discovery,validate,selftest]
+    python -m bench [--mib 1024] [--rounds 3] [--only whole,tiny,shell,discovery,validate,selftest,scripts]
 
 Prints one line per figure: the median of each side, the ratio, the goal.
 """
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import discovery, selftest, shell, tiny, validate, whole
+from bench import discovery, scripts, selftest, shell, tiny, validate, whole
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "whole": whole.measure,
@@ -22,6 +22,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "discovery": discovery.measure,
     "validate": validate.measure,
     "selftest": selftest.measure,
+    "scripts": scripts.measure,
 }
 
 

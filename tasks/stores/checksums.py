@@ -16,6 +16,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from io import StringIO
 from typing import Any
 
 from awscrt import checksums as crt
@@ -88,8 +89,11 @@ def parse_sidecar(text: str, name: str) -> str | None:
 def digests_by_name(text: str) -> dict[str, str]:
     """Return file name -> SHA-256 of every line that holds one; the name is "" for a bare digest."""
     found: dict[str, str] = {}
-    for line in text.lstrip("\ufeff").splitlines():
-        match = _SIDECAR_BSD.fullmatch(line.strip()) or _SIDECAR_LINE.fullmatch(line.strip())
+    for raw in StringIO(
+        text.removeprefix("\ufeff")
+    ):  # a list of all lines would hold each letter fifty times
+        line = raw.strip()
+        match = _SIDECAR_BSD.fullmatch(line) or _SIDECAR_LINE.fullmatch(line)
         if match:
             name = (match["name"] or "").strip().removeprefix("*").replace("\\", "/").removeprefix("./")
             found[name if "/" not in name else name.rsplit("/", 1)[-1]] = match["hex"].lower()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -290,3 +292,26 @@ def test_a_file_without_an_age_identity_is_no_key(tmp_path: Path, identity: pyra
     for text in ("nothing here\n", "AGE-SECRET-KEY-1BROKEN\n"):
         path.write_text(text)
         assert rule_of(tmp_path, data, Decrypt(age=AgeKey(identity_file=path))) == "decryption-key-missing"
+
+
+@pytest.mark.parametrize("armored", [False, True])
+def test_an_age_header_of_thousands_of_recipients_is_not_read(
+    tmp_path: Path, identity: pyrage.x25519.Identity, armored: bool
+) -> None:
+    first, stanza, body, rest = pyrage.encrypt(DUMP, [identity.to_public()]).split(b"\n", 3)
+    many = b"\n".join([first, *[stanza, body] * 2000, rest])
+    few = b"\n".join([first, *[stanza, body] * 20, rest])
+    data = armored_age(many) if armored else many
+    began = time.process_time()
+    assert rule_of(tmp_path, data, age_key(tmp_path, identity)) == "format-unsupported"
+    assert time.process_time() - began < 1.0
+    damaged = armored_age(few) if armored else few  # the header's own sum is of one recipient
+    assert rule_of(tmp_path, damaged, age_key(tmp_path, identity)) == "archive-corrupt"
+
+
+def armored_age(data: bytes) -> bytes:
+    body = base64.encodebytes(data).replace(b"\n", b"")
+    lines = [body[at : at + 64] for at in range(0, len(body), 64)]
+    return b"\n".join(
+        [b"-----BEGIN AGE ENCRYPTED FILE-----", *lines, b"-----END AGE ENCRYPTED FILE-----", b""]
+    )
