@@ -35,4 +35,5 @@ def validate_database(
         as_of=as_of,
         deadline_s=deadline.check(),
         run=run,
+        kept_out=restored.kept_out,
     )

@@ -79,5 +79,11 @@ def check_freshness(
 ) -> tuple[float | None, Checked]:
     """Measure the age of the newest row at *as_of*."""
     return measure_freshness(
-        sandbox, restored.database, target, as_of, history=history, deadline_s=deadline.check()
+        sandbox,
+        restored.database,
+        target,
+        as_of,
+        history=history,
+        deadline_s=deadline.check(),
+        kept_out=restored.kept_out,
     )

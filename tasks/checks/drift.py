@@ -1,7 +1,8 @@
 """Drift: what this restore lacks that the last verified drills had. Pure.
 
 Decided here, where DESIGN leaves room:
-- Rows are compared with the nearest baseline. A table below `min_rows` there is compared and only warns.
+- Rows are compared with the nearest baseline. A table below `min_rows` there is compared and only warns,
+  unless it lost all its rows.
 - Expired and detached partitions leave their parent's baseline first, so that retention is no loss of rows. A
   younger partition that fell to no rows is a loss where the parent lost them too: otherwise they only moved.
 - Slow loss: below the oldest count of the long-term window by more than twice `rows_drop`, and below the
@@ -13,8 +14,8 @@ Decided here, where DESIGN leaves room:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from statistics import median
@@ -45,13 +46,22 @@ class Tolerance:
 
 
 def judge_drift(
-    current: Inventory, baselines: Iterable[Baseline], drift: Drift, absent_ok: Iterable[str] = ()
+    current: Inventory,
+    baselines: Iterable[Baseline],
+    drift: Drift,
+    absent_ok: Iterable[str] = (),
+    kept_out: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Return what *current* lost, or gained, against *baselines*; nothing where there is none.
 
-    *absent_ok* are extensions that are left out on purpose.
+    *absent_ok* are extensions that are left out on purpose; *kept_out* is what the drill itself could not
+    restore, and nothing about it is compared.
     """
-    verdicts = [_Comparison(current, base, drift, frozenset(absent_ok)).findings() for base in baselines]
+    verdicts = []
+    for base in baselines:
+        out = with_parents(kept_out, base.inventory)
+        compared = replace(base, inventory=without(base.inventory, out)) if out else base
+        verdicts.append(_Comparison(without(current, out), compared, drift, frozenset(absent_ok)).findings())
     if not verdicts:
         return ()
     shown = [{(found.rule, found.where) for found in verdict} for verdict in verdicts[1:]]
@@ -59,6 +69,36 @@ def judge_drift(
         found
         for found in verdicts[0]
         if found.severity is Severity.INFO or all((found.rule, found.where) in others for others in shown)
+    )
+
+
+def with_parents(names: Collection[str], inventory: Inventory) -> frozenset[str]:
+    """Return *names* and the partitioned tables whose rows those are too."""
+    found = set(names)
+    waiting = list(names)
+    while waiting:
+        figures = inventory.tables.get(waiting.pop())
+        if figures is not None and figures.partition_of is not None and figures.partition_of not in found:
+            found.add(figures.partition_of)
+            waiting.append(figures.partition_of)
+    return frozenset(found)
+
+
+def without(inventory: Inventory, names: Collection[str]) -> Inventory:
+    """Return *inventory* without the objects called *names*, and without what lies on such a table."""
+    if not names:
+        return inventory
+    held = frozenset(inventory.tables)
+
+    def stays(name: str) -> bool:
+        table = inventory.belongs_to.get(name) or guess_table(name, held)
+        return name not in names and table not in names
+
+    return replace(
+        inventory,
+        tables={name: figures for name, figures in inventory.tables.items() if name not in names},
+        objects={kind: tuple(filter(stays, listing)) for kind, listing in inventory.objects.items()},
+        keys=None if inventory.keys is None else tuple(filter(stays, inventory.keys)),
     )
 
 
@@ -196,7 +236,7 @@ class _Comparison:
             if now is None or now.rows is None or figures.rows is None or tolerance is None:
                 continue
             if name in self.partitions:
-                if self._emptied(name, tolerance):
+                if self._emptied(name):
                     found.append(self._dropped(name, figures.rows, 0, failing=True))
                 continue
             fate = self.fates.get(name)
@@ -208,7 +248,7 @@ class _Comparison:
         if before <= 0:
             return []
         if (before - now) / before > tolerance.rows_drop + self.baseline.growth:
-            return [self._dropped(name, before, now, failing=before >= tolerance.min_rows)]
+            return [self._dropped(name, before, now, failing=now == 0 or before >= tolerance.min_rows)]
         if (now - before) / before > tolerance.rows_grow:
             return [
                 finding(
@@ -220,12 +260,12 @@ class _Comparison:
             ]
         return []
 
-    def _emptied(self, name: str, tolerance: Tolerance) -> bool:
+    def _emptied(self, name: str) -> bool:
         """Whether a partition, not of the oldest, lost all its rows and its parent lost them too."""
         figures, now = self.base.tables[name], self.current.tables[name]
         parent = figures.partition_of or ""
         above, above_now = self.base.tables.get(parent), self.current.tables.get(parent)
-        if now.rows != 0 or not figures.rows or figures.rows < tolerance.min_rows:
+        if now.rows != 0 or not figures.rows:
             return False
         if above is None or above_now is None or above.rows is None or above_now.rows is None:
             return False

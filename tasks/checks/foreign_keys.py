@@ -1,12 +1,13 @@
 """Whether every foreign key holds, also where PostgreSQL has not been asked to prove it.
 
 Decided here:
-- A key that is validated was proven by this very server when the restore created it: it costs nothing. Only
-  under `restore_as: superuser` could a script have switched the proof off, so there every key is joined.
+- A key that is validated was proven by this very server when the restore created it: it costs nothing. Where
+  the restore cannot be sure of that (`engines.keys` says when), every such key is joined.
 - A key marked NOT VALID is checked by an anti-join over exactly the rows that the key means: MATCH SIMPLE
   looks at rows without nulls, MATCH FULL also objects to rows half null; ONLY, unless the table is
   partitioned; the key's own equality operators; a PERIOD must be covered by the referenced periods together.
-- Orphans behind a key that is declared NOT ENFORCED break no promise: a warning.
+- Orphans behind a key that is NOT VALID were there at the source, and those behind one that is NOT ENFORCED
+  break no promise: a warning.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from tasks.checks.outcome import judged, lowered
+from tasks.checks.outcome import at_source, judged, lowered
 from tasks.checks.scope import Scope
 from tasks.checks.session import Connection
 from tasks.model.findings import Finding, Severity
@@ -81,17 +82,21 @@ class ForeignKey:
 
 def check_foreign_keys(scope: Scope) -> Checked:
     """Return the check `foreign-keys`."""
-    distrusted = scope.sandbox.restored_as == "superuser"
     findings: list[Finding] = []
     with scope.reading() as connection:
         keys = read_keys(connection)
-        unproven = [key for key in keys if distrusted or not key.validated]
+        unproven = [key for key in keys if not _is_proven(key, scope)]
         for key in unproven:
-            findings += _judge(key, _orphans(connection, key), scope.target.checks.foreign_keys)
+            findings += _judge(scope, key, _orphans(connection, key))
     joined = f", {len(unproven)} of them by anti-join" if unproven else ""
     return judged(
         "foreign-keys", findings, observed=f"{len(keys)} keys hold{joined}" if not findings else None
     )
+
+
+def _is_proven(key: ForeignKey, scope: Scope) -> bool:
+    unproven = scope.restored.unproven_keys
+    return key.validated and unproven is not None and key.full_name not in unproven
 
 
 def read_keys(connection: Connection) -> list[ForeignKey]:
@@ -144,15 +149,19 @@ def _orphans(connection: Connection, key: ForeignKey) -> int:
     return int(orphans)
 
 
-def _judge(key: ForeignKey, orphans: int, level: str) -> list[Finding]:
+def _judge(scope: Scope, key: ForeignKey, orphans: int) -> list[Finding]:
+    level = scope.target.checks.foreign_keys
     if orphans:
-        found = finding(
-            "foreign-key-orphans",
+        said = (
             f"{orphans:,} rows of {key.schema}.{key.table} have no match in {key.parent_schema}.{key.parent}"
-            f" under the key {key.name}.",
-            where=key.full_name,
+            f" under the key {key.name}"
         )
-        return [lowered(found, level if key.enforced else "warning")]
+        if key.validated:
+            message = f"{said}. The key is marked valid, and nothing checked these rows when they came."
+            return [lowered(finding("foreign-key-orphans", message, where=key.full_name), level)]
+        state = "NOT VALID" if key.enforced else "NOT ENFORCED"
+        found = finding("foreign-key-orphans", f"{said}, which is {state}.", where=key.full_name)
+        return [at_source(found, level, asked=key.enforced and scope.asked("foreign_keys"))]
     if key.validated:
         return []
     message = f"The key {key.name} is NOT VALID; none of its rows breaks it."

@@ -10,6 +10,7 @@ Decided here:
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -57,14 +58,19 @@ def measure_freshness(
     *,
     history: History | None = None,
     deadline_s: float | None = None,
+    kept_out: Mapping[str, str] | None = None,
 ) -> tuple[float | None, Checked]:
     """Return the age in seconds, at *as_of*, of the newest row, and the check `freshness`.
 
-    *history* tells a table that is lost from one that never was; without it, `required_tables` does.
+    *history* tells a table that is lost from one that never was; without it, `required_tables` does. Rows
+    that this host or policy *kept_out* are not judged.
     """
     wanted = target.expect.freshness
     if wanted is None:
         return None, not_configured(NAME, "expect.freshness names no column", stage=Stage.VALIDATE)
+    rule = (kept_out or {}).get(wanted.table)
+    if rule is not None:
+        return None, _unknown(wanted, f"{wanted.table} was not restored whole here ({rule})")
     started = time.monotonic()
     try:
         with reading(sandbox, database, Deadline.within(deadline_s)) as connection:

@@ -9,10 +9,10 @@ Decided here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from tasks.checks.drift import FINDINGS_AT_MOST, all_of, listed
+from tasks.checks.drift import FINDINGS_AT_MOST, all_of, listed, with_parents, without
 from tasks.checks.inventory import guess_table
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Finding
@@ -36,8 +36,19 @@ def read_manifest(document: Mapping[str, Any]) -> Inventory:
     return inventory_from_dict(inventory, where="manifest", strict=False)
 
 
-def compare_exactly(current: Inventory, promised: Inventory, absent_ok: Iterable[str] = ()) -> list[Finding]:
-    """Return every difference between what was dumped and what came back."""
+def compare_exactly(
+    current: Inventory,
+    promised: Inventory,
+    absent_ok: Iterable[str] = (),
+    kept_out: Collection[str] = (),
+) -> list[Finding]:
+    """Return every difference between what was dumped and what came back.
+
+    What the drill itself *kept_out*, and what lies on such a table, is left out on both sides.
+    """
+    if kept_out:
+        out = with_parents(kept_out, promised)
+        current, promised = without(current, out), without(promised, out)
     found = _compare_tables(current, promised)
     for kind in OBJECT_KINDS:
         if kind in promised.objects:

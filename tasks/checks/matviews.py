@@ -1,14 +1,15 @@
 """Whether the materialised views came back with their rows.
 
 Decided here: the archive refreshes a view that was populated at the source (an entry MATERIALIZED VIEW
-DATA). One without that entry was unpopulated there, or the script does not say: information, no failure.
+DATA). One without that entry was unpopulated there, or the script does not say: a warning. One that this host
+or policy could not refresh is the matter of the finding that said so.
 """
 
 from __future__ import annotations
 
-from tasks.checks.outcome import judged, lowered
+from tasks.checks.outcome import at_source, judged, lowered
 from tasks.checks.scope import Scope
-from tasks.model.findings import Severity
+from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
 
@@ -24,19 +25,21 @@ def check_matviews(scope: Scope) -> Checked:
     """Return the check `matviews`."""
     with scope.reading() as connection:
         views = connection.execute(_VIEWS).fetchall()
-    refreshed = {(entry.namespace, entry.tag) for entry in scope.toc.of("MATERIALIZED VIEW DATA")}
-    findings = []
-    for schema, name, populated in views:
-        if populated:
-            continue
-        promised = (schema, name) in refreshed
-        said = "the archive refreshes it" if promised else "so it was at the source"
-        found = finding(
-            "matview-unpopulated",
-            f"{schema}.{name} holds no rows and cannot be read; {said}.",
-            where=f"{schema}.{name}",
-            severity=None if promised else Severity.INFO,
-        )
-        findings.append(lowered(found, scope.target.checks.matviews))
-    filled = sum(populated for _, _, populated in views)
+    refreshed = {f"{entry.namespace}.{entry.tag}" for entry in scope.toc.of("MATERIALIZED VIEW DATA")}
+    unpopulated = [f"{schema}.{name}" for schema, name, populated in views if not populated]
+    findings = [_unpopulated(scope, name, promised=name in refreshed) for name in unpopulated]
+    filled = len(views) - len(unpopulated)
     return judged("matviews", findings, observed=f"{filled} of {len(views)} populated")
+
+
+def _unpopulated(scope: Scope, name: str, *, promised: bool) -> Finding:
+    said = f"{name} holds no rows and cannot be read"
+    level, rule = scope.target.checks.matviews, scope.restored.kept_out.get(name)
+    if rule is not None:
+        message = f"{said}: it could not be refreshed here ({rule})."
+        return finding("matview-unpopulated", message, where=name, severity=Severity.WARNING)
+    if promised:
+        message = f"{said}; the archive refreshes it."
+        return lowered(finding("matview-unpopulated", message, where=name), level)
+    found = finding("matview-unpopulated", f"{said}.", where=name)
+    return at_source(found, level, asked=scope.asked("matviews"))

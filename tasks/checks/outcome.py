@@ -53,6 +53,12 @@ def not_configured(name: str, why: str, *, stage: Stage = Stage.VERIFY) -> Check
     return Checked((Check(name, stage, Outcome.NOT_CONFIGURED, why=why),))
 
 
+def at_source(found: Finding, level: str, *, asked: bool) -> Finding:
+    """Return *found*, a state that the source had too: a warning, unless a user *asked* for failure here."""
+    severity = Severity.FAILURE if asked and level == "failure" else Severity.WARNING
+    return replace(found, severity=severity, message=f"{found.message} So it was at the source.")
+
+
 def lowered(found: Finding, level: str) -> Finding:
     """Return *found*, a failure made a warning where *level* asks for no more."""
     if level == "warning" and found.severity is Severity.FAILURE:

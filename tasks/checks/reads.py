@@ -135,6 +135,7 @@ def _read_tables(scope: Scope, tables: Iterable[Table], *, as_utf8: bool) -> lis
 def _read_table(connection: psycopg.Connection[tuple[object, ...]], table: Table, *, as_utf8: bool) -> None:
     """Copy *table* out; UnicodeDecodeError for a row that is not UTF-8, once all of it was read."""
     wrong: UnicodeDecodeError | None = None
+    connection.execute("SELECT")  # puts the session back, which a COPY by a cursor does not
     copied = sql.SQL("COPY (SELECT * FROM ONLY {}) TO STDOUT").format(table.identifier)
     with connection.cursor() as cursor, cursor.copy(copied) as copy:
         for row in copy:

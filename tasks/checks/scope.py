@@ -39,6 +39,10 @@ class Scope:
         """What the archive listed."""
         return self.restored.toc
 
+    def asked(self, check: str) -> bool:
+        """Tell whether the fleet file itself says what *check* is worth, and does not take the default."""
+        return check in self.target.checks.model_fields_set
+
     def reading(self, role: str | None = None) -> AbstractContextManager[Connection]:
         """Open a connection as the reader, or as *role*."""
         return reading(self.sandbox, self.restored.database, self.limit, role)

@@ -11,21 +11,26 @@ Decided here:
   value far ahead, such as a sentinel, only warns; so does a column without a unique index, where no INSERT
   would fail.
 - A sequence that cycles is not judged.
+- A sequence that stands where the backup itself sets it was behind at the source: a warning. One that the
+  backup does not set, or that stands elsewhere, is not what was dumped.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from tasks.checks.outcome import judged, lowered
+from tasks.checks.outcome import at_source, judged, lowered
 from tasks.checks.scope import Scope
 from tasks.checks.session import Connection
+from tasks.model.backup import Toc
 from tasks.model.findings import Finding
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
 
+_SETVAL = re.compile(r"\bsetval\('(?:[^']|'')*', (?P<value>-?\d{1,19}), (?P<called>true|false)\)")
 NEAR = 1000
 """Numbers just ahead of a sequence: one of them taken means that it will soon collide."""
 _A_TENTH = 0.1
@@ -89,11 +94,13 @@ class Ahead:
     """How a column stands to the number that its sequence gives next.
 
     Attributes:
+        at: its last value, and whether that was given out.
         near: how many of the numbers just ahead are taken.
         ahead: how many rows hold a number that is still to come.
     """
 
     next: int
+    at: tuple[int, bool]
     near: int
     ahead: int
     rows: int
@@ -107,7 +114,7 @@ def check_sequences(scope: Scope) -> Checked:
         for pair in pairs:
             stands = _measure(connection, pair)
             if stands is not None and stands.ahead:
-                findings.append(lowered(_behind(pair, stands), scope.target.checks.sequences))
+                findings.append(_behind(scope, pair, stands))
     behind = f"{len(findings)} of {len(pairs)} behind"
     return judged("sequences", findings, observed=behind, expected="none behind")
 
@@ -132,10 +139,10 @@ def _measure(connection: Connection, pair: Pair) -> Ahead | None:
     following = last + pair.increment if called else last
     if (following - furthest) * (1 if pair.increment > 0 else -1) > 0:
         return None
-    return _count_ahead(connection, pair, following)
+    return _count_ahead(connection, pair, following, (last, called))
 
 
-def _count_ahead(connection: Connection, pair: Pair, following: int) -> Ahead:
+def _count_ahead(connection: Connection, pair: Pair, following: int, at: tuple[int, bool]) -> Ahead:
     """Count the rows that hold numbers which the sequence can still give."""
     step = abs(pair.increment)
     low, high = (following, pair.maximum) if pair.increment > 0 else (pair.minimum, following)
@@ -155,10 +162,10 @@ def _count_ahead(connection: Connection, pair: Pair, following: int) -> Ahead:
         step=sql.Literal(step),
     )
     taken, ahead, rows = connection.execute(statement).fetchone() or (0, 0, 0)
-    return Ahead(following, taken, ahead, rows)
+    return Ahead(following, at, taken, ahead, rows)
 
 
-def _behind(pair: Pair, stands: Ahead) -> Finding:
+def _behind(scope: Scope, pair: Pair, stands: Ahead) -> Finding:
     table, sequence = f"{pair.schema}.{pair.table}", f"{pair.sequence_schema}.{pair.sequence}"
     collides = stands.near > 0 or stands.ahead >= _A_TENTH * stands.rows
     message = (
@@ -166,7 +173,21 @@ def _behind(pair: Pair, stands: Ahead) -> Finding:
         f" {stands.ahead:,} rows hold numbers that it is still to give."
     )
     found = finding("sequence-behind", message, where=sequence)
-    return lowered(found, "failure" if collides and pair.unique else "warning")
+    level = scope.target.checks.sequences
+    if stands.at in _set_by(scope.toc, pair):
+        return at_source(found, level, asked=scope.asked("sequences"))
+    return lowered(found, level if collides and pair.unique else "warning")
+
+
+def _set_by(toc: Toc, pair: Pair) -> set[tuple[int, bool]]:
+    """Return where the backup itself sets the sequence."""
+    entries = (
+        entry
+        for entry in toc.of("SEQUENCE SET")
+        if (entry.namespace, entry.tag) == (pair.sequence_schema, pair.sequence)
+    )
+    found = (_SETVAL.search(entry.defn) for entry in entries)
+    return {(int(match["value"]), match["called"] == "true") for match in found if match is not None}
 
 
 def _source(pair: Pair) -> sql.Composed:

@@ -1,7 +1,8 @@
 """How checks reach the sandbox: as its reader, within a deadline, with every error translated here.
 
 The reader may read everything and change nothing; functions and views that a dump brought may be hostile, so
-no check runs as a superuser. `search_path` is pg_catalog alone: names resolve to PostgreSQL's own.
+no check runs as a superuser. `search_path` is pg_catalog alone: names and operators resolve to PostgreSQL's
+own, in every statement anew.
 """
 
 from __future__ import annotations
@@ -9,21 +10,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
 from psycopg import errors, sql
 
+from expectations.connections import settled
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox
 from tasks.model.server_words import of_error
-from tasks.sandbox import connect
+from tasks.sandbox import dsn
+
+if TYPE_CHECKING:
+    from psycopg.abc import Params, QueryNoTemplate
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Connect = Callable[[], AbstractContextManager[Connection]]
 """Opens a connection on which a check may read."""
 
+_LONGEST_S = 2_000_000.0  # PostgreSQL counts the milliseconds of a statement's limit in 31 bits
 _FATAL: tuple[tuple[type[psycopg.Error], str, str], ...] = (
     (errors.DiskFull, "disk-full", "The disk ran full while the restored data was read."),
     (errors.OutOfMemory, "out-of-memory", "The sandbox ran out of memory while the restored data was read."),
@@ -31,6 +37,33 @@ _FATAL: tuple[tuple[type[psycopg.Error], str, str], ...] = (
     (errors.CrashShutdown, "postgres-failed", "The sandbox's server crashed while it was read."),
     (errors.CannotConnectNow, "postgres-failed", "The sandbox's server is not up."),
 )
+
+
+class _Reading(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that means the same by every statement, within its limit.
+
+    A view that is read, or a check constraint that the planner tries out, calls functions that a dump
+    brought, and such a function may change the session. What it could change is put back before each
+    statement, as suites do it.
+    """
+
+    limit: Deadline | None = None
+
+    def execute(  # type: ignore[override]  # the base takes templates too, which nobody here writes
+        self,
+        query: QueryNoTemplate,
+        params: Params | None = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool = False,
+    ) -> psycopg.Cursor[tuple[Any, ...]]:
+        self.put_back()
+        return super().execute(query, params, prepare=prepare, binary=binary)
+
+    def put_back(self) -> None:
+        """Put the session's settings back, for a statement that `execute` does not run."""
+        if self.limit is not None:
+            super().execute(settled(min(self.limit.left_s, _LONGEST_S)).encode())
 
 
 @contextmanager
@@ -45,11 +78,11 @@ def reading(
     """
     limit = limit or Deadline.within(None)
     try:
-        opened = connect(sandbox, database, role=role or sandbox.reader)
+        opened = _Reading.connect(dsn(sandbox, database, role or sandbox.reader), autocommit=True)
     except psycopg.OperationalError as exc:
         _raise(f"The restored database cannot be reached: {why(exc)}", "postgres-failed", exc)
     with opened as connection:
-        settle(connection, limit)
+        connection.limit = limit
         try:
             yield connection
         except psycopg.Error as exc:

@@ -5,6 +5,9 @@ Decided here:
   is a schema-only dump, and a single table without one had its rows left out on purpose (a warning: people
   do that).
 - Every table empty is a failure, unless the manifest or the baseline says that they were.
+- A required table without a row is a failure, unless it was so at the source: by the manifest, else by the
+  baseline, else because the archive holds a data entry for it and in that no row.
+- What this host or policy kept out is no finding here: the finding that names the cause has said it.
 - No key, index or trigger at all, and none in the archive: a failure if at least two tables hold traces of
   keys (identity or serial columns, NOT NULL columns named `id` or `..._id`); otherwise a warning, for a
   small database without any key is rare and healthy.
@@ -12,19 +15,19 @@ Decided here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 from psycopg import sql
 
 from tasks.checks.drift import all_of, listed
 from tasks.checks.inventory import Table, count_rows, read_tables
-from tasks.checks.outcome import errored, judged, not_configured
+from tasks.checks.outcome import at_source, errored, judged, not_configured, not_run
 from tasks.checks.session import Connection, reading, translated
 from tasks.model.backup import Toc
 from tasks.model.deadline import Deadline
-from tasks.model.findings import Finding
+from tasks.model.findings import Finding, Severity
 from tasks.model.inventory import Inventory
 from tasks.model.listing import listing
 from tasks.model.restored import Checked, Restored
@@ -66,22 +69,22 @@ def check_structure(
     inventory: Inventory,
     target: Target,
     *,
-    known_empty: bool,
+    source: Inventory | None,
     limit: Deadline,
 ) -> Checked:
     """Return the checks of presence: tables, counts, data, keys, required tables and roles.
 
-    *known_empty* says that the manifest or the baseline holds no row either.
+    *source* is what the source is known to have held: the manifest, or else the baseline.
     """
     with translated("The structure", limit), reading(sandbox, restored.database, limit) as connection:
         catalogue = _read(connection, counted=target.checks.counts == "exact")
     empty = _empty_tables(inventory, catalogue)
     return (
-        _tables_present(restored, inventory, empty, known_empty=known_empty)
+        _tables_present(restored, inventory, empty, known_empty=_held_nothing(source))
         + _counts(sandbox, restored.database, inventory, catalogue, target=target, limit=limit)
         + judged("table-data", _data_excluded(restored.toc, catalogue, empty))
         + judged("keys-present", _no_keys(restored.toc, inventory, catalogue))
-        + _required_tables(inventory, empty, target.expect.required_tables)
+        + _required_tables(restored, inventory, empty, source, target.expect.required_tables)
         + _required_roles(restored, target.expect.required_roles)
     )
 
@@ -138,14 +141,21 @@ def _tables_present(
 ) -> Checked:
     tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
     found: list[Finding] = list(toc_findings(restored.toc))
-    if not tables and not found:
+    said = restored.kept_out or any(one.rule == "nothing-restored" for one in restored.findings)
+    if not tables and not found and not said:
         found.append(finding("nothing-restored", "The restored database holds not one table."))
     elif tables and all(name in empty for name in tables) and not known_empty:
-        found.append(_all_empty(restored.toc, len(tables)))
+        lost_here = any(name in restored.kept_out for name in (*inventory.tables, *_listed(restored.toc)))
+        severity = Severity.WARNING if lost_here else None  # rows that this host or policy kept out
+        found.append(replace(_all_empty(restored.toc, len(tables)), severity=severity or Severity.FAILURE))
     rows = sum(inventory.tables[name].rows or 0 for name in tables)
     return judged(
         "tables-present", found, observed=f"{len(tables)} tables, {rows} rows", expected="some of both"
     )
+
+
+def _listed(toc: Toc) -> Iterator[str]:
+    return (f"{entry.namespace}.{entry.tag}" for entry in toc.of("TABLE"))
 
 
 def _all_empty(toc: Toc, tables: int) -> Finding:
@@ -211,24 +221,74 @@ def _no_keys(toc: Toc, inventory: Inventory, catalogue: Catalogue) -> list[Findi
     return [finding("no-keys", said)]
 
 
-def _required_tables(inventory: Inventory, empty: frozenset[str], required: Iterable[str]) -> Checked:
+def _held_nothing(source: Inventory | None) -> bool:
+    """Whether the source is known to have held no row at all."""
+    if source is None or not source.tables:
+        return False
+    return all(figures.rows == 0 for figures in source.tables.values())
+
+
+def _required_tables(
+    restored: Restored,
+    inventory: Inventory,
+    empty: frozenset[str],
+    source: Inventory | None,
+    required: Iterable[str],
+) -> Checked:
     required = tuple(required)
     if not required:
         return not_configured("required-tables", "expect.required_tables names none")
+    unjudged = [name for name in required if name in restored.kept_out]
+    missing = [name for name in required if name not in inventory.tables and name not in unjudged]
+    without_rows = [name for name in required if name in empty and name not in unjudged]
     found = [
         finding("required-table-missing", f"{name} is required and was not restored.", where=name)
-        for name in required
-        if name not in inventory.tables
+        for name in missing
     ]
-    found += [
-        finding("required-table-empty", f"{name} is required and came back without a row.", where=name)
-        for name in required
-        if name in empty
-    ]
-    held = sum(name in inventory.tables and name not in empty for name in required)
+    found += [_required_empty(name, restored, inventory, source) for name in without_rows]
+    if unjudged and not any(one.severity is Severity.FAILURE for one in found):
+        why = f"{listed(unjudged)} could not be restored whole here ({restored.kept_out[unjudged[0]]})"
+        return not_run("required-tables", why, found)
+    held = len(required) - len(missing) - len(without_rows)
     return judged(
         "required-tables", found, observed=f"{held} with rows", expected=f"{len(required)} with rows"
     )
+
+
+def _required_empty(name: str, restored: Restored, inventory: Inventory, source: Inventory | None) -> Finding:
+    found = finding("required-table-empty", f"{name} is required and came back without a row.", where=name)
+    return (
+        at_source(found, "warning", asked=False) if _was_empty(name, restored, inventory, source) else found
+    )
+
+
+def _was_empty(name: str, restored: Restored, inventory: Inventory, source: Inventory | None) -> bool:
+    """Whether the source held no row of the table: by what is known of it, else by the archive.
+
+    A dump holds a data entry for an empty table too. Only where everything in it came back does an entry
+    without a row speak for the source.
+    """
+    figures = None if source is None else source.tables.get(name)
+    if figures is not None and figures.rows is not None:
+        return figures.rows == 0
+    if any(one.severity is Severity.FAILURE for one in restored.findings):
+        return False
+    with_data = {f"{entry.namespace}.{entry.tag}" for entry in restored.toc.of("TABLE DATA")}
+    leaves = _leaves(name, inventory)
+    return bool(leaves) and leaves <= with_data
+
+
+def _leaves(name: str, inventory: Inventory) -> frozenset[str]:
+    """Return the tables that hold the rows of *name*: itself, or its partitions at any depth."""
+    parents = {figures.partition_of for figures in inventory.tables.values()}
+    leaves, waiting = set(), [name]
+    while waiting:
+        table = waiting.pop()
+        if table in parents:
+            waiting += [child for child, figures in inventory.tables.items() if figures.partition_of == table]
+        else:
+            leaves.add(table)
+    return frozenset(leaves)
 
 
 def _required_roles(restored: Restored, required: Iterable[str]) -> Checked:

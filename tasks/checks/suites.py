@@ -13,7 +13,7 @@ Decided here:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,8 +98,9 @@ def check_suite(
     as_of: datetime,
     deadline_s: float,
     run: RunSuite = run_suite,
+    kept_out: Mapping[str, str] | None = None,
 ) -> SuiteOutcome:
-    """Run the target's suite in *database* and judge it.
+    """Run the target's suite in *database* and judge it; what the drill *kept_out* of that is not judged.
 
     Raises:
         ConfigInvalid: the suite cannot be used.
@@ -121,6 +122,7 @@ def check_suite(
         raise PermanentError(
             "The restored database could not be reached for validation.", rule="postgres-failed"
         ) from exc
+    ran = without_kept_out(ran, kept_out)
     seen = judge_suite(suite, ran, known | frozenset(inventory.tables))
     return SuiteOutcome(seen, ran, suite.sha256, _ages(ran, as_of))
 
@@ -191,6 +193,21 @@ def _ages(ran: SuiteResult, as_of: datetime) -> dict[str, dict[str, float | None
         }
         for table, columns in ran.newest.items()
     }
+
+
+def without_kept_out(ran: SuiteResult, kept_out: Mapping[str, str] | None) -> SuiteResult:
+    """Return *ran* with no answer for tables whose rows this host or policy kept out, good or bad."""
+    if not kept_out:
+        return ran
+    return replace(ran, results=tuple(_unanswered(result, kept_out) for result in ran.results))
+
+
+def _unanswered(result: ExpectationResult, kept_out: Mapping[str, str]) -> ExpectationResult:
+    rule = kept_out.get(result.table)
+    if rule is None:
+        return result
+    message = f"{result.table} was not restored whole here ({rule})."
+    return replace(result, outcome=Result.ERRORED, cause=None, message=message, observed=None)
 
 
 def judge_suite(suite: Suite, ran: SuiteResult, known: frozenset[str]) -> Checked:

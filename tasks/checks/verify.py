@@ -7,7 +7,7 @@ lower, so that it can name the exceptions that were made use of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -66,13 +66,21 @@ def verify(
     baselines = choose_baselines(history, as_of, target.expect.drift.baseline.last)
     promised = None if manifest is None else read_manifest(manifest)
     structure = check_structure(
-        sandbox, restored, inventory, target, known_empty=_known_empty(promised, baselines), limit=limit
+        sandbox, restored, inventory, target, source=_source(promised, baselines), limit=limit
     )
     scope = Scope(sandbox, restored, inventory, target, _deep_limit(target, limit))
     return (
         structure
-        + check_manifest(inventory, promised, target)
-        + check_drift(inventory, baselines, target, history, today=today, exact=is_exact(promised))
+        + check_manifest(inventory, promised, target, restored.kept_out)
+        + check_drift(
+            inventory,
+            baselines,
+            target,
+            history,
+            today=today,
+            exact=is_exact(promised),
+            kept_out=restored.kept_out,
+        )
         + check_deep(scope)
     )
 
@@ -85,11 +93,16 @@ def with_seed(history: History, target: Target) -> History:
     return replace(history, seed=load_seed(path))
 
 
-def check_manifest(inventory: Inventory, promised: Inventory | None, target: Target) -> Checked:
-    """Return the check `manifest`: what the source held in the dump's own snapshot, exactly."""
+def check_manifest(
+    inventory: Inventory, promised: Inventory | None, target: Target, kept_out: Collection[str] = ()
+) -> Checked:
+    """Return the check `manifest`: what the source held in the dump's own snapshot, exactly.
+
+    What this host or policy *kept_out* is not compared.
+    """
     if promised is None:
         return not_configured("manifest", "no manifest lies beside the backup")
-    findings = compare_exactly(inventory, promised, target.sandbox.extensions.absent_ok)
+    findings = compare_exactly(inventory, promised, target.sandbox.extensions.absent_ok, kept_out)
     return judged(
         "manifest",
         findings,
@@ -106,8 +119,12 @@ def check_drift(
     *,
     today: date,
     exact: bool,
+    kept_out: Collection[str] = (),
 ) -> Checked:
-    """Return the checks of drift; *exact* says that a manifest was compared and drift only informs."""
+    """Return the checks of drift; *exact* says that a manifest was compared and drift only informs.
+
+    What this host or policy *kept_out* is not compared.
+    """
     if not baselines:
         why = "no verified drill and no seed to compare with yet: this drill starts the baseline"
         started = finding(
@@ -117,7 +134,9 @@ def check_drift(
         for name in DRIFT_CHECKS:
             checks += not_configured(name, why)
         return checks + Checked((), (started,))
-    found = judge_drift(inventory, baselines, target.expect.drift, target.sandbox.extensions.absent_ok)
+    found = judge_drift(
+        inventory, baselines, target.expect.drift, target.sandbox.extensions.absent_ok, kept_out
+    )
     if exact:
         found = tuple(replace(one, severity=Severity.INFO) for one in found)
     accepted, _ = apply_acceptances(found, target.accept, history, today)
@@ -138,12 +157,9 @@ def is_exact(promised: Inventory | None) -> bool:
     return promised is not None and bool(promised.tables)
 
 
-def _known_empty(promised: Inventory | None, baselines: Sequence[Baseline]) -> bool:
-    """Whether the source, or else the baseline, is known to hold no row at all."""
-    known = promised or (baselines[0].inventory if baselines else None)
-    if known is None or not known.tables:
-        return False
-    return all(figures.rows == 0 for figures in known.tables.values())
+def _source(promised: Inventory | None, baselines: Sequence[Baseline]) -> Inventory | None:
+    """Return what the source is known to have held: the manifest says it exactly, else the baseline."""
+    return promised or (baselines[0].inventory if baselines else None)
 
 
 def _deep_limit(target: Target, limit: Deadline) -> Deadline:

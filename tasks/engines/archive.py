@@ -29,6 +29,7 @@ from tasks.engines.database import (
 from tasks.engines.extensions import create_extensions, note_members
 from tasks.engines.failure import Failure
 from tasks.engines.job import Connection, Job
+from tasks.engines.keys import lend_for
 from tasks.engines.privileged import Privileged, libraries_here, loads
 from tasks.engines.roles import Role, create_roles, roles_referred
 from tasks.engines.sqltext import quoted
@@ -154,6 +155,7 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
     job.roles |= {role.name for role in globals_roles}
     create_roles(job, session, job.referred, globals_roles)
     prepare(job, session)
+    lend_for(job, session, job.toc)
     note_members(job, session)
     schemas = {entry.tag: entry.dump_id for entry in job.toc.of("SCHEMA")}
     made = create_extensions(job, session, job.toc.of("EXTENSION"), schemas)

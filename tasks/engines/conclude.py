@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tasks.engines.catalogue import list_objects
@@ -11,6 +12,8 @@ from tasks.engines.failure import label
 from tasks.engines.findings import Judged, judge, worst
 from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.job import Job
+from tasks.engines.kept_out import kept_out
+from tasks.engines.keys import unproven_keys
 from tasks.engines.meaning import DRILLS_OWN, Meaning, meaning_of
 from tasks.engines.proof import prove
 from tasks.engines.roles import note_missing_roles
@@ -46,7 +49,8 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
         deadline_s: for the message of one that passed.
 
     Raises:
-        StageFailed: the backup ended early, is hostile, holds no table, or the deadline passed.
+        StageFailed: the backup ended early, is hostile, creates no table for its rows, or the deadline
+            passed.
         PermanentError: the server gave up.
     """
     job.failures += said.failures
@@ -55,7 +59,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_hostile(job)
     if said.timed_out or job.deadline.passed:
         raise StageFailed(too_late(job, where, deadline_s))
-    _stop_on_nothing(job, where)
+    tables = _count_tables(job, where)
     analyze(job)
     settled = _settle(job)
     lacking = settled.lacking
@@ -63,6 +67,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _note_version(job)
     judged = judge(job.failures, job.omissions, job.toc)
     findings = [
+        *([] if tables else _nothing(job, judged, where)),
         *job.findings,
         *_by_superuser(job),
         *judged.findings,
@@ -72,13 +77,15 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_environment(job, Transcript())
     return Restored(
         database=job.database,
-        toc=_to_keep(job.toc, judged),
+        toc=_to_keep(job.toc),
         findings=tuple(findings),
         checks=_checks(job, judged, settled),
         commands=tuple(job.commands),
         not_restored=judged.not_restored,
         roles=tuple(sorted(job.roles)),
         other_databases=job.other_databases,
+        kept_out=kept_out(judged.causes, job.toc),
+        unproven_keys=settled.unproven_keys,
         restore_s=time.monotonic() - started - job.analyze_s,
         analyze_s=job.analyze_s,
     )
@@ -102,37 +109,34 @@ def _stop_on_hostile(job: Job) -> None:
         raise StageFailed((*hostile, *(one for one in judged.findings if one.rule != "hostile-content")))
 
 
-def _stop_on_nothing(job: Job, where: str) -> None:
+def _count_tables(job: Job, where: str) -> int:
+    """Return how many tables came back.
+
+    Raises:
+        StageFailed: none, and the backup never creates any.
+    """
     with job.superuser() as session:
         forget_settings(job, session)
         (tables,) = session.execute(_TABLES).fetchone() or (0,)
-    if tables:
-        return
-    rows, listed = len(job.toc.of("TABLE DATA")), len(job.toc.of("TABLE"))
-    if rows and not listed:
+    rows = len(job.toc.of("TABLE DATA"))
+    if not tables and rows and not job.toc.of("TABLE"):
         message = (
             f"The backup holds the rows of {rows} tables and creates none of them: nothing could be loaded."
         )
         raise StageFailed((finding("data-only", message, where=where, stage=Stage.RESTORE),))
-    if listed and _all_kept_out(job):
-        raise StageFailed(_so_far(job))
-    said = f"{listed} tables are listed and not one came back" if listed else "The backup holds no table"
-    raise StageFailed(
-        (finding("nothing-restored", f"{said}: nothing was recovered.", where=where), *_so_far(job))
-    )
+    return int(tables)
 
 
-def _all_kept_out(job: Job) -> bool:
-    """Tell whether it was this drill that kept every table of the backup out, as a finding of it says."""
-    judged = judge(job.failures, job.omissions, job.toc)
-    kept_out = {
-        entry.dump_id
-        for cause in judged.causes
-        if cause.meaning in DRILLS_OWN
-        for entry in (cause.entry, *cause.followers)
-        if entry is not None
-    }
-    return worst(judged.findings) and all(entry.dump_id in kept_out for entry in job.toc.of("TABLE"))
+def _nothing(job: Job, judged: Judged, where: str) -> list[Finding]:
+    """Return the finding that not one table came back, unless this host or policy kept them all out."""
+    listed = job.toc.of("TABLE")
+    own = [cause for cause in judged.causes if cause.meaning in DRILLS_OWN]
+    entries = [entry for cause in own for entry in (cause.entry, *cause.followers) if entry is not None]
+    kept_out = {entry.dump_id for entry in entries if entry.desc == "TABLE"}
+    if kept_out and kept_out >= {entry.dump_id for entry in listed} and worst(judged.findings):
+        return []
+    said = f"{len(listed)} tables are listed and not one came back" if listed else "The backup holds no table"
+    return [finding("nothing-restored", f"{said}: nothing was recovered.", where=where)]
 
 
 def _so_far(job: Job) -> tuple[Finding, ...]:
@@ -165,11 +169,13 @@ class _Settled:
         owned: objects that were given to their owners.
         granted: entries of grants that were done whole.
         lacking: entries whose objects are not there.
+        unproven_keys: as `Restored` has them.
     """
 
     owned: int
     granted: int
     lacking: list[TocEntry]
+    unproven_keys: frozenset[str] | None
 
 
 def _settle(job: Job) -> _Settled:
@@ -188,7 +194,8 @@ def _settle(job: Job) -> _Settled:
         powers = prove(job, session) if job.is_owner else ()
         if powers:
             raise StageFailed((*powers, *_so_far(job)))
-        return _Settled(owned, granted, missing(job.toc, list_objects(session)))
+        lacking = missing(job.toc, list_objects(session))
+        return _Settled(owned, granted, lacking, unproven_keys(job, session))
 
 
 def _by_superuser(job: Job) -> list[Finding]:
@@ -226,7 +233,7 @@ def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
 
 def _incomplete(lacking: list[TocEntry], judged: Judged, toc: Toc) -> list[Finding]:
     """Return what is missing without anybody having said so."""
-    silent = [entry for entry in lacking if not _explained(entry, judged, toc)]
+    silent = _silent(lacking, judged)
     if not silent:
         return []
     names = [label(entry) for entry in silent]
@@ -242,38 +249,22 @@ def _incomplete(lacking: list[TocEntry], judged: Judged, toc: Toc) -> list[Findi
     ]
 
 
-def _explained(entry: TocEntry, judged: Judged, toc: Toc) -> bool:
-    known = {one.dump_id: one for one in toc.entries}
-    seen: set[int] = set()
-    waiting = [entry.dump_id]
-    while waiting:
-        number = waiting.pop()
-        if number in judged.broken:
-            return True
-        if number not in seen and number in known:
-            seen.add(number)
-            waiting += known[number].dependencies
-    return False
+def _silent(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]:
+    """Return what is missing for no reason that was told: not broken, and all that it needs is there."""
+    told = set(judged.broken)
+    silent = []
+    for entry in lacking:  # in archive order: what is needed comes first
+        if entry.dump_id in told or not told.isdisjoint(entry.dependencies):
+            told.add(entry.dump_id)
+        else:
+            silent.append(entry)
+    return silent
 
 
-def _to_keep(toc: Toc, judged: Judged) -> Toc:
-    """Return *toc* without passwords, and without refreshes that would have left the sandbox.
-
-    Nobody is to expect the latter of the restored database.
-    """
-    left = {
-        entry.dump_id
-        for cause in judged.causes
-        if cause.meaning in (Meaning.FOREIGN, Meaning.HARMLESS)
-        for entry in (cause.entry, *cause.followers)
-        if entry is not None and entry.desc == "MATERIALIZED VIEW DATA"
-    }
+def _to_keep(toc: Toc) -> Toc:
+    """Return *toc* without passwords."""
     return Toc(
-        tuple(
-            replace(entry, defn="") if entry.desc in _WITH_PASSWORDS else entry
-            for entry in toc.entries
-            if entry.dump_id not in left
-        ),
+        tuple(replace(entry, defn="") if entry.desc in _WITH_PASSWORDS else entry for entry in toc.entries),
         archive_version=toc.archive_version,
         server_version=toc.server_version,
         dump_version=toc.dump_version,
@@ -287,7 +278,7 @@ def _to_keep(toc: Toc, judged: Judged) -> Toc:
 def _checks(job: Job, judged: Judged, settled: _Settled) -> tuple[Check, ...]:
     failed = sum(cause.failure is not None for cause in judged.causes)
     bad = worst(judged.findings)
-    unexplained = [entry for entry in settled.lacking if not _explained(entry, judged, job.toc)]
+    unexplained = _silent(settled.lacking, judged)
     minor = sum(one.severity is Severity.WARNING for one in judged.findings)
     note = f"{minor} warnings" if minor else None
     listed, grants = len(job.toc.entries), len(grant_entries(job.toc))

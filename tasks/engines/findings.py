@@ -82,7 +82,7 @@ def _names_of(toc: Toc) -> frozenset[str]:
 
 def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
     """Judge what only a superuser may do: listed, unless something that matters needs it."""
-    needed = [cause for cause in causes if _matters(cause)]
+    needed = [cause for cause in causes if matters(cause)]
     findings = [
         finding(
             "superuser-entry",
@@ -114,7 +114,8 @@ def _left_out(cause: Cause) -> list[str]:
     return [label(one) for one in (*own, *(e for e in cause.followers if e.desc in _SUPERUSERS_OWN))]
 
 
-def _matters(cause: Cause) -> bool:
+def matters(cause: Cause) -> bool:
+    """Tell whether something that holds data or rules needs what policy kept out with *cause*."""
     own = (
         cause.failure is not None
         and cause.entry is not None

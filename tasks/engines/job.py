@@ -38,6 +38,7 @@ class Job:
         referred: roles that it only speaks of.
         other_databases: of the same dump, not restored.
         analyze_s: wall seconds of ANALYZE.
+        keys_doubted: the backup may have put the triggers to sleep that keep foreign keys: none is proven.
         owned: what ALTER ... OWNER TO of a script by hand names, its namespace "" where it names none.
         owner_changes: what it gives away besides, such as functions.
         search_path: that a script left behind; grants of scripts written by hand rely on it.
@@ -61,6 +62,7 @@ class Job:
     other_databases: tuple[str, ...] = ()
     analyze_s: float = 0.0
     search_path: str = ""
+    keys_doubted: bool = False
     owned: list[TocEntry] = field(default_factory=list)
     owner_changes: list[OwnerChange] = field(default_factory=list)
     members: set[tuple[int, int]] = field(default_factory=set)

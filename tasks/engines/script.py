@@ -46,6 +46,7 @@ def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...
     try:
         with ticking(job):
             runner.run(scan(reading_ahead(open_script(backup)), LONGEST_STATEMENT_BYTES))
+            runner.ensure_database()
     except Expired:
         runner.finish()
         return Transcript(timed_out=True)

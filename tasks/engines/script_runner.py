@@ -22,6 +22,7 @@ from tasks.engines.failure import Failure, label
 from tasks.engines.feeder import Expired, Feeder
 from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
+from tasks.engines.keys import lend_if_spoken_of
 from tasks.engines.line_ends import LineEnds
 from tasks.engines.owners import read_owner_change
 from tasks.engines.privileged import Privileged, libraries_here, loads
@@ -232,6 +233,7 @@ class ScriptRunner:
             return False
         text = statement.decode("utf-8", "surrogateescape")
         feeder, session = self._open(), self._superuser()
+        lend_if_spoken_of(self.job, session, statement)
         if not self.job.is_walled:
             libraries = libraries_here(session) if not self.job.is_owner else frozenset()
             if desc == "FUNCTION" and loads(text, libraries):
@@ -251,6 +253,8 @@ class ScriptRunner:
 
     def _run(self, statement: bytes, action: Action = Action.RUN) -> None:
         feeder = self._open()
+        if statement[:6].upper() != b"INSERT":
+            lend_if_spoken_of(self.job, self._superuser(), statement)
         self._prepare_for(statement)
         self.has_content = self.has_content or action not in (Action.SETTING, Action.DROP)
         failure = feeder.statement(statement)
@@ -268,6 +272,8 @@ class ScriptRunner:
         if b"COLLATE pg_catalog." in statement:
             names = collations_named([statement.decode("utf-8", "replace")])
             supply_collations(self.job, names, self._superuser())
+        if entry is not None and entry.desc == "SEQUENCE SET":
+            self.definitions.setdefault(entry.dump_id, []).append(self._text(statement))
         if entry is not None and entry.desc == "BLOB METADATA" and (found := _LO_CREATE.search(statement)):
             self.definitions.setdefault(entry.dump_id, []).append(found[1].decode())
 
@@ -518,6 +524,12 @@ class ScriptRunner:
         if self.helper is not None:
             self.helper.close()
             self.helper = None
+
+    def ensure_database(self) -> None:
+        """Make the database of a script that holds nothing for it, so that the checks see what is lost."""
+        if not self.job.database:
+            self.connected = self.choice or ("" if self.is_cluster else self.connected)
+            self._open()
 
     def finish(self) -> None:
         """Give the job what the script announced and met."""

@@ -15,16 +15,19 @@ import psycopg
 from psycopg import sql
 
 from tasks.engines.job import Connection, Job
+from tasks.engines.keys import UNTRUSTED_SETTINGS
 from tasks.engines.sqltext import is_name, name_of, names_listed, qualified_names, quoted, string_of, tokens
 from tasks.model.backup import TocEntry
 from tasks.model.server_words import Refusal, of_error
 
 SETTINGS = (
-    "session_replication_role", "lc_messages", "log_statement", "log_min_duration_statement", "log_duration",
-    "log_min_messages", "track_functions", "track_activities", "track_counts", "track_io_timing",
-    "deadlock_timeout", "temp_file_limit", "commit_delay", "update_process_title",
+    "lc_messages", "log_statement", "log_min_duration_statement", "log_duration", "log_min_messages",
+    "track_functions", "track_activities", "track_io_timing", "deadlock_timeout", "temp_file_limit",
+    "commit_delay", "update_process_title",
 )  # fmt: skip
-"""Superuser's settings that functions of applications carry and that reach nothing outside the database."""
+"""Superuser's settings that functions of applications carry and that reach nothing outside the database.
+
+Two more are lent by `keys`, where the backup speaks of them."""
 _PARAMETER_GRANTS_SINCE = 15
 _PUBLISH_WORDS = re.compile(r"[a-z_]+")
 _PUBLISH_VALUES = re.compile(r"'[a-z, ]*'|true|false|[a-z]+")
@@ -59,8 +62,9 @@ def prepare(job: Job, session: Connection) -> None:
 
 
 def lent_settings(job: Job) -> frozenset[str]:
-    """Return the superuser's settings that the restoring role may set all the same."""
-    return frozenset(SETTINGS if job.sandbox.postgres.major >= _PARAMETER_GRANTS_SINCE else ())
+    """Return the superuser's settings that the restoring role may set all the same, or will as it asks."""
+    lent = (*SETTINGS, *UNTRUSTED_SETTINGS)
+    return frozenset(lent if job.sandbox.postgres.major >= _PARAMETER_GRANTS_SINCE else ())
 
 
 def lend_extension_objects(job: Job, session: Connection) -> None:

@@ -38,11 +38,12 @@ def settle(
     """Return *findings* without repeats, worst first, with what they keep silent about added.
 
     A check that failed while no finding speaks for it, or a restored database without a table, would
-    otherwise slip through `judge`. Any failure speaks: the drill is not verified anyway.
+    otherwise slip through `judge`. Any failure speaks: the drill is not verified anyway, and one of the
+    drill's own class may be why there is no table.
     """
     said = list(findings)
     said += [_unexplained(check) for check in checks if _is_unexplained(check, said)]
-    if inventory is not None and not inventory.tables and not _failed_data(said):
+    if inventory is not None and not inventory.tables and not _failed(said):
         said.append(
             finding("nothing-restored", "The restored database holds no table. Nothing was recovered.")
         )
@@ -72,5 +73,5 @@ def _unexplained(check: Check) -> Finding:
     )
 
 
-def _failed_data(findings: Iterable[Finding]) -> bool:
-    return any(item.severity is Severity.FAILURE and item.klass is FindingClass.DATA for item in findings)
+def _failed(findings: Iterable[Finding]) -> bool:
+    return any(item.severity is Severity.FAILURE for item in findings)

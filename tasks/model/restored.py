@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tasks.model.backup import Toc
 from tasks.model.findings import Check, Finding
@@ -37,6 +38,9 @@ class Restored:
         not_restored: entries left out by policy, `DESC schema.name`.
         roles: the roles that the backup, with its globals, brought (not those merely referred to).
         other_databases: databases of a cluster dump that were not restored.
+        kept_out: what this host or policy kept out, by the catalogue's names, and the rule that says so:
+            what misses it is no finding about the backup.
+        unproven_keys: valid foreign keys, `schema.table.name`, that this restore did not prove; None for all.
         restore_s, analyze_s: wall seconds.
     """
 
@@ -48,6 +52,8 @@ class Restored:
     not_restored: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     other_databases: tuple[str, ...] = ()
+    kept_out: Mapping[str, str] = field(default_factory=dict)
+    unproven_keys: frozenset[str] | None = frozenset()
     restore_s: float = 0.0
     analyze_s: float = 0.0
 

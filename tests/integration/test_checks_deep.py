@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -34,6 +35,8 @@ def deep(cluster: Callable[[int], Source]) -> Callable[..., Checked]:
         major: int = MAJOR,
         toc: tuple[TocEntry, ...] = (),
         options: str = "",
+        unproven_keys: frozenset[str] | None = frozenset(),
+        kept_out: dict[str, str] | None = None,
         **checks: object,
     ) -> Checked:
         source = cluster(major)
@@ -43,9 +46,10 @@ def deep(cluster: Callable[[int], Source]) -> Callable[..., Checked]:
             inventory = take_inventory(source.sandbox, database)
             limit = checks.pop("limit", None) or Deadline.within(60)
             assert isinstance(limit, Deadline)
-            scope = Scope(
-                source.sandbox, restored_of(database, toc), inventory, target_of(checks=checks), limit
+            restored = replace(
+                restored_of(database, toc), unproven_keys=unproven_keys, kept_out=kept_out or {}
             )
+            scope = Scope(source.sandbox, restored, inventory, target_of(checks=checks), limit)
             return check_deep(scope)
         finally:
             with source.connect() as session:
@@ -63,6 +67,8 @@ INSERT INTO orders (customer) SELECT 1 + g % 100 FROM generate_series(1, 500) g;
 NOT_VALID = (
     "ALTER TABLE orders ADD CONSTRAINT to_customer FOREIGN KEY (customer) REFERENCES customers NOT VALID;"
 )
+
+ORPHANS = SHOP + "INSERT INTO orders (customer) VALUES (7777), (8888), (NULL);" + NOT_VALID
 
 
 def test_the_healthy_shop_passes_every_check_that_is_on(deep: Deep) -> None:
@@ -90,7 +96,7 @@ def test_a_real_applications_database_has_no_failure_and_no_warning(
             source.execute(ROLES)
     seen = deep(application_sql(major), major=major, full_read="failure", amcheck="failure")
     assert failures(seen) == set()
-    assert warnings(seen) == set()
+    assert {rule for rule, _ in warnings(seen)} == {"matview-unpopulated"}  # as it was at the source
     assert rules(seen) == {"foreign-key-not-valid", "matview-unpopulated", "disabled-trigger"}
     assert Outcome.NOT_RUN not in outcomes(seen).values()
 
@@ -99,11 +105,43 @@ def test_a_real_applications_database_has_no_failure_and_no_warning(
 
 
 def test_orphans_behind_a_key_that_is_not_valid_are_found(deep: Deep) -> None:
-    seen = deep(SHOP + "INSERT INTO orders (customer) VALUES (7777), (8888), (NULL);" + NOT_VALID)
-    assert failures(seen) == {("foreign-key-orphans", "public.orders.to_customer")}
+    seen = deep(ORPHANS)
+    assert (failures(seen), warnings(seen)) == (set(), {("foreign-key-orphans", "public.orders.to_customer")})
     (found,) = (one for one in seen.findings if one.rule == "foreign-key-orphans")
+    assert found.message.endswith("which is NOT VALID. So it was at the source.")
     assert "2 rows" in found.message
     assert "7777" not in found.message
+
+
+def test_orphans_that_the_source_had_fail_where_the_fleet_file_asks_for_that(deep: Deep) -> None:
+    seen = deep(ORPHANS, foreign_keys="failure")
+    assert failures(seen) == {("foreign-key-orphans", "public.orders.to_customer")}
+
+
+VALID = SHOP + "ALTER TABLE orders ADD CONSTRAINT k FOREIGN KEY (customer) REFERENCES customers;"
+UNCHECKED = (
+    VALID
+    + """
+SET session_replication_role = replica;
+INSERT INTO orders (customer) VALUES (7777), (8888);
+RESET session_replication_role;
+"""
+)
+
+
+@pytest.mark.parametrize("unproven", [None, frozenset({"public.orders.k"})])
+def test_a_valid_key_that_the_restore_has_not_proven_is_joined(
+    deep: Deep, unproven: frozenset[str] | None
+) -> None:
+    seen = deep(UNCHECKED, unproven_keys=unproven)
+    assert failures(seen) == {("foreign-key-orphans", "public.orders.k")}
+    healthy = check(deep(VALID, unproven_keys=unproven), "foreign-keys")
+    assert (healthy.outcome, healthy.observed) == (Outcome.PASSED, "1 keys hold, 1 of them by anti-join")
+    assert warnings(deep(UNCHECKED, unproven_keys=unproven, foreign_keys="warning")) == failures(seen)
+
+
+def test_a_valid_key_that_the_restore_has_proven_is_not_joined_again(deep: Deep) -> None:
+    assert deep(UNCHECKED, unproven_keys=frozenset({"public.orders.other"})).findings == ()
 
 
 def test_a_key_that_is_not_valid_and_holds_is_information(deep: Deep) -> None:
@@ -148,7 +186,7 @@ def test_a_key_to_a_partitioned_table_looks_into_its_partitions(deep: Deep) -> N
     ALTER TABLE child ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES parent NOT VALID;
     """
     assert failures(deep(script)) == set()
-    assert failures(
+    assert warnings(
         deep(
             script + "ALTER TABLE child DROP CONSTRAINT k; INSERT INTO child VALUES (7);"
             "ALTER TABLE child ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES parent NOT VALID;"
@@ -189,6 +227,32 @@ def test_a_sequence_one_behind_is_found(deep: Deep) -> None:
     assert failures(deep(SHOP + "SELECT setval('orders_id_seq', 499);")) == {
         ("sequence-behind", "public.orders_id_seq")
     }
+
+
+def setval(value: int, *, called: bool = True, tag: str = "orders_id_seq") -> TocEntry:
+    word = "true" if called else "false"
+    defn = f"SELECT pg_catalog.setval('public.{tag}', {value}, {word});\n"
+    return entry("SEQUENCE SET", f"public.{tag}", defn=defn)
+
+
+BEHIND = SHOP + "SELECT setval('orders_id_seq', 7, true);"
+
+
+def test_a_sequence_that_stands_where_the_backup_sets_it_was_behind_at_the_source(deep: Deep) -> None:
+    seen = deep(BEHIND, toc=(setval(7),))
+    assert (failures(seen), warnings(seen)) == (set(), {("sequence-behind", "public.orders_id_seq")})
+    assert seen.findings[0].message.endswith("So it was at the source.")
+    assert failures(deep(BEHIND, toc=(setval(7),), sequences="failure")) == warnings(seen)
+
+
+@pytest.mark.parametrize(
+    "toc",
+    [(), (setval(8),), (setval(7, called=False),), (setval(7, tag="customers_id_seq"),), (setval(500),)],
+)
+def test_a_sequence_that_stands_elsewhere_than_the_backup_sets_it_is_behind(
+    deep: Deep, toc: tuple[TocEntry, ...]
+) -> None:
+    assert failures(deep(BEHIND, toc=toc)) == {("sequence-behind", "public.orders_id_seq")}
 
 
 def test_a_sequence_behind_a_partitioned_table_is_found(deep: Deep) -> None:
@@ -314,10 +378,20 @@ def test_a_view_that_the_archive_refreshes_must_be_populated(deep: Deep) -> None
     assert deep(VIEW + "REFRESH MATERIALIZED VIEW best;", toc=refreshed).findings == ()
 
 
-def test_a_view_that_was_unpopulated_at_the_source_is_information(deep: Deep) -> None:
-    seen = deep(VIEW, toc=(entry("MATERIALIZED VIEW", "public.best"),))
-    assert failures(seen) == warnings(seen) == set()
-    assert rules(seen) == {"matview-unpopulated"}
+def test_a_view_that_was_unpopulated_at_the_source_is_a_warning(deep: Deep) -> None:
+    toc = (entry("MATERIALIZED VIEW", "public.best"),)
+    seen = deep(VIEW, toc=toc)
+    assert (failures(seen), warnings(seen)) == (set(), {("matview-unpopulated", "public.best")})
+    assert seen.findings[0].message.endswith("So it was at the source.")
+    assert warnings(deep(VIEW, toc=toc, matviews="warning")) == warnings(seen)
+    assert failures(deep(VIEW, toc=toc, matviews="failure")) == {("matview-unpopulated", "public.best")}
+
+
+def test_a_view_that_this_host_could_not_refresh_is_the_matter_of_what_said_so(deep: Deep) -> None:
+    refreshed = (entry("MATERIALIZED VIEW DATA", "public.best"),)
+    seen = deep(VIEW, toc=refreshed, kept_out={"public.best": "superuser-entry"}, matviews="failure")
+    assert (failures(seen), warnings(seen)) == (set(), {("matview-unpopulated", "public.best")})
+    assert "superuser-entry" in seen.findings[0].message
 
 
 # --- reading everything
@@ -390,3 +464,31 @@ def test_the_reader_cannot_write(cluster: Callable[[int], Source]) -> None:
     source.create_database("guarded")
     with pytest.raises(psycopg.Error), reading(source.sandbox, "guarded") as connection:
         connection.execute("CREATE TABLE public.mine (x int)")
+
+
+def test_what_code_of_the_dump_changes_in_a_session_is_put_back(cluster: Callable[[int], Source]) -> None:
+    """A view's function turns the path and the time limit round: the next statement means what it says."""
+    source = cluster(MAJOR)
+    database = source.create_database("deep_session")
+    source.execute(
+        """
+        CREATE FUNCTION public.never(int, int) RETURNS bool LANGUAGE sql AS 'SELECT false';
+        CREATE OPERATOR public.= (LEFTARG = int, RIGHTARG = int, FUNCTION = public.never);
+        CREATE FUNCTION public.turn() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM set_config('search_path', 'public, pg_catalog', false);
+            PERFORM set_config('statement_timeout', '0', false);
+            PERFORM set_config('transform_null_equals', 'on', false); RETURN true; END $$;
+        CREATE VIEW public.v AS SELECT 1 AS x WHERE public.turn();
+        """,
+        database,
+    )
+    ask = "SELECT count(*), current_setting('search_path') FROM generate_series(1, 5) i WHERE i = 3"
+    with reading(source.sandbox, database, Deadline.within(50)) as session:
+        assert session.execute("SELECT x FROM public.v").fetchall() == [(1,)]
+        assert session.execute(ask).fetchall() == [(1, "pg_catalog")]
+        (limit,) = session.execute("SHOW statement_timeout").fetchone() or ("",)
+    assert limit.removesuffix("ms").removesuffix("s").isdigit()
+    assert limit != "0"
+    with source.connect(database) as bare:
+        bare.execute("SELECT x FROM public.v")
+        assert bare.execute(ask).fetchone() == (0, "public, pg_catalog")

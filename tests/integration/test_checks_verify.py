@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ from deployments.manifest import write_manifest
 from tasks.checks import check_suite, measure_freshness, take_inventory, verify
 from tasks.model.backup import TocEntry
 from tasks.model.errors import ConfigInvalid
-from tasks.model.findings import Outcome
+from tasks.model.findings import Finding, Outcome
 from tasks.model.history import History
 from tasks.model.restored import Checked
+from tasks.model.rules import finding
 from tests.fix_checks import (
     NOW,
     check,
     entry,
     failures,
+    inventory_of,
     outcomes,
     past,
     restored_of,
@@ -72,6 +75,8 @@ def verified(built: Callable[..., tuple[Source, str]]) -> Callable[..., Checked]
         history: History | None = None,
         manifest: dict[str, Any] | None = None,
         roles: tuple[str, ...] = (),
+        kept_out: dict[str, str] | None = None,
+        restore_findings: tuple[Finding, ...] = (),
         **keys: Any,
     ) -> Checked:
         source, database = built(script)
@@ -79,7 +84,7 @@ def verified(built: Callable[..., tuple[Source, str]]) -> Callable[..., Checked]
         inventory = take_inventory(source.sandbox, database, counts=target.checks.counts)
         return verify(
             source.sandbox,
-            restored_of(database, toc, roles),
+            replace(restored_of(database, toc, roles), kept_out=kept_out or {}, findings=restore_findings),
             inventory,
             target,
             history or History(),
@@ -129,6 +134,87 @@ def test_required_tables_are_looked_into_where_rows_are_not_counted(verified: Ve
     seen = verified(SHOP + "CREATE TABLE empty (x int);", expect=expect, checks={"counts": "off"})
     assert failures(seen) == {("required-table-empty", "public.empty")}
     assert check(seen, "counts").outcome is Outcome.NOT_CONFIGURED
+
+
+WITH_EMPTY = SHOP + "CREATE TABLE audit (x int);"
+REQUIRED = {"required_tables": ["public.audit"]}
+EMPTY_FAILS = {("required-table-empty", "public.audit")}
+
+
+def test_a_required_table_that_was_empty_at_the_source_is_a_warning(verified: Verified) -> None:
+    """Its data entry is there and holds no row, the baseline had none, or the manifest says so."""
+    seen = verified(WITH_EMPTY, toc=(*FULL_TOC, entry("TABLE DATA", "public.audit")), expect=REQUIRED)
+    assert (failures(seen), warnings(seen)) == (set(), EMPTY_FAILS)
+    assert "So it was at the source." in seen.findings[0].message
+    assert check(seen, "required-tables").outcome is Outcome.PASSED
+    before = inventory_of({"public.audit": 0, "public.orders": 5000, "public.customers": 2000})
+    assert failures(verified(WITH_EMPTY, expect=REQUIRED, history=History((past(before),)))) == set()
+
+
+def test_a_required_table_that_held_rows_before_is_lost(verified: Verified) -> None:
+    """Whatever the archive holds: its data entry may be empty because the job filtered the rows."""
+    toc = (*FULL_TOC, entry("TABLE DATA", "public.audit"))
+    before = inventory_of({"public.audit": 7, "public.orders": 5000, "public.customers": 2000})
+    seen = verified(WITH_EMPTY, toc=toc, expect=REQUIRED, history=History((past(before),)))
+    assert failures(seen) == EMPTY_FAILS | {("rows-dropped", "public.audit")}
+    manifest = {"inventory": before.as_dict()}
+    assert failures(verified(WITH_EMPTY, toc=toc, expect=REQUIRED, manifest=manifest)) >= EMPTY_FAILS
+
+
+def test_rows_that_failed_to_load_do_not_speak_for_the_source(verified: Verified) -> None:
+    broken = finding("rows-not-restored", "The rows of public.audit could not be loaded.")
+    toc = (*FULL_TOC, entry("TABLE DATA", "public.audit"))
+    assert failures(verified(WITH_EMPTY, toc=toc, expect=REQUIRED, restore_findings=(broken,))) == EMPTY_FAILS
+
+
+KEPT_OUT = {"public.orders": "superuser-entry", "public.customers": "superuser-entry"}
+
+
+def test_what_this_host_kept_out_is_missed_by_no_check(verified: Verified, built: Any) -> None:
+    """The finding that names the cause has said it: none of these may turn inconclusive into failed."""
+    source, database = built(SHOP)
+    inventory = take_inventory(source.sandbox, database)
+    known: dict[str, Any] = {
+        "history": History((past(inventory),)),
+        "manifest": {"inventory": inventory.as_dict()},
+    }
+    expect = {"required_tables": list(TABLES)}
+    for script in ("CREATE TABLE other (x int);", SHOP + "TRUNCATE orders, customers;"):
+        for name, value in known.items():
+            twin = verified(script, expect=expect, **{name: value})
+            assert failures(twin), "where nobody said so"
+            seen = verified(script, expect=expect, kept_out=KEPT_OUT, **{name: value})
+            assert failures(seen) <= {("manifest-mismatch", "tables")}, "of the table that is new"
+            assert check(seen, "required-tables").outcome is Outcome.NOT_RUN
+
+
+def test_what_is_lost_beside_what_this_host_kept_out_is_still_missed(verified: Verified, built: Any) -> None:
+    source, database = built(SHOP)
+    history = History((past(take_inventory(source.sandbox, database)),))
+    seen = verified(
+        "CREATE TABLE other (x int);", history=history, expect={"required_tables": list(TABLES)},
+        kept_out={"public.orders": "superuser-entry"},
+    )  # fmt: skip
+    assert failures(seen) == {
+        ("table-lost", "public.customers"),
+        ("required-table-missing", "public.customers"),
+    }
+    assert check(seen, "required-tables").outcome is Outcome.FAILED
+
+
+def test_freshness_of_rows_that_this_host_kept_out_is_not_known(built: Any) -> None:
+    source, database = built(SHOP + "TRUNCATE orders;")
+    target = target_of(
+        expect={"freshness": {"table": "public.orders", "column": "placed_at", "max_age": "1h"}}
+    )
+    age_s, seen = measure_freshness(source.sandbox, database, target, NOW, kept_out=KEPT_OUT)
+    assert (age_s, rules(seen), check(seen, "freshness").outcome) == (
+        None,
+        {"freshness-unknown"},
+        Outcome.NOT_RUN,
+    )
+    _, stale = measure_freshness(source.sandbox, database, target, NOW)
+    assert rules(stale) == {"content-stale"}
 
 
 def test_required_roles_must_come_with_the_backup(verified: Verified) -> None:

@@ -192,7 +192,7 @@ def test_a_matview_over_a_foreign_table_is_a_named_warning(
     assert outcome.failures == set()
     assert "foreign-data-unreached" in outcome.rules
     assert outcome.restored is not None
-    assert outcome.restored.toc.of("MATERIALIZED VIEW DATA") == ()
+    assert outcome.restored.kept_out["public.copies"] == "foreign-data-unreached"
     assert "planted-Pa55word" not in repr(outcome.findings)
 
 

@@ -187,8 +187,8 @@ RULES = (
         FindingClass.DATA,
         Severity.FAILURE,
         Stage.VERIFY,
-        "Rows point to rows that do not exist, behind a foreign key that was never validated.",
-        "Repair the orphans at the source and VALIDATE the key.",
+        "Rows point to rows that do not exist, behind a foreign key that nothing has checked.",
+        "Repair the orphans at the source and VALIDATE the key; a load with sleeping triggers leaves them.",
     ),
     Rule(
         "foreign-key-not-valid",

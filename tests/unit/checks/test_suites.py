@@ -12,7 +12,7 @@ from expectations.results import Outcome as Result
 from expectations.suite import Gate, Suite
 from expectations.suite import Severity as Weight
 from expectations.times import Unset
-from tasks.checks.suites import judge_suite, known_tables, parameters_of
+from tasks.checks.suites import judge_suite, known_tables, parameters_of, without_kept_out
 from tasks.model.findings import Outcome, Severity, Verdict
 from tasks.model.history import History
 from tasks.model.restored import Checked
@@ -50,6 +50,18 @@ def test_an_expectation_that_holds_is_a_check_that_passed() -> None:
     (check,) = seen.checks
     assert check.name == "suite.orders: a.t.x values_to_not_be_null"
     assert (check.outcome, check.expected) == (Outcome.PASSED, "no nulls")
+
+
+@pytest.mark.parametrize("seen", [Result.PASSED, Result.FAILED, Result.TABLE_MISSING, Result.ERRORED])
+def test_rows_that_this_host_kept_out_are_judged_neither_good_nor_bad(seen: Result) -> None:
+    ran = SuiteResult("orders", Gate.FAIL, (result(seen), result(Result.FAILED, "a.u")), {}, 1.0, {}, "1")
+    judgement = judge_suite(
+        Suite("orders", Gate.FAIL, ()), without_kept_out(ran, {"a.t": "superuser-entry"}), KNOWN
+    )
+    assert [check.outcome for check in judgement.checks] == [Outcome.NOT_RUN, Outcome.FAILED]
+    assert {rule for rule, _ in failures(judgement)} == {"expectation-errored", "expectation-failed"}
+    assert "superuser-entry" in judgement.findings[0].message
+    assert without_kept_out(ran, {}) is ran
 
 
 def test_a_critical_expectation_that_does_not_hold_fails_and_points_to_production() -> None:

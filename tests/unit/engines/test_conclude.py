@@ -55,12 +55,9 @@ def test_what_lacks_and_was_spoken_of_is_not_said_again() -> None:
     assert _incomplete([VIEW, LATER, INDEX], judged, TOC) == []
 
 
-def test_passwords_and_refreshes_that_could_not_be_are_not_kept() -> None:
-    refresh = entry(41, "MATERIALIZED VIEW DATA", "copies")
+def test_passwords_are_not_kept() -> None:
     mapping = TocEntry(42, "USER MAPPING", "m", "", "app", "none", "OPTIONS (password 'planted')")
-    toc = Toc((TABLE, refresh, mapping), server_version="17.1", encoding="UTF8")
-    judged = judge([Failure(refresh, "user mapping not found")], (), toc)
-    kept = _to_keep(toc, judged)
+    kept = _to_keep(Toc((TABLE, mapping), server_version="17.1", encoding="UTF8"))
     assert [one.desc for one in kept.entries] == ["TABLE", "USER MAPPING"]
     assert "planted" not in repr(kept.entries)
     assert (kept.server_version, kept.encoding) == ("17.1", "UTF8")

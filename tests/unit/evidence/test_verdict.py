@@ -88,6 +88,13 @@ def test_a_missing_table_list_is_not_told_twice() -> None:
     assert settle([said], [PROVEN], Inventory({})) == (said,)
 
 
+def test_no_table_for_a_reason_that_lies_with_the_drill_is_not_called_the_backups() -> None:
+    own = [finding("superuser-entry", "x")]
+    settled = settle(own, (), Inventory({}))
+    assert [item.rule for item in settled] == ["superuser-entry"]
+    assert judge(settled, [Check("c", Stage.VERIFY, Outcome.PASSED)]) is Verdict.INCONCLUSIVE
+
+
 def test_tables_that_came_back_add_nothing() -> None:
     assert settle([], [PROVEN], Inventory({"public.a": TableFigures(1, 1)})) == ()
 

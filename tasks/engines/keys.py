@@ -1,0 +1,72 @@
+"""Which foreign keys this very restore has proven, so that no check need join their tables again.
+
+PostgreSQL proves a key when it is added and keeps it by triggers from then on. What that is worth:
+- The triggers sleep while `session_replication_role` is replica, and a role that may set it may do so in any
+  function. So the restoring role may not, unless the backup speaks of it: then no key is proven. The same
+  holds for `track_counts`, by which the next point is known, and where triggers are switched off.
+- A trigger or rule of the backup's own can keep a cascade from what it should delete. So a key is proven only
+  if no row of the table that it points to was deleted or changed in this restore. A dump does neither; a
+  script by hand may, and then its keys are joined.
+- A trigger that is still switched off proves nothing, and neither does a restore by a superuser.
+"""
+
+from __future__ import annotations
+
+import re
+
+from psycopg import sql
+
+from tasks.engines.job import Connection, Job
+from tasks.model.backup import Toc
+
+UNTRUSTED_SETTINGS = ("session_replication_role", "track_counts")
+"""What a backup may set only if every foreign key is joined afterwards."""
+_SWITCHES = re.compile(rb"session_replication_role|track_counts|\bDISABLE\s{1,100}TRIGGER\b", re.IGNORECASE)
+_PARAMETER_GRANTS_SINCE = 15
+_COUNTS_WITHOUT_NETWORK_SINCE = 15
+"""Before, a server counts through a socket of the network, which the sandbox has not: asking waits 10 s."""
+_UNPROVEN = """
+WITH RECURSIVE below(root, leaf) AS (
+    SELECT confrelid, confrelid FROM pg_constraint WHERE contype = 'f'
+    UNION SELECT b.root, i.inhrelid FROM below b
+        JOIN pg_class c ON c.oid = b.leaf AND c.relkind = 'p' JOIN pg_inherits i ON i.inhparent = b.leaf
+)
+SELECT n.nspname || '.' || c.relname || '.' || k.conname
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.convalidated AND (
+    EXISTS (SELECT FROM pg_trigger g WHERE g.tgconstraint = k.oid AND g.tgenabled NOT IN ('O', 'A'))
+    OR EXISTS (SELECT FROM below b JOIN pg_class l ON l.oid = b.leaf AND l.relkind = 'r'
+        WHERE b.root = k.confrelid AND (pg_stat_get_tuples_deleted(l.oid) > 0
+            OR pg_stat_get_tuples_updated(l.oid) > 0
+            OR (pg_stat_get_tuples_inserted(l.oid) = 0 AND pg_relation_size(l.oid) > 0))))
+"""
+"""Keys whose referenced rows were changed, by the server's counts; without any, nobody can tell."""
+
+
+def lend_if_spoken_of(job: Job, session: Connection, text: bytes) -> None:
+    """Let the restoring role put triggers to sleep if the backup's *text* speaks of it, and note that."""
+    if job.keys_doubted or _SWITCHES.search(text) is None:
+        return
+    job.keys_doubted = True
+    if job.sandbox.postgres.major >= _PARAMETER_GRANTS_SINCE:
+        for name in UNTRUSTED_SETTINGS:
+            session.execute(
+                sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(
+                    sql.Identifier(name), sql.Identifier(job.sandbox.owner)
+                )
+            )
+
+
+def lend_for(job: Job, session: Connection, toc: Toc) -> None:
+    """Do as `lend_if_spoken_of` for every entry of an archive."""
+    for entry in toc.entries:
+        for text in (entry.defn, entry.copy_stmt):
+            lend_if_spoken_of(job, session, text.encode("utf-8", "surrogateescape"))
+
+
+def unproven_keys(job: Job, session: Connection) -> frozenset[str] | None:
+    """Return the valid foreign keys, `schema.table.name`, that have to be joined; None for every one."""
+    counts = job.sandbox.postgres.major >= _COUNTS_WITHOUT_NETWORK_SINCE
+    if job.keys_doubted or not job.is_owner or not counts:
+        return None
+    return frozenset(name for (name,) in session.execute(_UNPROVEN).fetchall())
