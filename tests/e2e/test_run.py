@@ -214,17 +214,17 @@ def test_walking_back_finds_what_is_recoverable_and_stays_failed(
 
 
 def test_an_old_good_backup_is_not_judged_by_todays_clock(
-    here: Here, fleet: Fleet, orders_dump: Path
+    here: Here, fleet: Fleet, orders_of: Callable[[str], Path]
 ) -> None:
+    dump = orders_of("UPDATE public.orders SET placed_at = now() - interval '9 days 1 hour'")
     fleet.add(
         "orders",
         rpo="26h",
         expect={"freshness": {"table": "public.orders", "column": "placed_at", "max_age": "26h"}},
     )
-    # the rows are of today: at the old point's own time they would lie in the future, so only the key is old
-    old = fleet.put("orders", orders_dump, hours_ago(24 * 9))
-    fleet.put("orders", orders_dump, hours_ago(24 * 5))
-    assert rules_of(here("run", fleet.path, "--json").document) == {"rpo-missed"}
+    old = fleet.put("orders", dump, hours_ago(24 * 9))
+    fleet.put("orders", dump, hours_ago(24 * 5))
+    assert rules_of(here("run", fleet.path, "--json").document) == {"rpo-missed", "content-stale"}
     for select in (f"key:{old}", f"key:{old.name}", f"at:{hours_ago(24 * 9 - 1):%Y-%m-%dT%H:%M:%SZ}"):
         ran = here("run", fleet.path, "--json", "--select", select)
         assert ran.exit_code == 0, (select, ran)
