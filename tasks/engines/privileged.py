@@ -95,6 +95,14 @@ SELECT count(*) FROM (
 WHERE f.xmin <> pg_current_xact_id()::xid AND f.opfowner = 10 AND l < 16384 AND r < 16384
 """
 """Operators and functions for PostgreSQL's own types in a family that is not the dump's."""
+_DEFAULT_ORDERS = """
+SELECT (SELECT count(*) FROM pg_opclass WHERE xmin = pg_current_xact_id()::xid AND opcdefault
+        AND opcintype < 16384 AND opcmethod IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash')))
+    + (SELECT count(*) FROM pg_cast WHERE xmin = pg_current_xact_id()::xid AND castmethod = 'b'
+        AND castcontext = 'i' AND castsource < 16384)
+"""
+"""What PostgreSQL would sort, compare and hash its own types by from then on, unasked: default classes of
+operators, and casts by which a type of its own has the default class of the dump's type."""
 _FUNCTION = """
 SELECT l.lanname::text, p.prosrc, p.probin, p.proisstrict, p.proretset,
        p.proargtypes::oid[]::bigint[] || p.prorettype::bigint
@@ -277,7 +285,7 @@ class Privileged:
                 self._accept_function(oid)
             if table in _USED:
                 self._accept_functions_of(table, oid)
-        if self._one(_FOREIGN_FAMILIES, ())[0]:
+        if self._one(_FOREIGN_FAMILIES, ())[0] or self._one(_DEFAULT_ORDERS, ())[0]:
             raise _Refused
         for table, oid in made:
             self._give(table, oid)

@@ -84,6 +84,31 @@ HANDLER = (
     "CREATE FUNCTION public.handler() RETURNS language_handler LANGUAGE c"
     " AS '$libdir/plpgsql', 'plpgsql_call_handler';\n"
 )
+
+
+def ordered(name: str, method: str) -> str:
+    """Return an operator class that PostgreSQL takes for a type of its own, whose functions are the dump's."""
+    return (
+        f"CREATE FUNCTION public.sorts({name}, {name}) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS"
+        " 'BEGIN PERFORM public.evil(); RETURN 0; END';\n"
+        f"CREATE FUNCTION public.same({name}, {name}) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS"
+        " 'BEGIN PERFORM public.evil(); RETURN true; END';\n"
+        f"CREATE OPERATOR public.<# (LEFTARG = {name}, RIGHTARG = {name}, FUNCTION = public.same);\n"
+        f"CREATE OPERATOR public.=# (LEFTARG = {name}, RIGHTARG = {name}, FUNCTION = public.same);\n"
+        f"CREATE OPERATOR CLASS public.sorting DEFAULT FOR TYPE {name} USING {method} AS"
+        f" OPERATOR 1 public.<#, OPERATOR 3 public.=#, FUNCTION 1 public.sorts({name}, {name});\n"
+    )
+
+
+SHAPES = (
+    "CREATE TYPE public.shape;\n"
+    "CREATE FUNCTION public.shape_in(cstring) RETURNS public.shape LANGUAGE internal IMMUTABLE STRICT"
+    " AS 'xidin';\n"
+    "CREATE FUNCTION public.shape_out(public.shape) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT"
+    " AS 'xidout';\n"
+    "CREATE TYPE public.shape (INPUT = public.shape_in, OUTPUT = public.shape_out, INTERNALLENGTH = 4,"
+    " PASSEDBYVALUE, ALIGNMENT = int4);\n" + ordered("public.shape", "btree")
+)
 ATTACKS = {
     "file-written-by-another-name": "CREATE FUNCTION public.export(oid, text) RETURNS integer"
     " LANGUAGE internal STRICT AS 'be_lo_export';\n",
@@ -111,6 +136,10 @@ ATTACKS = {
     "UPDATE pg_language SET lanvalidator = 'public.validates'::regproc WHERE lanname = 'evil';\n",
     "libraries-set-by-a-function": "CREATE FUNCTION public.sets() RETURNS integer LANGUAGE sql"
     " SET session_preload_libraries TO 'auto_explain' AS 'SELECT 1';\n",
+    "order-of-a-type-that-statistics-are-gathered-of": ordered("pg_node_tree", "btree"),
+    "order-of-a-type-that-another-stands-in-for": ordered("varchar", "btree"),
+    "order-of-a-type-by-way-of-a-type-of-the-dump": SHAPES
+    + "CREATE CAST (xid AS public.shape) WITHOUT FUNCTION AS IMPLICIT;\n",
     "first-value-of-an-aggregate": "CREATE AGGREGATE public.collects(text, text) (SFUNC = string_agg_transfn,"
     " STYPE = internal, FINALFUNC = string_agg_finalfn, INITCOND = 'x');\n",
 }
