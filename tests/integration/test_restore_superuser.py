@@ -87,7 +87,7 @@ HANDLER = (
 
 
 def ordered(name: str, method: str) -> str:
-    """Return an operator class that PostgreSQL takes for a type of its own, whose functions are the dump's."""
+    """Return an operator class that PostgreSQL takes for its own types, whose functions are the dump's."""
     return (
         f"CREATE FUNCTION public.sorts({name}, {name}) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS"
         " 'BEGIN PERFORM public.evil(); RETURN 0; END';\n"
