@@ -23,6 +23,7 @@ _LISTS = (*_SETS, "like_pattern_list")
 _GX_PARAMETER = "$PARAMETER"
 _NAME = re.compile(r"\w+", re.ASCII)
 _TIMES_A_NUMBER = re.compile(r"(\w+) *\* *([0-9.]+)", re.ASCII)
+_REFUSED = object()  # stands for a value that a problem has been told of
 _GX_CONDITIONS = (None, "great_expectations", "great_expectations__experimental__")
 
 
@@ -107,6 +108,8 @@ class Kwargs:
             self.problems.add("newest_row is of all rows, and a condition selects some", remedy, path)
 
     def _value(self, key: str, value: object, path: KeyPath) -> object:
+        if value is _REFUSED:
+            return None
         if is_dynamic(value):
             return self._dynamic(key, value, path)
         kind = vocabulary.kind_error(key, value)
@@ -183,7 +186,7 @@ class Kwargs:
             return {_GX_PARAMETER: name}
         else:
             self._unknown_parameter(name, path)
-        return None
+        return _REFUSED
 
     def _unknown_parameter(self, name: object, path: KeyPath) -> None:
         text = str(name)

@@ -191,6 +191,7 @@ class _Reader:
         if written is None:
             self.problems.add("not an expectation", "write type: and kwargs:", path, entry)
             return None
+        before = len(self.problems.listed)
         self._unknown(written, keys, path)
         known = self._type(written.get("type"), path)
         if known is None:
@@ -208,7 +209,8 @@ class _Reader:
             path=render(path),
         )
         self._other_table(one, path)
-        self._twice(one, path)
+        if len(self.problems.listed) == before:  # else two may be alike by what is wrong with them
+            self._twice(one, path)
         return _with_sensitivity(one, self.sensitive)
 
     def _type(self, written: object, path: KeyPath) -> vocabulary.ExpectationType | None:

@@ -602,3 +602,11 @@ def test_what_is_no_file_of_bounded_size_is_refused_at_once(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "orders.yaml")
     with pytest.raises(SuiteInvalid, match="cannot be read: this is no regular file"):
         load_suite(tmp_path / "orders.yaml")
+
+
+def test_one_mistake_is_told_once() -> None:
+    kwargs = "kwargs: {min_value: {$PARAMETER: rows}}"
+    entry = f"{{type: expect_table_row_count_to_be_between, {kwargs}}}"
+    error = problems(one(entry) + f"    - {entry}\n")
+    assert [problem.line for problem in error.problems] == [4, 5]
+    assert all("nothing sets the parameter" in problem.what for problem in error.problems)
