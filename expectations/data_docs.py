@@ -122,13 +122,13 @@ def _rendered(
 
     results = [
         ExpectationValidationResult(
-            success=one["success"],
-            expectation_config=_configuration(one["expectation_config"], words),
-            result={key: _escaped(value) for key, value in one["result"].items()},
-            meta=one["meta"],
-            exception_info={**one["exception_info"], "exception_traceback": _NO_TRACEBACK},
+            success=result["success"],
+            expectation_config=_configuration(result["expectation_config"], words),
+            result={key: _escaped(value) for key, value in result["result"].items()},
+            meta=result["meta"],
+            exception_info={**result["exception_info"], "exception_traceback": _NO_TRACEBACK},
         )
-        for one in document["results"]
+        for result in document["results"]
     ]
     whole = ExpectationSuiteValidationResult(
         success=document["success"],
@@ -168,7 +168,7 @@ def _escaped(value: object) -> object:
     """Return *value* with stand-ins for markup: GX puts names into its page as they are."""
     if isinstance(value, str):
         return value.translate(_STAND_INS)
-    return [_escaped(one) for one in value] if isinstance(value, list) else value
+    return [_escaped(part) for part in value] if isinstance(value, list) else value
 
 
 class _Keeper(HTMLParser):

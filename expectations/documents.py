@@ -21,43 +21,45 @@ _SQL = ("row_condition", "unexpected_rows_query")
 
 def judged(bound: Bound, document: Mapping[str, Any], table: Table, as_of: datetime) -> ExpectationResult:
     """Return what GX's *document* says of an expectation: passed, failed, or errored and why."""
-    one = bound.one
-    kwargs = {**bound.kwargs, **_written_sql(one)}
+    expectation = bound.expectation
+    kwargs = {**bound.kwargs, **_written_sql(expectation)}
     texts = exception_texts(document.get("exception_info"))
     if not texts and str(document.get("success")) not in {"True", "False"}:  # numpy's, too
         message = "Great Expectations gave no answer"
-        result = unjudged(one, Outcome.ERRORED, message, Cause.OTHER)
+        result = unjudged(expectation, Outcome.ERRORED, message, Cause.OTHER)
     elif texts:
-        cause, message = explain(texts, _known_words(one, table), own_sql=bool(_written_sql(one)))
-        result = unjudged(one, Outcome.ERRORED, message, cause)
+        cause, message = explain(
+            texts, _known_words(expectation, table), own_sql=bool(_written_sql(expectation))
+        )
+        result = unjudged(expectation, Outcome.ERRORED, message, cause)
     else:
         found = document.get("result") or {}
         result = replace(
-            unjudged(one, Outcome.PASSED if document.get("success") else Outcome.FAILED),
-            observed=say_observed(one, found, kwargs=kwargs, table=table, as_of=as_of),
+            unjudged(expectation, Outcome.PASSED if document.get("success") else Outcome.FAILED),
+            observed=say_observed(expectation, found, kwargs=kwargs, table=table, as_of=as_of),
             element_count=_int(found.get("element_count")),
             unexpected_count=_int(found.get("unexpected_count")),
             unexpected_percent=number(found.get("unexpected_percent")),
         )
-    return replace(result, kwargs=clean_kwargs(one, kwargs), seconds=document.get("seconds"))
+    return replace(result, kwargs=clean_kwargs(expectation, kwargs), seconds=document.get("seconds"))
 
 
 def unjudged(
-    one: Expectation, outcome: Outcome, message: str | None = None, cause: Cause | None = None
+    expectation: Expectation, outcome: Outcome, message: str | None = None, cause: Cause | None = None
 ) -> ExpectationResult:
     """Return a result that GX had no part in."""
     return ExpectationResult(
-        table=one.table,
-        type=one.type,
-        kwargs=clean_kwargs(one, one.kwargs),
-        severity=one.severity,
+        table=expectation.table,
+        type=expectation.type,
+        kwargs=clean_kwargs(expectation, expectation.kwargs),
+        severity=expectation.severity,
         outcome=outcome,
-        expected=say(one),
-        why=one.why,
-        owner=one.owner,
+        expected=say(expectation),
+        why=expectation.why,
+        owner=expectation.owner,
         cause=cause,
         message=message,
-        line=one.line,
+        line=expectation.line,
     )
 
 
@@ -66,10 +68,10 @@ def clean_document(bound: Bound, document: Mapping[str, Any], result: Expectatio
     return {
         "success": bool(document.get("success")),
         "expectation_config": {
-            "type": bound.one.type,
+            "type": bound.expectation.type,
             "kwargs": dict(result.kwargs),
-            "meta": plain(dict(bound.one.meta)),
-            "severity": bound.one.severity.value,
+            "meta": plain(dict(bound.expectation.meta)),
+            "severity": bound.expectation.severity.value,
         },
         "result": clean_result(document.get("result") or {}, result.observed),
         "meta": {},
@@ -83,7 +85,7 @@ def clean_document(bound: Bound, document: Mapping[str, Any], result: Expectatio
 
 def table_document(suite: str, table: str, results: Sequence[dict[str, object]]) -> dict[str, object]:
     """Return a table's results in the shape of GX's own validation result."""
-    passed = sum(1 for one in results if one["success"])
+    passed = sum(1 for result in results if result["success"])
     return {
         "success": passed == len(results),
         "results": list(results),
@@ -100,14 +102,14 @@ def table_document(suite: str, table: str, results: Sequence[dict[str, object]])
     }
 
 
-def _written_sql(one: Expectation) -> dict[str, object]:
+def _written_sql(expectation: Expectation) -> dict[str, object]:
     """Return the SQL among the kwargs as it stands in the suite, not as GX takes it."""
-    return {key: one.kwargs[key] for key in _SQL if isinstance(one.kwargs.get(key), str)}
+    return {key: expectation.kwargs[key] for key in _SQL if isinstance(expectation.kwargs.get(key), str)}
 
 
-def _known_words(one: Expectation, table: Table) -> set[str]:
+def _known_words(expectation: Expectation, table: Table) -> set[str]:
     """Return the words that an error may repeat: the suite's own, and the names of columns."""
-    written = " ".join(str(value) for value in one.kwargs.values())
+    written = " ".join(str(value) for value in expectation.kwargs.values())
     return ({*re.findall(r"\w+", written), *table.columns}) - set(table.name.split("."))
 
 

@@ -94,7 +94,7 @@ def identity(table: str, kind: str, kwargs: Mapping[str, object]) -> str:
     listed = kwargs.get("column_list")
     columns += listed if isinstance(listed, list) else []
     query = re.sub(r"\d[\d.]*", "#", str(kwargs.get("unexpected_rows_query", "")))
-    about = [str(one) for one in (*columns, kwargs.get("regex"), query) if one]
+    about = [str(part) for part in (*columns, kwargs.get("regex"), query) if part]
     return " ".join((table, kind, *about))
 
 
@@ -137,7 +137,9 @@ class _Merged:
 
 def _merge(file: _File, drafts: Sequence[Draft]) -> _Merged:
     wanted = {
-        identity(one.table, one.type, one.kwargs): one for one in drafts if not _declined(one, file.declined)
+        identity(drafted.table, drafted.type, drafted.kwargs): drafted
+        for drafted in drafts
+        if not _declined(drafted, file.declined)
     }
     lines = list(file.head)
     added: list[str] = []
@@ -218,7 +220,7 @@ def _read(text: str) -> _File:
         head=lines[: starts[0]] if starts else lines[:end],
         blocks=blocks,
         tail=lines[end:],
-        declined=tuple(str(one) for one in declined) if isinstance(declined, list) else (),
+        declined=tuple(str(name) for name in declined) if isinstance(declined, list) else (),
     )
 
 

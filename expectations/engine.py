@@ -48,7 +48,7 @@ class Bound:
     """
 
     at: int
-    one: Expectation
+    expectation: Expectation
     kwargs: dict[str, object]
     condition: str | None = None
     as_text: Mapping[str, str] = field(default_factory=dict)
@@ -121,14 +121,17 @@ def gx_version() -> str:
     return version("great-expectations")
 
 
-def build(one: Expectation, kwargs: Mapping[str, object], at: int = 0) -> Any:  # noqa: ANN401  GX's own model
+def build(expectation: Expectation, kwargs: Mapping[str, object], at: int = 0) -> Any:  # noqa: ANN401  GX's own model
     """Return GX's expectation; whatever its model refuses is raised as it is."""
     from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415
 
     other = kwargs.get("other_table_name")
     if isinstance(other, str):  # GX looks it up in the first one's schema
         kwargs = {**kwargs, "other_table_name": other.rpartition(".")[2]}
-    model, fixed = get_expectation_impl(one.type), {"severity": one.severity.value, "meta": {_INDEX: at}}
+    model, fixed = (
+        get_expectation_impl(expectation.type),
+        {"severity": expectation.severity.value, "meta": {_INDEX: at}},
+    )
     if not isinstance(kwargs.get("row_condition"), str):
         return model(**kwargs, **fixed)
     with warnings.catch_warnings():
@@ -144,7 +147,7 @@ def validate(source: Source, group: Sequence[Bound]) -> list[tuple[Bound, dict[s
     started = time.monotonic()
     try:
         source.left_s()
-        documents = _ask(source, [build(bound.one, bound.kwargs, bound.at) for bound in group])
+        documents = _ask(source, [build(bound.expectation, bound.kwargs, bound.at) for bound in group])
     except Exception as error:  # noqa: BLE001  whatever GX raises is these expectations' trouble, told in words
         text = f"{type(error).__name__}: {error}"
         broken = {"success": False, "exception_info": {"raised_exception": True, "exception_message": text}}

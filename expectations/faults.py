@@ -111,7 +111,7 @@ def exception_texts(info: object) -> list[str]:
     if "raised_exception" in info:
         message = info.get("exception_message")
         return [str(message)] if info["raised_exception"] else []
-    return [text for one in info.values() for text in exception_texts(one)]
+    return [text for part in info.values() for text in exception_texts(part)]
 
 
 def _classify(text: str) -> tuple[Cause, str]:

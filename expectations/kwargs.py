@@ -143,7 +143,9 @@ class Kwargs:
             what = f"{key} is empty: nothing is compared"
             self.problems.add(what, "list at least one member, or drop the expectation", path)
         nulls = [
-            at for at, one in enumerate(members) if one is None or (isinstance(one, list) and None in one)
+            at
+            for at, member in enumerate(members)
+            if member is None or (isinstance(member, list) and None in member)
         ]
         if nulls:
             remedy = "take it out; expect_column_values_to_not_be_null is about nulls"
@@ -165,11 +167,11 @@ class Kwargs:
     def _substituted(self, value: object, path: KeyPath) -> object:
         """Return *value* with what the suite itself says in place of each `$PARAMETER`."""
         if isinstance(value, list):
-            return [self._substituted(one, (*path, index)) for index, one in enumerate(value)]
+            return [self._substituted(member, (*path, index)) for index, member in enumerate(value)]
         if not isinstance(value, dict):
             return value
         if _GX_PARAMETER not in value:
-            return {name: self._substituted(one, (*path, name)) for name, one in value.items()}
+            return {name: self._substituted(member, (*path, name)) for name, member in value.items()}
         return self._parameter(value, path)
 
     def _parameter(self, value: Mapping[str, object], path: KeyPath) -> object:

@@ -109,7 +109,7 @@ class _Reader:
         if tables is None:
             self.problems.add("no tables", "list expectations below tables: and a table's name", ("tables",))
             return None
-        found = [one for table in tables for one in self._table(table, tables[table])]
+        found = [expectation for table in tables for expectation in self._table(table, tables[table])]
         return self._suite(
             name=self._text(top.get("suite"), ("suite",)) or stem,
             gate=gate,
@@ -136,11 +136,11 @@ class _Reader:
         name = self._text(top.get("name"), ("name",)) or stem
         listed = top["expectations"]
         entries = listed if isinstance(listed, list) else []
-        found = [self._native_one(index, entry, meta, name) for index, entry in enumerate(entries)]
-        kept = [one for one in found if one is not None]
+        found = [self._native_expectation(index, entry, meta, name) for index, entry in enumerate(entries)]
+        kept = [item for item in found if item is not None]
         return self._suite(name, gate, kept, None, self._text(meta.get("owner"), ("meta", "owner")))
 
-    def _native_one(
+    def _native_expectation(
         self, index: int, entry: object, suite_meta: Mapping[str, object], suite_name: str
     ) -> Expectation | None:
         path: KeyPath = ("expectations", index)
@@ -151,7 +151,7 @@ class _Reader:
             self.problems.add("the expectation names no table", remedy, (*path, "meta"))
             return None
         self._table_name(table, path)
-        return self._one(table, entry, path, _GX_EXPECTATION_KEYS)
+        return self._expectation(table, entry, path, _GX_EXPECTATION_KEYS)
 
     def _suite(
         self, name: str, gate: Gate, found: list[Expectation], description: str | None, owner: str | None
@@ -172,9 +172,9 @@ class _Reader:
             )
             return
         for index, entry in enumerate(entries):
-            one = self._one(table, entry, (*path, index), _EXPECTATION_KEYS)
-            if one is not None:
-                yield one
+            expectation = self._expectation(table, entry, (*path, index), _EXPECTATION_KEYS)
+            if expectation is not None:
+                yield expectation
 
     def _table_name(self, table: str, path: KeyPath) -> None:
         schema, dot, name = table.partition(".")
@@ -186,7 +186,9 @@ class _Reader:
                 "the table's name is quoted", f"write it as the catalogue has it: {bare}", path, table
             )
 
-    def _one(self, table: str, entry: object, path: KeyPath, keys: tuple[str, ...]) -> Expectation | None:
+    def _expectation(
+        self, table: str, entry: object, path: KeyPath, keys: tuple[str, ...]
+    ) -> Expectation | None:
         written = as_mapping(entry)
         if written is None:
             self.problems.add("not an expectation", "write type: and kwargs:", path, entry)
@@ -198,7 +200,7 @@ class _Reader:
             return None
         kwargs = Kwargs(self.problems, self.parameters).read(known, written.get("kwargs"), (*path, "kwargs"))
         meta = self._meta(written.get("meta"), (*path, "meta"))
-        one = Expectation(
+        expectation = Expectation(
             table=table,
             type=known.name,
             kwargs=kwargs,
@@ -208,10 +210,10 @@ class _Reader:
             line=self.problems.document.line(path),
             path=render(path),
         )
-        self._other_table(one, path)
+        self._other_table(expectation, path)
         if len(self.problems.listed) == before:  # else two may be alike by what is wrong with them
-            self._twice(one, path)
-        return _with_sensitivity(one, self.sensitive)
+            self._twice(expectation, path)
+        return _with_sensitivity(expectation, self.sensitive)
 
     def _type(self, written: object, path: KeyPath) -> vocabulary.ExpectationType | None:
         if not isinstance(written, str) or not written:
@@ -230,12 +232,12 @@ class _Reader:
             return None
         return types[name]
 
-    def _other_table(self, one: Expectation, path: KeyPath) -> None:
+    def _other_table(self, expectation: Expectation, path: KeyPath) -> None:
         """GX looks the other table up in the schema of the first."""
-        other = one.kwargs.get("other_table_name")
+        other = expectation.kwargs.get("other_table_name")
         if not isinstance(other, str) or "." not in other:
             return
-        schema, _, _ = one.table.partition(".")
+        schema, _, _ = expectation.table.partition(".")
         if other.partition(".")[0] != schema:
             remedy = "compare with a table of the same schema, or write an UnexpectedRowsExpectation"
             self.problems.add("the other table lies in another schema", remedy, (*path, "kwargs"), other)
@@ -251,14 +253,18 @@ class _Reader:
             )
         return meta
 
-    def _twice(self, one: Expectation, path: KeyPath) -> None:
-        key = (one.table, one.type, repr(sorted(one.kwargs.items(), key=lambda item: item[0])))
+    def _twice(self, expectation: Expectation, path: KeyPath) -> None:
+        key = (
+            expectation.table,
+            expectation.type,
+            repr(sorted(expectation.kwargs.items(), key=lambda item: item[0])),
+        )
         if key in self.seen:
             first = f"line {self.seen[key]}" if self.seen[key] else "above"
             self.problems.add(
-                "the expectation stands twice", f"drop it; the first is in {first}", path, one.type
+                "the expectation stands twice", f"drop it; the first is in {first}", path, expectation.type
             )
-        self.seen.setdefault(key, one.line)
+        self.seen.setdefault(key, expectation.line)
 
     def _unknown(self, given: Mapping[str, object], known: tuple[str, ...], path: KeyPath) -> None:
         for key in given:
@@ -270,7 +276,7 @@ class _Reader:
     def _enum(self, kind: type[_E], value: object, default: _E, path: KeyPath) -> _E:
         if value is None:
             return default
-        known = [one.value for one in kind]
+        known = [member.value for member in kind]
         if isinstance(value, str) and value in known:
             return kind(value)
         self.problems.add(f"not a {path[-1]}", f"write {' or '.join(known)}", path, value)
@@ -285,7 +291,7 @@ class _Reader:
     def _strings(self, value: object, path: KeyPath) -> tuple[str, ...]:
         if value is None:
             return ()
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        if isinstance(value, list) and all(isinstance(member, str) for member in value):
             return tuple(value)
         self.problems.add(
             "not a list of column patterns", 'write ["public.people.*", "*.nickname"]', path, value
@@ -293,11 +299,11 @@ class _Reader:
         return ()
 
 
-def _with_sensitivity(one: Expectation, patterns: tuple[str, ...]) -> Expectation:
-    tagged = one.meta.get("sensitive")
-    found = any(is_sensitive(one.table, column, patterns) for column in one.columns)
+def _with_sensitivity(expectation: Expectation, patterns: tuple[str, ...]) -> Expectation:
+    tagged = expectation.meta.get("sensitive")
+    found = any(is_sensitive(expectation.table, column, patterns) for column in expectation.columns)
     sensitive = tagged if isinstance(tagged, bool) else found
-    return replace(one, sensitive=True) if sensitive else one
+    return replace(expectation, sensitive=True) if sensitive else expectation
 
 
 def _unusable(path: Path, what: str, remedy: str) -> SuiteInvalid:
@@ -305,5 +311,5 @@ def _unusable(path: Path, what: str, remedy: str) -> SuiteInvalid:
 
 
 def _neighbours(path: Path) -> str:
-    names = sorted(one.name for one in path.parent.glob("*") if fnmatch.fnmatch(one.suffix, ".[jy]*"))
+    names = sorted(file.name for file in path.parent.glob("*") if fnmatch.fnmatch(file.suffix, ".[jy]*"))
     return ", ".join(names[:10]) if names else f"there is none in {path.parent}"

@@ -58,7 +58,7 @@ _BOUNDS = ("min_value", "max_value", "value", "value_set", "value_pairs_set", "q
 
 
 def say_observed(
-    one: Expectation,
+    expectation: Expectation,
     result: Mapping[str, object],
     *,
     kwargs: Mapping[str, object],
@@ -68,22 +68,22 @@ def say_observed(
     """Return what of GX's *result* may be shown.
 
     Args:
-        one: the expectation as written.
+        expectation: the expectation as written.
         result: GX's.
         kwargs: as bound for this run.
         table: what the catalogue says of it.
         as_of: aware; the moment of judgement.
     """
     value = result.get("observed_value")
-    if one.type in _COUNTED:
+    if expectation.type in _COUNTED:
         return _counted(value)
-    if one.type in _AGGREGATES:
-        return _aggregate(one, value, kwargs, table)
-    if one.type in _SINGLE:
-        return _single(one, value, kwargs, table, as_of)
-    if "distinct_values" in one.type:
+    if expectation.type in _AGGREGATES:
+        return _aggregate(expectation, value, kwargs, table)
+    if expectation.type in _SINGLE:
+        return _single(expectation, value, kwargs, table, as_of)
+    if "distinct_values" in expectation.type:
         return _sets(result)
-    if one.type == "expect_column_to_exist":
+    if expectation.type == "expect_column_to_exist":
         return "present" if kwargs.get("column") in table.columns else "absent"
     return _unexpected(result)
 
@@ -105,10 +105,10 @@ def clean_result(result: Mapping[str, object], observed: str | float | None) -> 
     return kept
 
 
-def clean_kwargs(one: Expectation, kwargs: Mapping[str, object]) -> dict[str, object]:
+def clean_kwargs(expectation: Expectation, kwargs: Mapping[str, object]) -> dict[str, object]:
     """Return bound *kwargs* JSON-able, and masked where the expectation is about a sensitive column."""
     kept = {key: plain(value) for key, value in kwargs.items()}
-    if one.sensitive:
+    if expectation.sensitive:
         kept.update({key: MASK for key in _BOUNDS if kept.get(key) is not None})
     return kept
 
@@ -118,9 +118,9 @@ def plain(value: object) -> object:
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(member) for key, member in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [plain(one) for one in value]
+        return [plain(member) for member in value]
     if isinstance(value, (RelativeTime, Parameter)):
         return {"as_of": value.text} if isinstance(value, RelativeTime) else {"param": value.name}
     if value is None or isinstance(value, (str, bool, int)):
@@ -141,34 +141,34 @@ def number(value: object) -> int | float | None:
 
 def _counted(value: object) -> str | int | float | None:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {number(one)}" for key, one in value.items())
+        return ", ".join(f"{key}: {number(member)}" for key, member in value.items())
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value)
+        return ", ".join(str(member) for member in value)
     return value if isinstance(value, str) else number(value)
 
 
 def _aggregate(
-    one: Expectation, value: object, kwargs: Mapping[str, object], table: Table
+    expectation: Expectation, value: object, kwargs: Mapping[str, object], table: Table
 ) -> str | float | None:
     if value is None:
         return "no rows"
     column = table.columns.get(str(kwargs.get("column")))
     filled = table.rows * (1 - ((column.nulls if column else None) or 0.0))
-    if one.sensitive or kwargs.get("row_condition") is not None or filled < FEWEST_ROWS:
+    if expectation.sensitive or kwargs.get("row_condition") is not None or filled < FEWEST_ROWS:
         return _relation(value, kwargs)
     found = number(value)
     return None if found is None else float(f"{found:.6g}")
 
 
 def _single(
-    one: Expectation, value: object, kwargs: Mapping[str, object], table: Table, as_of: datetime
+    expectation: Expectation, value: object, kwargs: Mapping[str, object], table: Table, as_of: datetime
 ) -> str | None:
     if value is None:
         return "no rows"
     column = table.columns.get(str(kwargs.get("column")))
     relation = _relation(value, kwargs)
-    newest = one.type == "expect_column_max_to_be_between"
-    if not newest or one.sensitive or column is None or column.type not in TIME_TYPES:
+    newest = expectation.type == "expect_column_max_to_be_between"
+    if not newest or expectation.sensitive or column is None or column.type not in TIME_TYPES:
         return relation
     age = _age(value, column, as_of)
     return relation if age is None else f"{relation}: {age}"

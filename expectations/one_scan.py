@@ -132,7 +132,7 @@ def _judge(
     validator = Validator(execution_engine=execution, batches=[batch])
     validator.metrics_calculator.show_progress_bars = False
     found = validator.graph_validate(
-        configurations=[one.configuration for one in expectations],
+        configurations=[expectation.configuration for expectation in expectations],
         runtime_configuration={"result_format": dict(result_format)},
     )
-    return [one.to_json_dict() for one in found]
+    return [item.to_json_dict() for item in found]

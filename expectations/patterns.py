@@ -28,8 +28,8 @@ class Pattern:
 
 _ALL_SHAPES = ("code", "slug", "words", "capital", "digitless", "spaced", "trimmed")
 PATTERNS: Mapping[str, Pattern] = {
-    one.name: one
-    for one in (
+    pattern.name: pattern
+    for pattern in (
         Pattern("email", r"^[^@[:space:]]+@[^@[:space:]]+\.[[:alnum:]-]+$", "an e-mail address", _ALL_SHAPES),
         Pattern(
             "uuid",

@@ -195,7 +195,7 @@ def _listed(values: Sequence[object]) -> str:
 
 
 def _joined(columns: object) -> str:
-    names = [str(one) for one in columns] if isinstance(columns, (list, tuple)) else [str(columns)]
+    names = [str(column) for column in columns] if isinstance(columns, (list, tuple)) else [str(columns)]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

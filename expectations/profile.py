@@ -113,7 +113,7 @@ def profile_database(
     """
     with Database.at(url).connect(deadline_s) as connection:
         facts = read_facts(connection, sensitive)
-        tables = {one.name: _profile_table(connection, one, facts) for one in facts}
+        tables = {table.name: _profile_table(connection, table, facts) for table in facts}
     return Profile(as_of, tables)
 
 
@@ -133,7 +133,12 @@ def _profile_table(connection: Connection, facts: TableFacts, others: Sequence[T
 
 def _sample_shapes(connection: Connection, facts: TableFacts) -> dict[str, list[str]]:
     """Return, by text column, the patterns that a sample of rows has without exception."""
-    asked = [(one.name, name) for one in facts.columns.values() if one.kind is Kind.TEXT for name in PATTERNS]
+    asked = [
+        (column.name, name)
+        for column in facts.columns.values()
+        if column.kind is Kind.TEXT
+        for name in PATTERNS
+    ]
     found: dict[str, list[str]] = {}
     if not asked:
         return found
@@ -162,8 +167,8 @@ def _count(
     utf8 = connection.info.parameter_status("server_encoding") == "UTF8"
     figures = [
         figure
-        for one in facts.columns.values()
-        for figure in _figures(one, shapes.get(one.name, []), utf8=utf8)
+        for column in facts.columns.values()
+        for figure in _figures(column, shapes.get(column.name, []), utf8=utf8)
     ]
     figures += [
         (name, "distinct", _expression("count(DISTINCT {})", name)) for name in _unproven_unique(facts)
@@ -213,12 +218,12 @@ def _unproven_unique(facts: TableFacts) -> list[str]:
     """Return columns that look unique and that no constraint makes so."""
     proven = {key[0] for key in (facts.primary_key, *facts.unique) if len(key) == 1}
     likely = [
-        one.name
-        for one in facts.columns.values()
-        if one.distinct == -1
-        and one.name not in proven
-        and not one.name.endswith("_id")
-        and one.kind in {Kind.TEXT, Kind.UUID, Kind.NUMBER}
+        column.name
+        for column in facts.columns.values()
+        if column.distinct == -1
+        and column.name not in proven
+        and not column.name.endswith("_id")
+        and column.kind in {Kind.TEXT, Kind.UUID, Kind.NUMBER}
     ]
     return likely[:_MOST_DISTINCT_COUNTS]
 
@@ -277,14 +282,14 @@ def _categorise(
 
 
 def _may_be_category(column: ColumnProfile, facts: TableFacts, rows: int) -> bool:
-    one = column.facts
-    if one.sensitive or not column.filled or one.name in facts.primary_key:
+    about = column.facts
+    if about.sensitive or not column.filled or about.name in facts.primary_key:
         return False
-    if one.kind is Kind.ENUM:
+    if about.kind is Kind.ENUM:
         return True
-    if one.kind is not Kind.TEXT or (column.longest or 0) > _LONGEST_CATEGORY or one.distinct is None:
+    if about.kind is not Kind.TEXT or (column.longest or 0) > _LONGEST_CATEGORY or about.distinct is None:
         return False
-    estimate = one.distinct if one.distinct >= 0 else -one.distinct * rows
+    estimate = about.distinct if about.distinct >= 0 else -about.distinct * rows
     return 0 < estimate <= _MOST_CATEGORIES and rows >= estimate * 20
 
 
@@ -351,8 +356,8 @@ def _timeline(facts: TableFacts, columns: Mapping[str, ColumnProfile], rows: int
     """Return the time column worth looking for gaps in: the partition key, else one that is always filled."""
     times = [
         name
-        for name, one in columns.items()
-        if one.facts.kind is Kind.TIME and one.low is not None and one.filled == rows and rows
+        for name, column in columns.items()
+        if column.facts.kind is Kind.TIME and column.low is not None and column.filled == rows and rows
     ]
     if facts.partition_key in times:
         return [str(facts.partition_key)]
@@ -393,7 +398,7 @@ def _months(connection: Connection, facts: TableFacts, column: str) -> tuple[dat
         fewest=sql.Literal(_FEWEST_IN_A_MONTH),
         most=sql.Literal(_MOST_MONTHS + 1),
     )
-    found = tuple(one for (one,) in connection.execute(query) if isinstance(one, date))
+    found = tuple(month for (month,) in connection.execute(query) if isinstance(month, date))
     return found if len(found) <= _MOST_MONTHS else ()
 
 

@@ -173,7 +173,7 @@ def read_facts(connection: Connection, sensitive: Iterable[str] = ()) -> list[Ta
 def _keys(connection: Connection, oids: list[object]) -> dict[object, _Keys]:
     found: dict[object, _Keys] = defaultdict(_Keys)
     for oid, kind, listed in connection.execute(_KEYS, (oids,)):
-        columns = tuple(str(one) for one in listed) if isinstance(listed, list) else ()
+        columns = tuple(str(member) for member in listed) if isinstance(listed, list) else ()
         if kind == "p":
             found[oid].primary = columns
         elif kind == "u":

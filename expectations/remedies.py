@@ -60,7 +60,7 @@ class Remedies:
         profile = self._profiled().tables.get(table)
         if profile is None or profile.unread is not None:
             return None
-        drafted = sorted(self._drafted(table), key=lambda one: _nearness(one, column))
+        drafted = sorted(self._drafted(table), key=lambda draft: _nearness(draft, column))
         found = self._first(drafted, damaged)
         if found is None:
             near = _each_once(closer(kind, profile, column, self.as_of))
@@ -89,12 +89,13 @@ class Remedies:
         """Return the first of *drafts* that fails in the damaged database."""
         outcomes = self._run(drafts, damaged)
         return next(
-            (one for one, outcome in zip(drafts, outcomes, strict=True) if outcome is Outcome.FAILED), None
+            (draft for draft, outcome in zip(drafts, outcomes, strict=True) if outcome is Outcome.FAILED),
+            None,
         )
 
     def _passing(self, drafts: Sequence[Draft], url: str) -> list[Draft]:
         outcomes = self._run(drafts, url)
-        return [one for one, outcome in zip(drafts, outcomes, strict=True) if outcome is Outcome.PASSED]
+        return [draft for draft, outcome in zip(drafts, outcomes, strict=True) if outcome is Outcome.PASSED]
 
     def _run(self, drafts: Sequence[Draft], url: str) -> list[Outcome]:
         if not drafts:
@@ -117,12 +118,12 @@ def as_yaml(draft: Draft) -> str:
 
 
 def _each_once(drafts: Iterable[Draft]) -> list[Draft]:
-    return list({(one.type, flow(dict(one.kwargs))): one for one in drafts}.values())
+    return list({(draft.type, flow(dict(draft.kwargs))): draft for draft in drafts}.values())
 
 
 def _suite(drafts: Sequence[Draft]) -> Suite:
     """Return *drafts* of one table as a suite in their order, read as a file would be."""
-    entries = [{"type": one.type, "kwargs": dict(one.kwargs)} for one in drafts]
+    entries = [{"type": draft.type, "kwargs": dict(draft.kwargs)} for draft in drafts]
     text = flow({"suite": "remedies", "tables": {drafts[0].table: entries}})
     return parse_suite(text, Path("remedies.yaml"))
 
@@ -138,4 +139,4 @@ def _columns(kwargs: Mapping[str, object]) -> tuple[str, ...]:
     named: list[object] = [kwargs.get(key) for key in ("column", "column_A", "column_B")]
     listed = kwargs.get("column_list")
     named += list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else []
-    return tuple(str(one) for one in named if one is not None)
+    return tuple(str(name) for name in named if name is not None)

@@ -37,27 +37,30 @@ _ROWS = (
 
 def closer(kind: str, table: TableProfile, column: str | None, as_of: datetime) -> Iterator[Draft]:
     """Yield candidates against *kind* of damage to *table* (and *column*), the plainest first."""
-    one = table.columns.get(column or "")
+    damaged_column = table.columns.get(column or "")
     name = table.facts.name
     if kind in _ROWS:
-        yield from _newest(name, one, as_of)
+        yield from _newest(name, damaged_column, as_of)
         yield from _rows(table)
     if kind == "rows-duplicated":
         yield from _once(table)
     if kind == "orphans" and column is not None:
         yield from _found_elsewhere(name, column)
-    if one is None:
+    if damaged_column is None:
         return
     if kind.startswith("column-nulled"):
-        yield from _filled(table, one)
-    if kind in {"text-scrambled", "encoding-damaged", "values-shifted"} and one.facts.kind is Kind.TEXT:
-        yield from _shapes(name, one)
+        yield from _filled(table, damaged_column)
+    if (
+        kind in {"text-scrambled", "encoding-damaged_column", "values-shifted"}
+        and damaged_column.facts.kind is Kind.TEXT
+    ):
+        yield from _shapes(name, damaged_column)
     if kind in {"wrong-unit", "values-shifted", "orphans"}:
-        yield from _amounts(name, one)
+        yield from _amounts(name, damaged_column)
     if kind in {"times-moved-day", "times-moved-far", "values-shifted"}:
-        yield from _newest(name, one, as_of)
-        yield from _first(name, one)
-        yield from _beside(table, one)
+        yield from _newest(name, damaged_column, as_of)
+        yield from _first(name, damaged_column)
+        yield from _beside(table, damaged_column)
 
 
 def _rows(table: TableProfile) -> Iterator[Draft]:
@@ -95,8 +98,8 @@ def _first(name: str, column: ColumnProfile) -> Iterator[Draft]:
 
 def _once(table: TableProfile) -> Iterator[Draft]:
     name, key = table.facts.name, set(table.facts.primary_key)
-    columns = [one for one in table.columns.values() if one.facts.name not in key]
-    listed = [one.facts.name for one in columns if one.facts.kind is not Kind.OTHER]
+    columns = [field for field in table.columns.values() if field.facts.name not in key]
+    listed = [field.facts.name for field in columns if field.facts.kind is not Kind.OTHER]
     for column in listed:
         yield Draft(name, "expect_column_values_to_be_unique", {"column": column}, "none occurs twice", "")
     if len(listed) > 1:

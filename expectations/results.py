@@ -71,7 +71,7 @@ class ExpectationResult:
         named = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
         listed = self.kwargs.get("column_list")
         named += listed if isinstance(listed, list) else []
-        columns = ",".join(str(one) for one in named if one is not None)
+        columns = ",".join(str(name) for name in named if name is not None)
         short = self.type.removeprefix("expect_").removeprefix("column_")
         return f"{self.table}.{columns} {short}" if columns else f"{self.table} {short}"
 
@@ -121,7 +121,7 @@ class SuiteResult:
 
     def count(self, outcome: Outcome) -> int:
         """Return how many expectations came out so."""
-        return sum(1 for one in self.results if one.outcome is outcome)
+        return sum(1 for result in self.results if result.outcome is outcome)
 
     def as_dict(self) -> dict[str, object]:
         """Return everything as the evidence's own file for this suite holds it, JSON-able."""
@@ -130,7 +130,7 @@ class SuiteResult:
             "gate": self.gate.value,
             "seconds": round(self.seconds, 3),
             "gx_version": self.gx_version,
-            "results": [one.as_dict() for one in self.results],
+            "results": [result.as_dict() for result in self.results],
             "table_seconds": {table: round(taken, 3) for table, taken in self.table_seconds.items()},
             "documents": dict(self.documents),
         }

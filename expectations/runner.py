@@ -115,19 +115,20 @@ def run_suite(
         tables = read_tables(connection, suite.tables)
         newest = run.measure_newest(connection, suite, tables)
     ready: dict[int, ExpectationResult | Bound] = {
-        at: run.prepare(at, one, tables.get(one.table)) for at, one in enumerate(suite.expectations)
+        at: run.prepare(at, expectation, tables.get(expectation.table))
+        for at, expectation in enumerate(suite.expectations)
     }
-    units = _units([one for one in ready.values() if isinstance(one, Bound)], tables)
+    units = _units([expectation for expectation in ready.values() if isinstance(expectation, Bound)], tables)
     columns = (column for table in tables.values() for column in table.columns.values())
     types = {column.type for column in columns if "." in column.type and not column.enum}
     with open_engine(database, run.deadline, types) as engine:
         done = _side_by_side(partial(run.judge, engine), units, parallel or os.cpu_count() or 1)
     # What GX gives no result for was not judged, and must not be left out.
     results = {
-        at: unjudged(one, Outcome.ERRORED, "Great Expectations gave no result", Cause.OTHER)
-        for at, one in enumerate(suite.expectations)
+        at: unjudged(expectation, Outcome.ERRORED, "Great Expectations gave no result", Cause.OTHER)
+        for at, expectation in enumerate(suite.expectations)
     }
-    results |= {at: one for at, one in ready.items() if isinstance(one, ExpectationResult)}
+    results |= {at: prepared for at, prepared in ready.items() if isinstance(prepared, ExpectationResult)}
     documents: dict[str, list[tuple[int, dict[str, object]]]] = defaultdict(list)
     seconds: dict[str, float] = dict.fromkeys(suite.tables, 0.0)
     for unit in done:
@@ -140,7 +141,7 @@ def run_suite(
         results=tuple(results[at] for at in sorted(results)),
         documents={
             table: table_document(
-                suite.name, table, [one for _, one in sorted(found, key=lambda item: item[0])]
+                suite.name, table, [listed for _, listed in sorted(found, key=lambda item: item[0])]
             )
             for table, found in documents.items()
         },
@@ -156,15 +157,15 @@ def deep_problems(suite: Suite) -> tuple[Problem, ...]:
     warm_up()
     file = str(suite.path) if suite.path else suite.name
     problems = []
-    for one in suite.expectations:
+    for expectation in suite.expectations:
         stand_in = {"last_rows": 1, **dict.fromkeys(TIME_PARAMETERS, _DECADES_AGO)}
-        kwargs = {key: bind(value, _DECADES_AGO, stand_in, None) for key, value in one.kwargs.items()}
+        kwargs = {key: bind(value, _DECADES_AGO, stand_in, None) for key, value in expectation.kwargs.items()}
         kwargs.pop("row_condition", None) if isinstance(kwargs.get("row_condition"), str) else None
         try:
-            build(one, kwargs)
+            build(expectation, kwargs)
         except Exception as error:  # noqa: BLE001  pydantic's, or whatever a model raises: all are the suite's
             what = f"Great Expectations refuses it: {_said(error)}"
-            problems.append(Problem(what, "correct its kwargs", file, one.line, one.path))
+            problems.append(Problem(what, "correct its kwargs", file, expectation.line, expectation.path))
     return tuple(problems)
 
 
@@ -195,41 +196,49 @@ class _Run:
     parameters: Mapping[str, Mapping[str, object]]
     deadline: float
 
-    def prepare(self, at: int, one: Expectation, table: Table | None) -> ExpectationResult | Bound:
-        """Return *one* ready to be judged, or the reason why it cannot be."""
+    def prepare(self, at: int, expectation: Expectation, table: Table | None) -> ExpectationResult | Bound:
+        """Return *expectation* ready to be judged, or the reason why it cannot be."""
         if table is None:
-            return unjudged(one, Outcome.TABLE_MISSING, f"the restored database has no table {one.table}")
-        trouble = _column_trouble(one, table)
+            return unjudged(
+                expectation, Outcome.TABLE_MISSING, f"the restored database has no table {expectation.table}"
+            )
+        trouble = _column_trouble(expectation, table)
         if trouble is not None:
-            return unjudged(one, Outcome.ERRORED, trouble[1], trouble[0])
-        columns = [table.columns[column] for column in one.columns if column in table.columns]
+            return unjudged(expectation, Outcome.ERRORED, trouble[1], trouble[0])
+        columns = [table.columns[column] for column in expectation.columns if column in table.columns]
         first = columns[0] if columns else None
         kind, name = (first.type, first.name) if first is not None else (None, None)
-        figures = self.parameters.get(one.table, _NOTHING)
+        figures = self.parameters.get(expectation.table, _NOTHING)
         try:
-            kwargs = {key: bind(value, self.as_of, figures, kind, name) for key, value in one.kwargs.items()}
+            kwargs = {
+                key: bind(value, self.as_of, figures, kind, name) for key, value in expectation.kwargs.items()
+            }
         except NoHistory as waiting:
-            return _waiting(one, waiting)
-        bound = self._conditioned(at, one, _whole_bounds(one, kwargs))
-        return replace(bound, as_text=_read_as_text(one, table), until=self._until(one, kind))
+            return _waiting(expectation, waiting)
+        bound = self._conditioned(at, expectation, _whole_bounds(expectation, kwargs))
+        return replace(bound, as_text=_read_as_text(expectation, table), until=self._until(expectation, kind))
 
     def measure_newest(
         self, connection: psycopg.Connection[tuple[object, ...]], suite: Suite, tables: Mapping[str, Table]
     ) -> dict[str, dict[str, datetime | None]]:
         """Return the newest row of each column that the next drill compares its own with."""
         measured: dict[str, dict[str, datetime | None]] = {}
-        for one in suite.expectations:
-            column = tables[one.table].columns.get(_column(one)) if one.table in tables else None
-            if column is None or column.type not in KINDS or not _names(one, "newest_row"):
+        for expectation in suite.expectations:
+            column = (
+                tables[expectation.table].columns.get(_column(expectation))
+                if expectation.table in tables
+                else None
+            )
+            if column is None or column.type not in KINDS or not _names(expectation, "newest_row"):
                 continue
-            schema, _, table = one.table.partition(".")
+            schema, _, table = expectation.table.partition(".")
             try:
                 connection.execute(settled(max(0.001, self.deadline - time.monotonic())).encode())
                 source = sql.Identifier(schema, table)
                 newest = read_newest(connection, source, column.name, column.type, self.as_of)
             except psycopg.Error:  # the expectation itself says what is wrong with it
                 continue
-            measured.setdefault(one.table, {})[column.name] = newest.at
+            measured.setdefault(expectation.table, {})[column.name] = newest.at
         return measured
 
     def judge(self, engine: Any, unit: _Unit) -> _Done:  # noqa: ANN401  SQLAlchemy's, imported late
@@ -255,7 +264,7 @@ class _Run:
         self, source: Source, bound: Bound, table: Table
     ) -> tuple[dict[str, Any], ExpectationResult]:
         """Judge the newest row once more, without the rows that are dated later than rows can be."""
-        limit = f"{quoted(_column(bound.one))} <= {sql.Literal(bound.until).as_string()}"
+        limit = f"{quoted(_column(bound.expectation))} <= {sql.Literal(bound.until).as_string()}"
         condition = limit if source.condition is None else f"({source.condition}\n) AND {limit}"
         ((bound, document),) = validate(replace(source, condition=condition), [bound])
         result = judged(bound, document, table, self.as_of)
@@ -263,69 +272,72 @@ class _Run:
             result = replace(result, observed=f"{result.observed}; rows dated later are left out")
         return document, result
 
-    def _until(self, one: Expectation, kind: str | None) -> datetime | date | None:
+    def _until(self, expectation: Expectation, kind: str | None) -> datetime | date | None:
         """Return the latest time that counts, where only the newest row's age is asked."""
-        low = one.kwargs.get("min_value")
+        low = expectation.kwargs.get("min_value")
         asked = isinstance(low, RelativeTime) and low.offset_s <= 0
         asked = asked or (isinstance(low, Parameter) and low.name in TIME_PARAMETERS)
-        about_newest = one.type == "expect_column_max_to_be_between" and one.kwargs.get("max_value") is None
+        about_newest = (
+            expectation.type == "expect_column_max_to_be_between"
+            and expectation.kwargs.get("max_value") is None
+        )
         if kind is None or kind not in KINDS or not (asked and about_newest):
             return None
         return latest(kind, self.as_of)
 
-    def _conditioned(self, at: int, one: Expectation, kwargs: dict[str, object]) -> Bound:
+    def _conditioned(self, at: int, expectation: Expectation, kwargs: dict[str, object]) -> Bound:
         """Give GX the conditions that it understands, and keep SQL for a batch of its own."""
         query, condition = kwargs.get("unexpected_rows_query"), kwargs.get("row_condition")
         if isinstance(query, str):
             query = without_parameters(_braced(self._timed(query)))
-            return Bound(at, one, {**kwargs, "unexpected_rows_query": query})
+            return Bound(at, expectation, {**kwargs, "unexpected_rows_query": query})
         if not isinstance(condition, str):
-            return Bound(at, one, kwargs)
+            return Bound(at, expectation, kwargs)
         rest = {
             key: value for key, value in kwargs.items() if key not in {"row_condition", "condition_parser"}
         }
-        if one.type in _UNCONDITIONAL:
-            return Bound(at, one, rest)
+        if expectation.type in _UNCONDITIONAL:
+            return Bound(at, expectation, rest)
         if _GX_CONDITION.search(condition):
             native = {"row_condition": condition, "condition_parser": "great_expectations"}
-            return Bound(at, one, {**rest, **native})
-        return Bound(at, one, rest, self._timed(condition))
+            return Bound(at, expectation, {**rest, **native})
+        return Bound(at, expectation, rest, self._timed(condition))
 
     def _timed(self, text: str) -> str:
         return text.replace("{as_of}", f"timestamptz '{self.as_of.isoformat()}'")
 
 
-def _column_trouble(one: Expectation, table: Table) -> tuple[Cause, str] | None:
-    """Return why *one* cannot be asked of the columns that *table* has."""
-    absent = [column for column in one.columns if column not in table.columns]
-    if absent and one.type not in _ABOUT_COLUMNS:
+def _column_trouble(expectation: Expectation, table: Table) -> tuple[Cause, str] | None:
+    """Return why *expectation* cannot be asked of the columns that *table* has."""
+    absent = [column for column in expectation.columns if column not in table.columns]
+    if absent and expectation.type not in _ABOUT_COLUMNS:
         near = nearest(absent[0], list(table.columns), 0.75)
         meant = f"; is it {near}?" if near else ""
         return Cause.COLUMN_MISSING, f"{table.name} has no column {', '.join(absent)}{meant}"
-    column = table.columns.get(_column(one))
-    if column is not None and column.type not in KINDS and _names(one, "newest_row"):
+    column = table.columns.get(_column(expectation))
+    if column is not None and column.type not in KINDS and _names(expectation, "newest_row"):
         return Cause.WRONG_TYPE, f"newest_row is a time, and {column.name} is {column.type}"
     return None
 
 
-def _waiting(one: Expectation, waiting: NoHistory) -> ExpectationResult:
+def _waiting(expectation: Expectation, waiting: NoHistory) -> ExpectationResult:
     """Return what becomes of an expectation whose figure no earlier drill has set."""
     unset = waiting.unset
     if unset.for_now:
         message = f"it waits for {waiting.name}: {unset.why}; it is judged from the next verified drill on"
-        return unjudged(one, Outcome.NO_HISTORY, message)
+        return unjudged(expectation, Outcome.NO_HISTORY, message)
     message = f"{waiting.name} has no value: {unset.why}"
-    return unjudged(one, Outcome.ERRORED, message, Cause.NO_FIGURE)
+    return unjudged(expectation, Outcome.ERRORED, message, Cause.NO_FIGURE)
 
 
-def _column(one: Expectation) -> str:
-    column = one.kwargs.get("column")
+def _column(expectation: Expectation) -> str:
+    column = expectation.kwargs.get("column")
     return column if isinstance(column, str) else ""
 
 
-def _names(one: Expectation, parameter: str) -> bool:
-    """Say whether *one* is compared with *parameter*."""
-    values = list(one.kwargs.values())
+def _names(expectation: Expectation, parameter: str) -> bool:
+    """Say whether *expectation* is compared with *parameter*."""
+    values = list(expectation.kwargs.values())
     while values:
         value = values.pop()
         if isinstance(value, Parameter) and value.name == parameter:
@@ -355,13 +367,13 @@ def _side_by_side(judge: Callable[[_Unit], _Done], units: Sequence[_Unit], worke
 def _units(bound: Sequence[Bound], tables: Mapping[str, Table]) -> list[_Unit]:
     """Group what one batch answers; the largest tables first, so that the last to finish is a small one."""
     groups: dict[tuple[str, str | None, bool, bool], list[Bound]] = defaultdict(list)
-    for one in bound:
-        large = tables[one.one.table].rows >= _SPLIT_ROWS
-        apart = one.one.type in _SORTING and (large or bool(one.as_text))
-        groups[one.one.table, one.condition, bool(one.as_text), apart].append(one)
+    for member in bound:
+        large = tables[member.expectation.table].rows >= _SPLIT_ROWS
+        apart = member.expectation.type in _SORTING and (large or bool(member.as_text))
+        groups[member.expectation.table, member.condition, bool(member.as_text), apart].append(member)
     units = []
     for (table, condition, _, _), group in groups.items():
-        as_text = {column: text for one in group for column, text in one.as_text.items()}
+        as_text = {column: text for member in group for column, text in member.as_text.items()}
         units.append(_Unit(tables[table], condition, as_text, tuple(group)))
     return sorted(units, key=lambda unit: -unit.table.rows)
 
@@ -378,12 +390,12 @@ def _judge(source: Source, group: Sequence[Bound]) -> Iterator[tuple[Bound, dict
         yield from validate(source, [bound])
 
 
-def _read_as_text(one: Expectation, table: Table) -> dict[str, str]:
+def _read_as_text(expectation: Expectation, table: Table) -> dict[str, str]:
     """Return the columns that GX must not read as they are, each with the SQL that reads its text."""
-    if one.type in _READ_NO_VALUE:
+    if expectation.type in _READ_NO_VALUE:
         return {}
-    columns = [table.columns[name] for name in one.columns if name in table.columns]
-    read = {column.name: _text_of(column, one.type) for column in columns}
+    columns = [table.columns[name] for name in expectation.columns if name in table.columns]
+    read = {column.name: _text_of(column, expectation.type) for column in columns}
     return {name: text for name, text in read.items() if text is not None}
 
 
@@ -404,9 +416,9 @@ def _text_of(column: Column, kind: str) -> str | None:
     return None
 
 
-def _whole_bounds(one: Expectation, kwargs: dict[str, object]) -> dict[str, object]:
+def _whole_bounds(expectation: Expectation, kwargs: dict[str, object]) -> dict[str, object]:
     """Round the bounds of counts inwards: GX cuts 100.8 rows to 100."""
-    if "_count_" not in one.type:
+    if "_count_" not in expectation.type:
         return kwargs
     rounding = {"min_value": math.ceil, "max_value": math.floor}
     return {

@@ -144,7 +144,7 @@ class Suite:
     @property
     def tables(self) -> tuple[str, ...]:
         """The tables that it names, in the order of the file."""
-        return tuple(dict.fromkeys(one.table for one in self.expectations))
+        return tuple(dict.fromkeys(expectation.table for expectation in self.expectations))
 
 
 class SuiteInvalid(Exception):  # noqa: N818  what went wrong, in the field's words

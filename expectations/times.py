@@ -140,9 +140,9 @@ def bind(
     if isinstance(value, Parameter):
         return _bind_parameter(value, parameters, column, column_type, as_of)
     if isinstance(value, Mapping):
-        return {key: bind(one, as_of, parameters, column_type, column) for key, one in value.items()}
+        return {key: bind(member, as_of, parameters, column_type, column) for key, member in value.items()}
     if isinstance(value, list):
-        return [bind(one, as_of, parameters, column_type, column) for one in value]
+        return [bind(member, as_of, parameters, column_type, column) for member in value]
     return _typed_literal(value, column_type)
 
 

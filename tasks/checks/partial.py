@@ -42,7 +42,7 @@ class Rerun:
         deadline_s: float = 3600.0,
     ) -> SuiteResult:
         """Return the results of all of *suite*, those that cannot differ taken over."""
-        again = [at for at, one in enumerate(suite.expectations) if self.may_differ(one)]
+        again = [at for at, expectation in enumerate(suite.expectations) if self.may_differ(expectation)]
         if not again:
             return self.before
         part = replace(suite, expectations=tuple(suite.expectations[at] for at in again))
@@ -52,8 +52,8 @@ class Rerun:
             results[at] = result
         return replace(self.before, results=tuple(results), documents={}, seconds=ran.seconds)
 
-    def may_differ(self, one: Expectation) -> bool:
-        """Say whether the outcome of *one* can depend on what changed."""
-        if one.table in self.touched or one.table not in self.plain:
+    def may_differ(self, expectation: Expectation) -> bool:
+        """Say whether the outcome of *expectation* can depend on what changed."""
+        if expectation.table in self.touched or expectation.table not in self.plain:
             return True
-        return any(one.kwargs.get(key) is not None for key in _SEES_MORE)
+        return any(expectation.kwargs.get(key) is not None for key in _SEES_MORE)

@@ -35,7 +35,7 @@ def choose(
         for kind in list(left):
             if len(chosen) == wanted:
                 break
-            best = min(left[kind], key=lambda one: (taken[one.table], taken[_place(one)]))
+            best = min(left[kind], key=lambda damage: (taken[damage.table], taken[_place(damage)]))
             left[kind].remove(best)
             chosen.append(best)
             taken[best.table] += 1

@@ -52,20 +52,26 @@ class Said:
 
 def fate_of(mutant: Said, healthy: Said) -> tuple[Fate, tuple[str, ...], str | None]:
     """Return the fate, what decided it as `rule where`, and for an errored one the reason."""
-    new = [one for one in mutant.findings if _key(one) not in {_key(other) for other in healthy.findings}]
-    trouble = [one for one in new if one.rule in THE_WORKERS and one.severity is Severity.FAILURE]
+    new = [
+        finding
+        for finding in mutant.findings
+        if _key(finding) not in {_key(other) for other in healthy.findings}
+    ]
+    trouble = [
+        finding for finding in new if finding.rule in THE_WORKERS and finding.severity is Severity.FAILURE
+    ]
     if trouble:
         return Fate.ERRORED, (), f"{trouble[0].rule}: {trouble[0].message}"
-    failures = [one for one in new if one.severity is Severity.FAILURE]
+    failures = [finding for finding in new if finding.severity is Severity.FAILURE]
     missed = _not_run(mutant.checks) - _not_run(healthy.checks)
     if mutant.verdict is not Verdict.VERIFIED and (failures or missed):
         return Fate.CAUGHT, _named(failures) or tuple(sorted(missed))[:MOST_NAMED], None
-    warnings = [one for one in new if one.severity is Severity.WARNING]
+    warnings = [finding for finding in new if finding.severity is Severity.WARNING]
     return (Fate.NOTICED if warnings else Fate.SURVIVED), _named(warnings), None
 
 
-def _key(one: Finding) -> tuple[str, str | None, Severity]:
-    return one.rule, one.where, one.severity
+def _key(finding: Finding) -> tuple[str, str | None, Severity]:
+    return finding.rule, finding.where, finding.severity
 
 
 def _not_run(checks: Iterable[Check]) -> set[str]:
@@ -73,5 +79,7 @@ def _not_run(checks: Iterable[Check]) -> set[str]:
 
 
 def _named(findings: Iterable[Finding]) -> tuple[str, ...]:
-    names = dict.fromkeys(f"{one.rule} {one.where}" if one.where else one.rule for one in findings)
+    names = dict.fromkeys(
+        f"{finding.rule} {finding.where}" if finding.where else finding.rule for finding in findings
+    )
     return tuple(names)[:MOST_NAMED]

@@ -53,7 +53,7 @@ Candidates = Callable[[Site], Iterator[Damage]]
 def candidates(schema: Schema, seed: int) -> dict[str, list[Damage]]:
     """Return every damage that *schema* allows, by kind, in the order of the tables."""
     sites = [Site(schema, table, seed) for table in schema.tables.values()]
-    return {kind: [one for site in sites for one in find(site)] for kind, find in KINDS.items()}
+    return {kind: [damage for site in sites for damage in find(site)] for kind, find in KINDS.items()}
 
 
 # --- rows

@@ -212,14 +212,16 @@ def read_schema(connection: Connection, figures: Mapping[str, TableFigures]) -> 
     """
     listed: dict[int, _Row] = {}
     for *facts, key in connection.execute(_TABLES.encode()):
-        one = _Row(*facts)
-        one.key = tuple(key)
-        listed[one.oid] = one
-    for one in listed.values():
-        if one.parent in listed:
-            listed[one.parent].children.append(one.oid)
-    roots = [oid for oid, one in listed.items() if not one.partition]
-    read = _Parts(connection, roots, {oid: f"{one.schema}.{one.name}" for oid, one in listed.items()})
+        row = _Row(*facts)
+        row.key = tuple(key)
+        listed[row.oid] = row
+    for member in listed.values():
+        if member.parent in listed:
+            listed[member.parent].children.append(member.oid)
+    roots = [oid for oid, member in listed.items() if not member.partition]
+    read = _Parts(
+        connection, roots, {oid: f"{member.schema}.{member.name}" for oid, member in listed.items()}
+    )
     tables = [_table(listed, oid, read, figures) for oid in roots]
     encoding = connection.execute("SELECT pg_catalog.current_setting('server_encoding')").fetchone()
     return Schema({table.full_name: table for table in tables}, utf8=encoding == ("UTF8",))
@@ -262,20 +264,20 @@ def _table(
     read: _Parts,
     figures: Mapping[str, TableFigures],
 ) -> Table:
-    one = listed[oid]
+    row = listed[oid]
     below = _below(listed, oid)
     names = {f"{listed[child].schema}.{listed[child].name}" for child in below}
     ranks = {leaf: seen.partition_rank for leaf in names if (seen := figures.get(leaf, _UNSEEN)).rows != 0}
     leaves = sorted((rank, leaf) for leaf, rank in ranks.items() if rank is not None)
-    name = f"{one.schema}.{one.name}"
+    name = f"{row.schema}.{row.name}"
     seen = figures.get(name, _UNSEEN)
     return Table(
-        schema=one.schema,
-        name=one.name,
+        schema=row.schema,
+        name=row.name,
         rows=seen.rows,
         bytes=seen.bytes,
         columns=read.columns[oid],
-        partitioned=one.partitioned,
+        partitioned=row.partitioned,
         keys=tuple(read.keys[oid]),
         indexes=tuple(read.indexes[oid]),
         triggers=tuple(read.triggers[oid]),
