@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -162,8 +163,7 @@ def evil(cluster: Callable[[int], Source]) -> Iterator[Callable[[str], Source]]:
     source.execute("DROP DATABASE evil WITH (FORCE)")
 
 
-@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
-@pytest.mark.parametrize("kind", ATTACKS)
+@pytest.mark.parametrize(("kind", "form"), list(zip(ATTACKS, itertools.cycle(("-Fc", "-Fp")), strict=False)))
 def test_nothing_that_our_superuser_creates_is_a_way_to_his_rights(
     evil: Callable[[str], Source],
     restore_dump: Restore,

@@ -6,6 +6,7 @@ runs, and any file that it writes, can make. The second wall is left out, so tha
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -177,8 +178,7 @@ def evil(cluster: Callable[[int], Source]) -> Iterator[Callable[..., Source]]:
         source.execute("DROP DATABASE shop WITH (FORCE)")
 
 
-@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
-@pytest.mark.parametrize("kind", DUMPED)
+@pytest.mark.parametrize(("kind", "form"), list(zip(DUMPED, itertools.cycle(("-Fc", "-Fp")), strict=False)))
 def test_what_pg_dump_wrote_gets_no_superuser_to_run_its_code(
     evil: Callable[..., Source], restore_dump: Restore, tmp_path: Path, kind: str, form: str
 ) -> None:
