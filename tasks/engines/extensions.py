@@ -126,11 +126,10 @@ def create_extensions(
     wrong: list[Finding] = []
     made: set[str] = set()
     backup_makes = set(own_schemas)
-    available = available_extensions(session)
-    for entry in entries:
-        asked = read_extension(entry.defn, entry.tag)
-        if asked.name == ALWAYS:
-            continue
+    wanted = [(entry, read_extension(entry.defn, entry.tag)) for entry in entries]
+    wanted = [(entry, asked) for entry, asked in wanted if asked.name != ALWAYS]
+    available = available_extensions(session) if wanted else {}
+    for entry, asked in wanted:
         known = available.get(asked.name)
         if known is None and asked.name in job.target.sandbox.extensions.absent_ok:
             leave_out(job, entry)
