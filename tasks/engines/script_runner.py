@@ -24,10 +24,12 @@ from tasks.engines.globals import RoleReader
 from tasks.engines.job import Connection, Job
 from tasks.engines.keys import lend_if_spoken_of
 from tasks.engines.line_ends import LineEnds
+from tasks.engines.meaning import Meaning, meaning_of
 from tasks.engines.owners import read_owner_change
 from tasks.engines.privileged import Privileged, libraries_here, loads
 from tasks.engines.roles import Role, create_roles
 from tasks.engines.scanner import Kind, Piece
+from tasks.engines.second_dump import SecondDump
 from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
 from tasks.engines.statements import (
     PSQL_COMMANDS,
@@ -133,6 +135,8 @@ class ScriptRunner:
         self._copied_names: frozenset[str] = frozenset()
         self.pending: list[Failure] = []
         self.line_ends = LineEnds()
+        self.second_dump = SecondDump()
+        self.pending_before_second = 0
 
     # -- the walk
 
@@ -167,16 +171,25 @@ class ScriptRunner:
             self._cut(piece.data)
 
     def _announce(self, gap: bytes) -> None:
+        self.second_dump.header(gap)
         if not self.active:
             return
         for found in read_entries(gap, len(self.entries) + 1):
             self.entry = reread_entry(found, self.encoding)
             self.entries.append(self.entry)
+            self._note_second(self.entry)
             if self.entry.owner not in self.known_roles:  # rows and definitions may name it as a value
                 self.owners.add(self.entry.owner)
         if self.owners and self.feeder is not None:
             self._lend_roles(frozenset(self.owners))
             self.owners.clear()
+
+    def _note_second(self, entry: TocEntry) -> None:
+        """Note where a second dump of the database begins to repeat the first."""
+        was_one = self.second_dump.line is None
+        self.second_dump.entries((entry,), self.line)
+        if was_one and self.second_dump.line is not None:
+            self.pending_before_second = len(self.pending)
 
     def _statement(self, statement: bytes) -> None:
         action = decide(statement)
@@ -190,6 +203,7 @@ class ScriptRunner:
             self.options[name] = read_options(statement.decode("utf-8", "replace"))
         elif action is Action.DROP_DATABASE:
             self.dropped.add(database_named(statement))
+            self.second_dump.drops(database_named(statement), self.connected)
         elif action is Action.HOSTILE:
             of_system = statement[:5].upper() == b"ALTER"
             self._hostile(
@@ -416,9 +430,13 @@ class ScriptRunner:
             self._hostile(named)
 
     def _connect(self, name: str) -> None:
+        if self.has_content:
+            self.second_dump.filled(self.connected)
         if self.is_cluster:
             self._leave_section()
             self.active = name == self.choice
+        elif self.has_content and name == self.connected:
+            pass  # once more to where it is: what follows meets what is there
         elif self.has_content:
             wanted = name == self.choice and name in (self.job.target.backup.database, self.job.target.name)
             self.job.other_databases = tuple(
@@ -448,6 +466,7 @@ class ScriptRunner:
         self.job.members.clear()
         self.job.extensions.clear()
         self.has_content = False
+        self.second_dump.starts_again()
 
     def _hostile(self, what: str) -> None:
         where = f"line {self.line}"
@@ -539,6 +558,7 @@ class ScriptRunner:
             message = f"The script drops the database {names} and does not create it again. It was refused."
             self.job.findings.append(finding("hostile-content", message, where=names))
         self.job.findings += self.line_ends.findings(self.backup.path.name, self.backup.head.written_by)
+        self._judge_second()
         self.job.toc = self._toc()
         by_id = {entry.dump_id: entry for entry in self.job.toc.entries}
         self.job.failures += [
@@ -552,6 +572,13 @@ class ScriptRunner:
         if self.job.database:
             with self.job.superuser() as session:
                 create_roles(self.job, session, self.job.referred, (*self.globals_roles, *self.reader.roles))
+
+    def _judge_second(self) -> None:
+        later = self.pending[self.pending_before_second :]
+        in_the_way = any(meaning_of(failure) is not Meaning.HARMLESS for failure in later)
+        self.job.findings += self.second_dump.findings(
+            self.backup.path.name, self.choice or "", in_the_way=in_the_way, whole=self.is_cluster
+        )
 
     def _toc(self) -> Toc:
         known = self.job.toc
