@@ -29,7 +29,7 @@ _MISSING = re.compile(
     r"(?P<kind>relation|table|view|type|function|operator class|operator family|operator|schema|sequence"
     r"|constraint|index|server|publication|collation|extension|foreign-data wrapper|access method"
     r"|text search (?:configuration|dictionary|parser|template)|aggregate|procedure|trigger)"
-    r'(?: "(?P<quoted>[^"]+)"| (?P<plain>[^\s"(]+).*does not exist)'
+    r'(?: "(?P<quoted>[^"]+)"| (?P<plain>[^\s"(]+).*(?:does not exist|is only a shell))'
 )
 _UNPOPULATED = re.compile(r'materialized view "(?P<view>[^"]+)" has not been populated')
 _NO_KEY = re.compile(r'no unique constraint matching given keys for referenced table "(?P<table>[^"]+)"')

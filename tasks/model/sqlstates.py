@@ -237,6 +237,8 @@ SENTENCES = """
 42704 type %t does not exist
 42704 user mapping not found for %n
 42704 unrecognized configuration parameter %n
+42704 type %n is only a shell
+42704 argument type %t is only a shell
 42710 constraint %n for relation %n already exists
 42710 extension %n already exists
 42710 language %n already exists

@@ -156,6 +156,8 @@ def test_a_chain_of_lost_needs_leads_to_its_first() -> None:
         ('relation "orders" does not exist', False),  # one of that name is there
         ('relation "totals" does not exist', True),
         ('type "eu.orders" does not exist', True),  # a table is a type
+        ('type "eu.orders" is only a shell', True),  # begun, and its functions are not there
+        ("argument type eu.orders is only a shell", True),
         ("function eu.orders(integer) does not exist", False),
         ('schema "orders" does not exist', False),
         ('server "eu" does not exist', False),
