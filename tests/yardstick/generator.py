@@ -200,6 +200,7 @@ def views(names: Names) -> Iterator[str]:
     yield f"CREATE MATERIALIZED VIEW {mat} AS SELECT id, t FROM {view}"
     yield f"CREATE UNIQUE INDEX ON {mat} (id)"
     yield f"GRANT SELECT ON {mat}, {view} TO {names.role}"
+    yield f"GRANT SELECT ON {it} TO {names.role}"
     yield f"ALTER VIEW {view} OWNER TO {names.role}"
 
 

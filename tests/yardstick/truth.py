@@ -46,12 +46,12 @@ def restore_as_person(source: Source, dump: Path, database: str, *, roles: tuple
 
 
 def _run_tool(source: Source, dump: Path, database: str) -> subprocess.CompletedProcess[bytes]:
-    is_script = dump.is_file() and dump.open("rb").read(5) != b"PGDMP" and not _is_tar(dump)
-    if is_script:
+    if dump.is_file() and not _is_archive(dump):
         return source.run("psql", "-X", "-q", "-f", str(dump), "-d", source.dsn(database), check=False)
     return source.run("pg_restore", "-d", source.dsn(database), str(dump), check=False)
 
 
-def _is_tar(path: Path) -> bool:
+def _is_archive(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(512)[257:262] == b"ustar"
+        head = file.read(512)
+    return head.startswith(b"PGDMP") or head[257:262] == b"ustar"
