@@ -36,14 +36,14 @@ from tasks.model.drill import Drill
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Stage, Verdict
 from tasks.model.history import History, PastDrill
-from tasks.model.restored import Checked
+from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
 from tasks.model.selftest import Family, Fate, Judged, Mutant
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
 from tasks.mutants.choose import Slot
-from tasks.mutants.copies import copied, drop_key, make_copy, refresh_views
+from tasks.mutants.copies import as_dumped, copied, drop_key, make_copy, refresh_views
 from tasks.mutants.damage import Damage, Void, inflict
 from tasks.mutants.judging import Said, fate_of
 from tasks.mutants.kinds import STRUCTURE
@@ -268,6 +268,8 @@ def _attempt(ground: Ground, name: str, damage: Damage) -> Judged:
             run = Rerun(ground.suite, ground.schema.plain, damage.touched)
         ledger = _drill_of(ground.fresh, ground.history, limit.check(), run)
         ledger.drill.take(restored)
+        if damage.kind == "sequence-set-back":
+            ledger.drill.restored = _sequences_as_dumped(sandbox, copy, ledger.drill.completed_restore)
         said = judge_copy(ledger, copy, ground.prove)
         fate, by, why = fate_of(said, ground.healthy)
         judged = Judged(mutant_of(damage), fate, rows, by, why)
@@ -285,6 +287,11 @@ def _as_restored(sandbox: Sandbox, copy: str, damage: Damage, limit: Deadline) -
         if view is not None:
             findings.append(finding("restore-error", f"The view {view} cannot be filled.", where=view))
     return Checked((), tuple(findings))
+
+
+def _sequences_as_dumped(sandbox: Sandbox, copy: str, restored: Restored) -> Restored:
+    """Return *restored* as of a backup of the damaged copy, which sets its sequences as they are there."""
+    return replace(restored, toc=as_dumped(sandbox, copy, restored.toc))
 
 
 def _remedied(ground: Ground, judged: Judged, copy: str) -> Judged:

@@ -105,7 +105,10 @@ def the_same_from_outside(
     for kind, row in claimed.items():
         found = ran.of(kind)
         assert (found["verdict"], kind) == ("failed" if row["outcome"] == "caught" else "verified", kind)
-        assert ({name.split(" ")[0] for name in row["by"]}, kind) == (rules_of(found), kind)
+        told = rules_of(found, "warning" if row["outcome"] == "noticed" else "failure")
+        assert ({name.split(" ")[0] for name in row["by"]} - told, kind) == (set(), kind)
+        if row["outcome"] == "caught":
+            assert ({name.split(" ")[0] for name in row["by"]}, kind) == (told, kind)
 
 
 def test_a_drill_that_cannot_fail_is_said_loudly(here: Here, fleet: Fleet, orders_dump: Path) -> None:

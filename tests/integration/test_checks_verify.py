@@ -310,6 +310,21 @@ def test_loss_against_history_and_its_healthy_twin(verified: Verified, built: An
     assert failures(keyless) == {("object-lost", "public.orders.orders_customer_fkey")}
 
 
+def test_rows_that_were_not_counted_are_no_passed_comparison(verified: Verified, built: Any) -> None:
+    source, database = built(SHOP)
+    inventory = take_inventory(source.sandbox, database)
+    history = History((past(inventory),))
+    script = SHOP + "TRUNCATE orders; INSERT INTO orders (customer) VALUES (1);"
+    seen = verified(script, history=history, checks={"counts": "off"})
+    assert failures(seen) == set()
+    assert outcomes(seen)["drift-rows"] is Outcome.NOT_CONFIGURED
+    assert outcomes(seen)["drift-tables"] is Outcome.PASSED
+    assert failures(verified(script, history=history)) == {("rows-dropped", "public.orders")}
+    manifest = {"inventory": inventory.as_dict()}
+    seen = verified(script, manifest=manifest, checks={"counts": "off"})
+    assert check(seen, "manifest").observed == "the same, rows not counted"
+
+
 def test_the_targets_own_seed_is_compared_with(verified: Verified, tmp_path: Path) -> None:
     seed = tmp_path / "seed.yaml"
     seed.write_text("tables:\n  public.orders: {rows: 9000}\n")
