@@ -184,7 +184,7 @@ def _set_by(toc: Toc, pair: Pair) -> set[tuple[int, bool]]:
     entries = (
         entry
         for entry in toc.of("SEQUENCE SET")
-        if (entry.namespace, entry.tag) == (pair.sequence_schema, pair.sequence)
+        if entry.tag == pair.sequence and entry.namespace in (pair.sequence_schema, "")
     )
     found = (_SETVAL.search(entry.defn) for entry in entries)
     return {(int(match["value"]), match["called"] == "true") for match in found if match is not None}

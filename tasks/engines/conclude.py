@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tasks.engines.catalogue import list_objects
 from tasks.engines.compare import missing
-from tasks.engines.failure import label
+from tasks.engines.failure import Failure, label
 from tasks.engines.findings import Judged, judge, worst
 from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.job import Job
@@ -17,6 +17,7 @@ from tasks.engines.keys import unproven_keys
 from tasks.engines.meaning import DRILLS_OWN, Meaning, meaning_of
 from tasks.engines.proof import prove
 from tasks.engines.roles import note_missing_roles
+from tasks.engines.same_names import tell_apart
 from tasks.engines.settle import analyze, comment_late, create_privileged, forget_settings, set_owners
 from tasks.engines.ticker import so_far
 from tasks.engines.toolerrors import raise_if_dead, tool_finding
@@ -59,6 +60,7 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_hostile(job)
     if said.timed_out or job.deadline.passed:
         raise StageFailed(too_late(job, where, deadline_s))
+    job.failures = _told_apart(job)
     tables = _count_tables(job, where)
     analyze(job)
     settled = _settle(job)
@@ -107,6 +109,13 @@ def _stop_on_hostile(job: Job) -> None:
     hostile = [one for one in (*job.findings, *judged.findings) if one.rule == "hostile-content"]
     if hostile:
         raise StageFailed((*hostile, *(one for one in judged.findings if one.rule != "hostile-content")))
+
+
+def _told_apart(job: Job) -> list[Failure]:
+    if not job.failures or job.toc.archive_version is None:
+        return job.failures  # of a script each statement is known
+    with job.superuser() as session:
+        return tell_apart(job.failures, job.toc, session)
 
 
 def _count_tables(job: Job, where: str) -> int:

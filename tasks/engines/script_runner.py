@@ -44,6 +44,7 @@ from tasks.engines.statements import (
     read_entries,
     read_meta,
     roles_created,
+    sequences_set,
     tables_named,
 )
 from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare
@@ -288,8 +289,15 @@ class ScriptRunner:
             supply_collations(self.job, names, self._superuser())
         if entry is not None and entry.desc == "SEQUENCE SET":
             self.definitions.setdefault(entry.dump_id, []).append(self._text(statement))
+        elif b"setval" in statement and statement[:6].upper() == b"SELECT":
+            self._note_sequences(statement)
         if entry is not None and entry.desc == "BLOB METADATA" and (found := _LO_CREATE.search(statement)):
             self.definitions.setdefault(entry.dump_id, []).append(found[1].decode())
+
+    def _note_sequences(self, statement: bytes) -> None:
+        """Keep where a script without comments sets its sequences: so they were at the source."""
+        for found in sequences_set(self._text(statement)):
+            self.entries.append(replace(found, dump_id=len(self.entries) + 1))
 
     def _failed(self, statement: bytes, action: Action, failure: Failure) -> None:
         absent = _ABSENT.search(failure.refusal.plain) is not None

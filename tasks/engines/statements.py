@@ -308,6 +308,10 @@ def _place(listed: list[str]) -> tuple[str, str]:
 
 # -- psql commands and pg_dump's comments
 
+_SETVAL = re.compile(
+    r"(?i)\bsetval\s*\(\s*'(?P<name>(?:[^']|'')*)'(?:\s*::\s*regclass)?\s*,\s*(?P<value>-?\d{1,19})\s*"
+    r"(?:,\s*(?P<called>true|false)\s*)?\)"
+)
 _CLIENT_ENCODING = re.compile(rb"(?i)\ASET\s+client_encoding\s*(?:=|TO)\s*'?([\w-]+)")
 _META = re.compile(r"\\(?P<word>[^\s\\]*)")
 _KEY = re.compile(r"[A-Za-z0-9]+")
@@ -406,6 +410,19 @@ def encoding_set(statement: bytes) -> str | None:
     """Return the encoding that a `SET client_encoding` says what follows is in; None for other statements."""
     found = _CLIENT_ENCODING.match(statement)
     return found and found[1].decode()
+
+
+def sequences_set(statement: str) -> list[TocEntry]:
+    """Return what the `setval` calls of *statement* set, where they name it plainly; "" for no schema."""
+    found = []
+    for match in _SETVAL.finditer(statement):
+        names = qualified_names(tokens(match["name"].replace("''", "'")))
+        if names:
+            called = (match["called"] or "true").lower()
+            defn = f"SELECT pg_catalog.setval('{match['name']}', {match['value']}, {called});"
+            space = names[-2] if len(names) > 1 else ""
+            found.append(TocEntry(-1, "SEQUENCE SET", names[-1], space, "", "none", defn))
+    return found
 
 
 def owned_by_hand(statement: str) -> TocEntry | None:

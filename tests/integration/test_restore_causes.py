@@ -57,3 +57,26 @@ def test_a_refresh_that_fails_beside_a_foreign_one_is_a_failure_of_its_own(
     assert "public.b_own" in outcome.message("function-breaks-restore")
     assert "b_own" not in outcome.message("foreign-data-unreached")
     assert warned(outcome)["foreign-data-unreached"] == "MATERIALIZED VIEW DATA public.a_foreign"
+
+
+@pytest.mark.parametrize(("form", "jobs"), [("-Fc", 1), ("-Fc", 2), ("-Ft", 1), ("-Fd", 2), ("-Fp", 1)])
+@pytest.mark.parametrize("broken", ["a", "b", "c"])
+def test_of_tables_of_one_name_the_one_that_lost_its_rows_is_named(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, form: str, jobs: int, broken: str
+) -> None:
+    """Each tenant has a schema; pg_restore says which table, and not whose."""
+    source = cluster(17)
+    source.create_database("shop")
+    for tenant in ("a", "b", "c"):
+        source.execute(
+            f"CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.orders (id int);"
+            f"INSERT INTO {tenant}.orders SELECT generate_series(-1, 500)",
+            "shop",
+        )
+    source.execute(f"ALTER TABLE {broken}.orders ADD CONSTRAINT positive CHECK (id > 0) NOT VALID", "shop")
+    source.execute("UPDATE pg_constraint SET convalidated = true WHERE conname = 'positive'", "shop")
+    path = source.dump("shop", tmp_path / "shop.dump", form)
+    outcome = restore_dump(17, path, config=SandboxConfig(jobs=jobs))
+    assert outcome.failures == {"rows-not-restored"}
+    (found,) = (found for found in outcome.findings if found.rule == "rows-not-restored")
+    assert found.where == f"TABLE DATA {broken}.orders"

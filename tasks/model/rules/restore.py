@@ -219,7 +219,7 @@ RULES = (
         FindingClass.DRILL,
         Severity.FAILURE,
         Stage.RESTORE,
-        "The dump holds several databases and none has the target's name.",
+        "The backup holds several databases or dumps, and which one is meant cannot be told.",
         "Set `backup.database` to the one to drill.",
     ),
     Rule(

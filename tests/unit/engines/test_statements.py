@@ -13,6 +13,7 @@ from tasks.engines.statements import (
     read_entries,
     read_meta,
     roles_created,
+    sequences_set,
     tables_named,
 )
 
@@ -173,3 +174,24 @@ def test_the_database_of_a_statement_is_found(statement: str, name: str) -> None
 )
 def test_a_row_that_lost_its_copy_names_nothing(statement: str) -> None:
     assert "zqplanted" not in " ".join(describe(statement.encode())).lower()
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("SELECT setval('t_id_seq', 7, false);", [("", "t_id_seq", "7, false")]),
+        ("SELECT pg_catalog.setval('shop.\"Odd Seq\"', 5, true);", [("shop", "Odd Seq", "5, true")]),
+        (
+            "select SETVAL ( 'shop.s'::regclass , -3 ), setval('b', 2)",
+            [("shop", "s", "-3, true"), ("", "b", "2, true")],
+        ),
+        ("SELECT setval('t_id_seq', (SELECT max(id) FROM t));", []),
+        ("SELECT setval('', 1);", []),
+    ],
+)
+def test_what_a_script_by_hand_sets_its_sequences_to(
+    statement: str, found: list[tuple[str, str, str]]
+) -> None:
+    entries = sequences_set(statement)
+    assert [(entry.namespace, entry.tag) for entry in entries] == [(space, tag) for space, tag, _ in found]
+    assert all(value in entry.defn for entry, (_, _, value) in zip(entries, found, strict=True))

@@ -1,0 +1,43 @@
+"""Which of several tables of one name a failed COPY was of: pg_restore names the table without its schema.
+
+One table for each tenant, each in a schema of its own: the rows that could not be loaded are those of a table
+that came back without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from psycopg import errors, sql
+
+from tasks.engines.failure import Failure
+from tasks.engines.job import Connection
+from tasks.model.backup import Toc, TocEntry
+
+
+def tell_apart(failures: Iterable[Failure], toc: Toc, session: Connection) -> list[Failure]:
+    """Return *failures* with the rows that they are of, where more than one table has the name."""
+    rows_of: dict[str, list[TocEntry]] = {}
+    for rows in toc.of("TABLE DATA"):
+        rows_of.setdefault(rows.tag, []).append(rows)
+    taken: set[int] = set()
+    told = []
+    for failure in failures:
+        entry = failure.entry
+        if entry is not None and entry.desc == "TABLE DATA" and len(rows_of.get(entry.tag, ())) > 1:
+            others = (one for one in rows_of[entry.tag] if one.dump_id not in taken)
+            lost = next((one for one in others if not _holds_rows(session, one)), entry)
+            taken.add(lost.dump_id)
+            told.append(replace(failure, entry=lost))
+        else:
+            told.append(failure)
+    return told
+
+
+def _holds_rows(session: Connection, entry: TocEntry) -> bool:
+    table = sql.Identifier(entry.namespace, entry.tag)
+    try:
+        return session.execute(sql.SQL("SELECT FROM ONLY {} LIMIT 1").format(table)).fetchone() is not None
+    except (errors.UndefinedTable, errors.InvalidSchemaName):
+        return False
