@@ -146,6 +146,8 @@ def _date(toc: Toc, name_at: datetime, dated_by: str) -> Iterator[Finding]:
 
 def _database(toc: Toc, target: Target) -> Iterator[Finding]:
     wanted = target.backup.database
+    if toc.archive_version is None:
+        return  # of a script only the first part was read: other databases may follow
     if wanted is not None and toc.database and toc.database != wanted:
         yield finding(
             "archive-database-mismatch",

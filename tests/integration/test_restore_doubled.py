@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.model.errors import PermanentError
 from tasks.model.findings import Severity
 from tests.fix_postgres import Source
 from tests.fix_restore import Outcome, Restore
@@ -103,10 +104,17 @@ def test_dumps_of_two_databases_in_one_script_are_two_backups(
     shop.create_database("other", options="TEMPLATE shop")
     path = tmp_path / "both.sql"
     other = shop.dump("other", tmp_path / "other.sql", "-C", "--no-owner").read_bytes()
-    own = dump(shop, tmp_path / "own.sql", "-C")
-    for parts in ([own, other], [other, own]):
+    shop.execute("DELETE FROM orders WHERE id > 40", "shop")
+    fewer = dump(shop, tmp_path / "fewer.sql", "-C")
+    for parts in ([fewer, other], [other, fewer]):
         path.write_bytes(b"".join(parts))
-        outcome = restore_dump(MAJOR, path)
-        assert (outcome.failures, severities(outcome)) == (set(), [])
-        assert outcome.restored is not None
-        assert outcome.restored.database == "shop"
+        for database, rows in (("shop", 40), ("other", 100)):
+            outcome = restore_dump(MAJOR, path, database=database)
+            assert (outcome.failures, severities(outcome)) == (set(), [])
+            assert outcome.restored is not None
+            assert outcome.restored.database == database
+            with outcome.sandbox_session() as session:
+                assert session.execute("SELECT count(*) FROM public.orders").fetchone() == (rows,)
+        with pytest.raises(PermanentError) as failure:
+            restore_dump(MAJOR, path, database="third")
+        assert failure.value.rule == "database-not-in-dump"

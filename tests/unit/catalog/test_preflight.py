@@ -105,6 +105,13 @@ def test_an_archive_of_another_database_is_found_where_one_is_named() -> None:
     assert rules(archives.toc(database="billing")) == [], "the target's own name promises nothing"
 
 
+def test_the_first_database_of_a_script_says_nothing_of_those_that_follow() -> None:
+    """Two `pg_dump -C` in one file: the head is read no further than it takes."""
+    begun = archives.toc(database="billing")
+    begun.archive_version = None
+    assert rules(begun, backup={"database": "shop"}) == []
+
+
 def test_an_extension_that_is_not_here_is_inconclusive_and_named() -> None:
     (finding,) = found(archives.toc(), here=frozenset({"plpgsql"}))
     assert (finding.rule, finding.where, finding.klass) == (
