@@ -7,6 +7,7 @@ one, the choice is the user's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from tasks.model.listing import listing
 
 LISTED = 6
 """Places that one sentence names."""
+_DATE = re.compile(r"[-_]\d{6,14}(?:[-_T]\d{2,6}Z?)?$")
 _JUNK = frozenset({"__MACOSX", ".DS_Store", "@eaDir", "Thumbs.db", ".AppleDouble"})
 
 
@@ -50,8 +52,8 @@ class Contained:
 
     @property
     def stem(self) -> str:
-        """The name that somebody gave to the folder or file, without suffixes."""
-        return self.place.rsplit("/", 1)[-1].split(".", 1)[0]
+        """The name that somebody gave to the folder or file, without suffixes and without its date."""
+        return _DATE.sub("", self.place.rsplit("/", 1)[-1].split(".", 1)[0])
 
 
 def parts_of(name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.catalog.appended import doubled, followed
+from tasks.catalog.appended import LOOK_BYTES, doubled, followed, second_dump
 from tasks.catalog.toc import MAGIC, ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import TocEntry
 from tasks.model.errors import PermanentError
@@ -199,9 +199,12 @@ def _after(blocks: _Blocks, parsed: ParsedToc, at: int) -> tuple[Finding, ...]:
     end = _second_toc(blocks, parsed, at)
     if end == blocks.size:
         return ()
-    second = blocks.data.find(MAGIC, end)
-    if second >= 0:
-        raise doubled(second, "custom", blocks.where)
+    second = second_dump(bytes(blocks.data[end : end + LOOK_BYTES]))
+    if second is not None:
+        raise doubled(end + second[0], second[1], blocks.where)
+    far = blocks.data.find(MAGIC, end)
+    if far >= 0:
+        raise doubled(far, "custom", blocks.where)
     return (followed(blocks.size - end, "the archive's last data block", blocks.where),)
 
 

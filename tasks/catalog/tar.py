@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.catalog.appended import doubled, followed
+from tasks.catalog.appended import LOOK_BYTES, doubled, followed, second_dump
 from tasks.catalog.contained import parts_of
 from tasks.catalog.sources import MOST_FILES, PIECE_BYTES, lines_of
 from tasks.model.backup import ByteSource, Toc, TocEntry
@@ -212,6 +212,9 @@ def refuse_appended(source: ByteSource, members: Sequence[TarMember], where: str
             begins_at = at + len(piece) - len(rest)
             if is_header(source.read(begins_at - begins_at % BLOCK, BLOCK)):
                 raise doubled(begins_at - begins_at % BLOCK, "tar", where)
+            second = second_dump(rest[:LOOK_BYTES])
+            if second is not None:
+                raise doubled(begins_at + second[0], second[1], where)
         toc_at = piece.find(_TOC_HEADER)
         if toc_at >= 0:
             raise doubled(at + toc_at, "tar", where)

@@ -65,6 +65,18 @@ def test_a_script_that_names_no_database_may_be_one_of_several_parts() -> None:
     assert rule_of([schema, data, other], Wanted(None, "orders")) == "database-choice-ambiguous"
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["orders_20261125", "a/orders-20261125T120000Z.dump", "orders_2026112512", "orders-202611.sql.gz"],
+)
+def test_a_date_behind_the_name_is_no_part_of_it(place: str) -> None:
+    dump = Contained(place, ("prod_1",))
+    assert choose([dump, Contained("eu_20261125", ("prod_2",))], Wanted(None, "orders"), "x.tar") is dump
+    assert (
+        rule_of([dump, Contained("orders2", ())], Wanted(None, "orders2000")) == "database-choice-ambiguous"
+    )
+
+
 def test_many_places_are_listed_in_a_bounded_sentence() -> None:
     dumps = [Contained(f"folder{at}", ("orders",)) for at in range(500)]
     with pytest.raises(PermanentError, match="and 494 more"):

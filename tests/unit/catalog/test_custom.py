@@ -103,6 +103,25 @@ def test_a_second_archive_behind_the_first_is_named_and_fails(
     assert failure.value.rule == "archive-doubled"
 
 
+OTHERS = {
+    "tar": archives.tar(),
+    "plain": archives.script().encode(),
+    "gzip": archives.COMPRESS["gzip"](archives.script().encode()),
+    "zstd": archives.COMPRESS["zstd"](archives.custom()),
+    "xz": archives.COMPRESS["xz"](archives.custom()),
+    "lz4": archives.COMPRESS["lz4"](archives.custom()),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("between", [b"", b"\n", b"\0" * 512])
+def test_a_dump_of_another_kind_behind_the_first_is_one_too(kind: str, between: bytes) -> None:
+    first = archives.custom()
+    with pytest.raises(PermanentError, match=f"Another {kind} dump") as failure:
+        verify(first + between + OTHERS[kind], first)
+    assert failure.value.rule == "archive-doubled"
+
+
 @pytest.mark.parametrize("hop", [True, False])
 def test_a_block_header_of_nonsense_is_corrupt(*, hop: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if hop:

@@ -212,6 +212,16 @@ def test_a_dump_that_is_cut_is_not_passed_over_for_a_whole_one(tmp_path: Path) -
     assert failure.value.rule == "database-choice-ambiguous"
 
 
+@pytest.mark.parametrize("zeros", [0, 9000])
+def test_a_tar_of_a_folder_written_behind_another_is_two_in_one(zeros: int, tmp_path: Path) -> None:
+    """`tar -cz db >> x.tgz`: tar reads the first and stops."""
+    once = [gzip.compress(tar_of(folders(db=name)) + b"\0" * zeros, mtime=0) for name in ("old", "new")]
+    assert database_of(opened(once[0], tmp_path, Wanted())) == "old"
+    with pytest.raises(PermanentError) as failure:
+        opened(once[0] + once[1], tmp_path, Wanted())
+    assert failure.value.rule == "archive-doubled"
+
+
 def test_a_tar_without_any_dump_is_not_guessed_at(tmp_path: Path) -> None:
     entries = [("a.json", b'{"a": 1}'), ("b.png", b"\x89PNG" + b"\0" * 600)]
     with pytest.raises(PermanentError, match="none of them a dump") as failure:

@@ -99,6 +99,13 @@ def test_a_second_tar_behind_the_first_is_named_and_fails(zeros: int, between: b
     assert failure.value.rule == "archive-doubled"
 
 
+@pytest.mark.parametrize("second", [archives.custom(), archives.script().encode()])
+def test_a_dump_of_another_kind_behind_the_first_is_one_too(second: bytes, tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="Another") as failure:
+        verify(tmp_path / "x.tar", archives.tar() + b"\0" * 512 + second)
+    assert failure.value.rule == "archive-doubled"
+
+
 def test_other_bytes_behind_the_end_are_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     path.write_bytes(archives.tar() + b"uploaded by backup.sh\n")
