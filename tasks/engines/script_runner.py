@@ -129,6 +129,7 @@ class ScriptRunner:
         self.created: set[str] = set()
         self.dropped: set[str] = set()
         self.restricted: str | None = None
+        self.ended = False
         self.line = 1 + backup.head.extent.lines
         self.copying = False
         self._copied: TocEntry | None = None
@@ -152,6 +153,8 @@ class ScriptRunner:
                 raise Expired
 
     def _take(self, piece: Piece) -> None:
+        if self.ended and piece.kind is not Kind.GAP:
+            self._hostile("more behind the psql command that ends it,")
         if self.copying and piece.kind in (Kind.STATEMENT, Kind.META):
             self._rows_end()  # the server waits for rows that the script, as it is cut here, does not hold
         if piece.kind is Kind.ROWS:
@@ -433,7 +436,11 @@ class ScriptRunner:
             self.restricted = meta.key if meta.word == "restrict" else None
         elif meta.database is not None:
             self._connect(meta.database)
-        else:
+        elif meta.encoding is not None:
+            self._statement(f"SET client_encoding = '{meta.encoding}';".encode())
+        elif meta.ends:
+            self.ended = True
+        elif not meta.harmless:
             named = f"the psql command \\{meta.word}" if meta.word in PSQL_COMMANDS else "a psql command"
             self._hostile(named)
 

@@ -330,6 +330,18 @@ PSQL_COMMANDS = frozenset(_COMMANDS_TEXT.split())
 """psql's commands; another word behind a backslash may be a row's."""
 
 
+_OF_DISPLAY = frozenset(["a", "C", "echo", "f", "H", "pset", "qecho", "t", "T", "timing", "warn", "x"])
+"""What is said and how it looks: nothing that a restore brings back."""
+_VARIABLES = frozenset(
+    ("ECHO", "ECHO_HIDDEN", "FETCH_COUNT", "HISTFILE", "HISTSIZE", "ON_ERROR_STOP", "QUIET", "SHOW_CONTEXT",
+     "VERBOSITY")
+)  # fmt: skip
+"""psql's own variables that change neither what runs nor what becomes of it."""
+_RUNS_MORE = re.compile(r"[`\\]")
+"""A backquote runs a program, a backslash begins another command in the same line."""
+_ENCODING_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
 @dataclass(frozen=True, slots=True)
 class Meta:
     """A psql command.
@@ -338,11 +350,17 @@ class Meta:
         word: without its backslash.
         database: of a connect that names nothing but a database.
         key: of restrict and unrestrict.
+        encoding: that the client is to speak from here on.
+        harmless: it brings nothing back and reaches nothing: display, psql's own settings.
+        ends: the script is over here.
     """
 
     word: str
     database: str | None = None
     key: str | None = None
+    encoding: str | None = None
+    harmless: bool = False
+    ends: bool = False
 
 
 def read_meta(line: bytes) -> Meta:
@@ -354,7 +372,17 @@ def read_meta(line: bytes) -> Meta:
         return Meta(word, key=rest)
     if word in ("connect", "c"):
         return Meta(word, database=_connected(rest))
-    return Meta(word)
+    return Meta(word) if _RUNS_MORE.search(rest) else _plain_meta(word, rest)
+
+
+def _plain_meta(word: str, rest: str) -> Meta:
+    """Read a command whose arguments run nothing."""
+    if word == "encoding" and _ENCODING_NAME.fullmatch(rest):
+        return Meta(word, encoding=rest)
+    if word in ("q", "quit") and not rest:
+        return Meta(word, ends=True)
+    of_psql = word in ("set", "unset") and rest.split(" ", 1)[0] in _VARIABLES
+    return Meta(word, harmless=word in _OF_DISPLAY or of_psql)
 
 
 def _connected(rest: str) -> str | None:

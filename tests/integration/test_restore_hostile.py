@@ -40,6 +40,9 @@ COMMANDS = {
     "do-program": "DO $$ BEGIN EXECUTE 'COPY public.orders FROM PROGRAM ''touch {mark}'''; END $$;\n",
     "large-object-export": "SELECT lo_export(lo_create(0), '{mark}');\n",
     "load-library": "LOAD '/tmp/evil.so';\n",
+    "behind-the-end": "\\q\nCREATE TABLE public.never (id int);\n",
+    "echo-and-shell": "\\echo done \\! touch {mark}\n",
+    "echo-with-backquotes": "\\echo `touch {mark}`\n",
     "read-file": "CREATE TABLE stolen AS SELECT pg_read_file('/etc/passwd') AS t;\n",
 }
 
@@ -55,6 +58,34 @@ def test_a_script_that_would_leave_its_database_is_refused_and_named(
     outcome = restore_dump(18, script)
     assert "hostile-content" in outcome.failures
     assert not mark.exists()
+
+
+def test_what_people_and_tools_tell_psql_besides_is_no_attack(restore_dump: Restore, tmp_path: Path) -> None:
+    script = tmp_path / "shop.sql"
+    script.write_text(
+        "\\set ON_ERROR_STOP on\n\\set QUIET 1\n\\timing off\n\\pset pager off\n\\encoding LATIN1\n"
+        "\\echo loading\n" + HEALTHY + "\\encoding UTF8\nINSERT INTO public.orders VALUES (3, 'ü');\n\\q\n\n"
+    )
+    outcome = restore_dump(18, script)
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        notes = session.execute("SELECT note FROM public.orders ORDER BY id").fetchall()
+    assert notes == [("one",), ("two",), ("ü",)]
+
+
+@pytest.mark.parametrize("name", ["my-app", "my app", "it's"])
+def test_a_script_that_makes_its_database_may_name_it_oddly(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, name: str
+) -> None:
+    source = cluster(17)
+    source.create_database(name)
+    source.execute(HEALTHY.partition("COPY")[0] + "INSERT INTO public.orders VALUES (1, 'one');", name)
+    script = source.dump(name, tmp_path / "app.sql", "-Fp", "-C")
+    assert b"\n\\encoding " in script.read_bytes()
+    outcome = restore_dump(17, script, name=name)
+    assert outcome.failures == set()
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.orders").fetchone() == (1,)
 
 
 def test_what_looks_hostile_inside_rows_strings_and_bodies_is_content(

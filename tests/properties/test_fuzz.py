@@ -29,7 +29,7 @@ from tests.unit.catalog.memory import MemorySource
 SETTINGS = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-SOON_S = 2.0
+SOON_S = 10.0
 LONGEST = 20_000
 
 

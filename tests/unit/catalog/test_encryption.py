@@ -304,7 +304,7 @@ def test_an_age_header_of_thousands_of_recipients_is_not_read(
     data = armored_age(many) if armored else many
     began = time.process_time()
     assert rule_of(tmp_path, data, age_key(tmp_path, identity)) == "format-unsupported"
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 5.0
     damaged = armored_age(few) if armored else few  # the header's own sum is of one recipient
     assert rule_of(tmp_path, damaged, age_key(tmp_path, identity)) == "archive-corrupt"
 

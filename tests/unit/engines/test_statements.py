@@ -123,6 +123,21 @@ def test_a_foreign_key_speaks_of_both_tables() -> None:
         ("\\.\n", Meta(".")),
         ("\\! ls\n", Meta("!")),
         ("\\!ls\n", Meta("!ls")),
+        ("\\encoding SQL_ASCII\n", Meta("encoding", encoding="SQL_ASCII")),
+        ("\\encoding UTF8'; DROP\n", Meta("encoding")),
+        ("\\q\n", Meta("q", ends=True)),
+        ("\\echo loading orders ...\n", Meta("echo", harmless=True)),
+        ("\\echo `ls`\n", Meta("echo")),
+        ("\\echo done \\! ls\n", Meta("echo")),
+        ("\\timing on\n", Meta("timing", harmless=True)),
+        ("\\pset pager off\n", Meta("pset", harmless=True)),
+        ("\\set ON_ERROR_STOP on\n", Meta("set", harmless=True)),
+        ("\\set AUTOCOMMIT off\n", Meta("set")),  # then nothing that follows is kept
+        ("\\set x 1\n", Meta("set")),  # a statement could say :x
+        ("\\i other.sql\n", Meta("i")),
+        ("\\o /tmp/x\n", Meta("o")),
+        ("\\copy t from program 'ls'\n", Meta("copy")),
+        ("\\gexec\n", Meta("gexec")),
     ],
 )
 def test_a_command_is_read_strictly(line: str, meta: Meta) -> None:
