@@ -42,8 +42,17 @@ def severities(outcome: Outcome) -> list[Severity]:
     return [found.severity for found in outcome.findings if found.rule == "archive-doubled"]
 
 
-@pytest.mark.parametrize("options", [("-Fp",), ("-C",), ("-C", "--clean"), ("--inserts",), ("pg_dumpall",)])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("options", "pack"),
+    [
+        (("-Fp",), bytes),
+        (("-Fp",), gzip.compress),
+        (("-C",), bytes),
+        (("-C", "--clean"), bytes),
+        (("--inserts",), bytes),
+        (("pg_dumpall",), gzip.compress),
+    ],
+)
 def test_a_second_dump_behind_the_first_is_a_failure_that_says_so(
     shop: Source,
     restore_dump: Restore,

@@ -126,8 +126,9 @@ UPDATE days SET day = day; DELETE FROM parent WHERE id = 10;
 """
 
 
-@pytest.mark.parametrize("major", [15, 18])
-@pytest.mark.parametrize("form", ["-Fc", "-Fd", "-Ft", "-Fp", "--inserts"])
+@pytest.mark.parametrize(
+    ("major", "form"), [(15, "-Fc"), (18, "-Fc"), (18, "-Fd"), (18, "-Ft"), (18, "-Fp"), (18, "--inserts")]
+)
 def test_keys_of_a_dump_are_proven_by_the_restore_itself(
     cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path, major: int, form: str
 ) -> None:
