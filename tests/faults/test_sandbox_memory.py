@@ -81,7 +81,7 @@ def test_a_server_whose_backend_the_kernel_killed_is_said_to_want_memory(
 
 def test_the_kernel_takes_the_sandbox_first(sandbox: Callable[..., Sandbox]) -> None:
     box = sandbox(17)
-    assert {Path(f"/proc/{pid}/oom_score_adj").read_text().strip() for pid in backends(box)} == {"1000"}
+    assert wait_for(lambda: {score(pid) for pid in backends(box)} - {""} == {"1000"})
 
 
 needs_groups = pytest.mark.skipif(not look_at_host().groups, reason="no control groups may be made here")
@@ -96,8 +96,7 @@ def test_the_servers_processes_are_in_groups_that_go_with_the_drill(drill_folder
     try:
         box = start_sandbox(workspace, find_postgres(17), SandboxConfig(), 60)
         for group in workspace.groups:
-            members = {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
-            assert members >= set(backends(box))
+            assert wait_for(lambda group=group: members(group) >= set(backends(box)))
     finally:
         assert destroy(workspace) == ()
     assert not [group for group in workspace.groups if group.exists()]
@@ -141,5 +140,22 @@ def backends(box: Sandbox) -> list[int]:
     return [
         pid
         for pid in processes_of(box.workspace.drill_id, box.workspace.data_dir)
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
+        if command_name(pid) == "postgres"
     ]
+
+
+def score(pid: int) -> str:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/oom_score_adj").read_text().strip()
+    return ""
+
+
+def members(group: Path) -> set[int]:
+    return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+
+
+def command_name(pid: int) -> str:
+    """Return the name of the program of *pid*; empty if it has ended meanwhile, as workers of a server do."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
