@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bench.timing import timed
 from tasks.config import load_fleet
+from tasks.discovery import discover
 from tasks.model.clock import utc_now
-from tasks.stores import discover, open_store
+from tasks.stores import open_store
 
 DAYS_FEW = 100
 KEYS_MANY = 100_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tasks.catalog.lexer import PIECE_BYTES
-from tasks.engines.scanner import scan
+from tasks.engines.sql.splitter import scan
 
 _ROW = b"(1, 'Smith', 'somewhere over the rainbow', '2026-01-02 03:04:05+00', 12.50, NULL)"
 _BODY = b"  x := 'abc' || y; -- a comment\n  IF a THEN b(1); END IF;\n"

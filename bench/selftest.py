@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.source import make_backup, write_fleet
 from bench.timing import seconds, timed, watched_memory
+from deployments.commands.selftest import document_of
 from deployments.prefect_api import prefect_api
-from deployments.selftesting import document_of
 
 _MIB = 87
 """What makes 100 MB with an empty database's own 8 MB."""

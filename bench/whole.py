@@ -12,8 +12,8 @@ from pathlib import Path
 
 from bench.source import HOUR_S, make_backup, make_database, open_sandbox, write_fleet
 from bench.timing import ratio, timed, watched_memory
+from deployments.commands.run import drill
 from deployments.prefect_api import prefect_api
-from deployments.running import drill
 from tasks.model.findings import Verdict
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import SandboxConfig

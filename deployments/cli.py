@@ -105,7 +105,7 @@ def demo(
     ),
 ) -> None:
     """Build sample databases, back them up with some sabotage, drill them, show what was caught."""
-    from deployments.demo import run_demo  # noqa: PLC0415
+    from deployments.commands.demo import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(out))
 
@@ -122,7 +122,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the fleet file if it is there.")] = False,
 ) -> None:
     """Look at a bucket, recognise layouts and databases, write a fleet file, say what was not understood."""
-    from deployments.initialise import initialise  # noqa: PLC0415
+    from deployments.commands.init import initialise  # noqa: PLC0415
     from tasks.model.target import StoreConfig  # noqa: PLC0415
 
     report = initialise(uri, out, store=StoreConfig(region=region, endpoint_url=endpoint_url), force=force)
@@ -137,7 +137,7 @@ def check(fleet: FleetFile, database: Databases = None, *, as_json: AsJson = Fal
     Reads the head of each newest backup, which proves the right to list, read and decrypt, and prints the
     least-privilege policy that the recovery role needs.
     """
-    from deployments.checking import check_fleet  # noqa: PLC0415
+    from deployments.commands.check import check_fleet  # noqa: PLC0415
 
     raise typer.Exit(check_fleet(fleet, tuple(database or ()), as_json=as_json))
 
@@ -152,7 +152,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Drill: find the backups, restore them, prove what came back, measure, tear down, leave evidence."""
-    from deployments.running import run_fleet  # noqa: PLC0415
+    from deployments.commands.run import run_fleet  # noqa: PLC0415
 
     raise typer.Exit(run_fleet(fleet, tuple(database or ()), select, evidence, as_json=as_json))
 
@@ -162,7 +162,7 @@ def list_points(
     fleet: FleetFile, database: OneDatabase, select: Select = "", *, as_json: AsJson = False
 ) -> None:
     """Show the recovery points of one database: chosen and rejected, with reasons."""
-    from deployments.listing import list_recovery_points  # noqa: PLC0415
+    from deployments.commands.list import list_recovery_points  # noqa: PLC0415
 
     raise typer.Exit(list_recovery_points(fleet, database, select, as_json=as_json))
 
@@ -172,7 +172,7 @@ def bisect(
     fleet: FleetFile, database: OneDatabase, evidence: EvidenceDir = "", *, as_json: AsJson = False
 ) -> None:
     """Find the first bad backup in the window, with as few restores as possible."""
-    from deployments.bisecting import bisect_window  # noqa: PLC0415
+    from deployments.commands.bisect import bisect_window  # noqa: PLC0415
 
     raise typer.Exit(bisect_window(fleet, database, evidence, as_json=as_json))
 
@@ -182,7 +182,7 @@ def deploy(
     fleets: Annotated[list[Path], typer.Argument(metavar="FLEET...", help="Fleet files.")],
 ) -> None:
     """Register the Prefect deployments: one per database, one per fleet with its schedule, and the sweep."""
-    from deployments.register import register_fleets  # noqa: PLC0415
+    from deployments.commands.deploy import register_fleets  # noqa: PLC0415
 
     for line in register_fleets(fleets):
         echo(line)
@@ -233,7 +233,7 @@ def accept(
     endpoint_url: Annotated[str | None, typer.Option(help="Any S3-compatible store.")] = None,
 ) -> None:
     """Take in a legitimate change: the figure becomes the baseline. Only drift can be accepted."""
-    from deployments.accepting import accept_change  # noqa: PLC0415
+    from deployments.commands.accept import accept_change  # noqa: PLC0415
     from tasks.model.target import StoreConfig  # noqa: PLC0415
 
     store = StoreConfig(region=region, endpoint_url=endpoint_url)
@@ -252,7 +252,7 @@ def manifest(context: typer.Context) -> None:
 
     Run it at the source in place of pg_dump; upload FILE.inventory.json beside FILE.
     """
-    from deployments.manifest import write_manifest  # noqa: PLC0415
+    from deployments.commands.manifest import write_manifest  # noqa: PLC0415
 
     raise typer.Exit(write_manifest(context.args))
 
@@ -267,7 +267,7 @@ def draft(
     points: Annotated[int, typer.Option(min=1, max=100, help="How many recovery points are profiled.")] = 1,
 ) -> None:
     """Profile a restored backup and write a suite for review; what people wrote in it is kept."""
-    from deployments.drafting import draft_suite_file  # noqa: PLC0415
+    from deployments.commands.draft import draft_suite_file  # noqa: PLC0415
 
     raise typer.Exit(draft_suite_file(fleet, database, out, points))
 
@@ -289,7 +289,7 @@ def selftest(
 
     Exit codes: 0 the drill can fail, 1 it cannot, 2 that could not be told.
     """
-    from deployments.selftesting import run_selftest  # noqa: PLC0415
+    from deployments.commands.selftest import run_selftest  # noqa: PLC0415
 
     raise typer.Exit(
         run_selftest(fleet, database, evidence, seed=seed, mutants=mutants, quick=quick, as_json=as_json)
@@ -301,7 +301,7 @@ def suite_check(
     files: Annotated[list[Path], typer.Argument(metavar="SUITE...", help="Suites, YAML or GX's own JSON.")],
 ) -> None:
     """Check suites without a backup: every problem with its file, line and remedy."""
-    from deployments.drafting import check_suites  # noqa: PLC0415
+    from deployments.commands.draft import check_suites  # noqa: PLC0415
 
     raise typer.Exit(check_suites(files))
 
@@ -325,7 +325,7 @@ def suite_try(
     The first try restores the newest backup. Exit codes: 0 all expectations hold, 1 one does not, 2 one could
     not be evaluated, 3 the suite or the fleet file cannot be used.
     """
-    from deployments.trying import Wish, drop_kept_backups, try_on_kept  # noqa: PLC0415
+    from deployments.commands.suite_try import Wish, drop_kept_backups, try_on_kept  # noqa: PLC0415
 
     if drop:
         raise typer.Exit(drop_kept_backups(fleet, database))
@@ -335,7 +335,7 @@ def suite_try(
 @postgres_app.command("list")
 def postgres_list(*, as_json: AsJson = False) -> None:
     """Show the PostgreSQL majors that drills can use here."""
-    from deployments.postgres import show_installs  # noqa: PLC0415
+    from deployments.commands.postgres import show_installs  # noqa: PLC0415
 
     show_installs(as_json=as_json)
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
+from tasks.discovery.pattern import KeyPattern
 from tasks.model.errors import DrillError
-from tasks.stores.pattern import KeyPattern
 
 GENERIC = frozenset(
     [

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.checks.readiness import major_to_use
-from tasks.conclude import Drills, conclude
+from tasks.checks.preflight import major_to_use
 from tasks.discover import find_recovery_points, open_backup_store
 from tasks.drill.closing import closed, verdict_of
 from tasks.drill.entries import (
@@ -45,6 +44,7 @@ from tasks.preflight import preflight_backup
 from tasks.provision import choose_postgres, make_workspace, provision_sandbox
 from tasks.record import publish_report, record_drill
 from tasks.restore import restore_backup
+from tasks.states import Drills, conclude
 from tasks.teardown import TEARDOWN_S, dispose_of_sandbox, sweep_first
 from tasks.validate import validate_database
 from tasks.verify import check_freshness, read_history, take_stock, verify_database

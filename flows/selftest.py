@@ -18,7 +18,6 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.drill import discover_points, prove, rebuild, wind_up
-from tasks.conclude import conclude_selftest
 from tasks.drill.closing import verdict_of
 from tasks.drill.entries import add_crash, add_error
 from tasks.drill.ledger import Ledger
@@ -30,9 +29,10 @@ from tasks.model.selftest import Judged, Mutant
 from tasks.model.target import Selection
 from tasks.plan import begin, read_target
 from tasks.record import publish_report
-from tasks.selftest import Prepared, Wish, for_selftest, judge_mutants, not_judged, prepare
-from tasks.selftest_backup import judge_backup, plan_damage
-from tasks.selftest_record import record_selftest
+from tasks.selftest.backups import judge_backup, plan_damage
+from tasks.selftest.record import record_selftest
+from tasks.selftest.restored import Prepared, Wish, for_selftest, judge_mutants, not_judged, prepare
+from tasks.states import conclude_selftest
 from tasks.teardown import dispose_of_sandbox, sweep_first
 
 Document = dict[str, Any]

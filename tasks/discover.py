@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tasks.discovery import discover
 from tasks.drill.held import Held
+from tasks.drill.reached_store import ReachedStore
 from tasks.drill.step import step
-from tasks.drill.store import ReachedStore
 from tasks.model.backup import Discovery
 from tasks.model.target import Selection, Target
-from tasks.stores import Store, discover, open_store
+from tasks.stores import Store, open_store
 
 
 @step("open store", retried=True)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tasks.catalog import Wanted, open_backup
+from tasks.discovery import fetch_globals
 from tasks.drill.held import Held
 from tasks.drill.step import RETRIES, step
 from tasks.model.backup import LocalBackup, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
-from tasks.stores import Fetched, Store, fetch_backup, fetch_globals
+from tasks.stores import Fetched, Store, fetch_backup
 from tasks.stores.transfer import ATTEMPTS
 
 MOST_ASKS = ATTEMPTS * (1 + RETRIES)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tasks.drill.kept_backup import keep_backup
 from tasks.drill.step import step
 from tasks.model.backup import RecoveryPoint
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
-from tasks.trying import keep_backup
 
 
 @step("keep restored backup")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from tasks.checks.readiness import Readiness, assess
+from tasks.checks.preflight import Readiness, assess
 from tasks.checks.suites import read_suite
 from tasks.drill.held import Held
 from tasks.drill.step import step

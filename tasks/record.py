@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.config.rights import own_rights
 from tasks.drill.closing import closed
 from tasks.drill.entries import add_crash
 from tasks.drill.ledger import Ledger, StageRun
@@ -33,7 +34,6 @@ from tasks.model.history import History
 from tasks.model.recorded import Recorded
 from tasks.model.target import Target
 from tasks.policies import TaskRuns
-from tasks.rights import own_rights
 from tasks.sandbox.paths import drill_dir
 
 EVENT = "restore-drill"

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.checks import measure_freshness, take_inventory, verify
+from tasks.config.rights import own_rights
 from tasks.drill.step import step
 from tasks.evidence import load_history, unreadable_findings
 from tasks.model.deadline import Deadline
@@ -16,7 +17,6 @@ from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked, Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
-from tasks.rights import own_rights
 
 
 @step("read history", retried=True)

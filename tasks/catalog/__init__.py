@@ -5,10 +5,10 @@ from __future__ import annotations
 from tasks.catalog.contained import Wanted
 from tasks.catalog.extensions import DEFAULT_EXTENSIONS, is_allowed, required_extensions
 from tasks.catalog.head import read_head
+from tasks.catalog.head_findings import preflight_findings, wanted_major
 from tasks.catalog.opening import open_backup, open_script
 from tasks.catalog.physical import recognise_layout
-from tasks.catalog.preflight import preflight_findings, wanted_major
-from tasks.catalog.shape import TocShape, listed_relations, toc_shape
+from tasks.catalog.toc_shape import TocShape, listed_relations, toc_shape
 
 __all__ = [
     "DEFAULT_EXTENSIONS",

@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from tasks.model.bounded_list import listing
 from tasks.model.errors import PermanentError
-from tasks.model.listing import listing
 
 LISTED = 6
 """Places that one sentence names."""

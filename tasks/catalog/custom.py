@@ -14,9 +14,9 @@ from pathlib import Path
 from tasks.catalog.appended import LOOK_BYTES, doubled, followed, second_dump
 from tasks.catalog.toc import MAGIC, ParsedToc, TocCutError, read_toc_pieces
 from tasks.model.backup import TocEntry
+from tasks.model.bounded_list import listing
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
-from tasks.model.listing import listing
 
 _DATA, _LARGE_OBJECTS = 1, 3
 _LARGE = 64 << 20

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tasks.catalog import physical, script, tar, terminal
+from tasks.catalog import physical, script, tar
+from tasks.catalog import terminal_lines as terminal
 from tasks.catalog.compression import COMPRESSIONS, unwrap
 from tasks.catalog.contained import Wanted, parts_of
 from tasks.catalog.directory import TOC_NAME, below, dump_folder, is_data_member, read_directory_head

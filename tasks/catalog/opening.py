@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.catalog import script, tar, terminal
+from tasks.catalog import script, tar
+from tasks.catalog import terminal_lines as terminal
 from tasks.catalog.compression import COMPRESSIONS, proves_content, unwrap_all
 from tasks.catalog.contained import Contained, Wanted, choose
 from tasks.catalog.custom import verify_custom

@@ -7,11 +7,11 @@ they concern.
 
 from __future__ import annotations
 
+from tasks.checks.context import Scope, run_check
 from tasks.checks.foreign_keys import check_foreign_keys
 from tasks.checks.large_objects import check_large_objects
 from tasks.checks.matviews import check_matviews
 from tasks.checks.reads import check_amcheck, check_collations, check_full_read, check_triggers
-from tasks.checks.scope import Scope, run_check
 from tasks.checks.sequences import check_sequences
 from tasks.model.restored import Checked
 

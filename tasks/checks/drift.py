@@ -23,9 +23,9 @@ from statistics import median
 from tasks.checks.baseline import Baseline
 from tasks.checks.inventory import guess_table
 from tasks.checks.partitions import Fate, fates
+from tasks.model.bounded_list import IN_EVIDENCE, beyond, listing
 from tasks.model.findings import Finding, Severity
 from tasks.model.inventory import OBJECT_KINDS, Inventory
-from tasks.model.listing import IN_EVIDENCE, beyond, listing
 from tasks.model.rules import finding
 from tasks.model.target import Drift, TableDrift
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from tasks.checks.context import Scope
 from tasks.checks.outcome import judged, lowered
-from tasks.checks.scope import Scope
 from tasks.checks.session import Connection
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked

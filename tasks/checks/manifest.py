@@ -14,11 +14,11 @@ from typing import Any
 
 from tasks.checks.drift import FINDINGS_AT_MOST, all_of, listed, with_parents, without
 from tasks.checks.inventory import guess_table
+from tasks.model.bounded_list import IN_EVIDENCE
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Finding
 from tasks.model.history import inventory_from_dict
 from tasks.model.inventory import OBJECT_KINDS, Inventory
-from tasks.model.listing import IN_EVIDENCE
 from tasks.model.rules import finding
 
 _MADE_ON_PARTITIONS = frozenset({"constraints", "triggers"})

@@ -7,8 +7,8 @@ or policy could not refresh is the matter of the finding that said so.
 
 from __future__ import annotations
 
+from tasks.checks.context import Scope
 from tasks.checks.outcome import at_source, judged, lowered
-from tasks.checks.scope import Scope
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding

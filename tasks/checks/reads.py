@@ -16,9 +16,9 @@ from functools import partial
 import psycopg
 from psycopg import errors, sql
 
+from tasks.checks.context import Scope
 from tasks.checks.inventory import Table, read_tables
 from tasks.checks.outcome import judged, lowered, not_run
-from tasks.checks.scope import Scope
 from tasks.checks.session import Connection, raise_if_fatal, timed_out, why, workers
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked

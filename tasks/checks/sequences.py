@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from tasks.checks.context import Scope
 from tasks.checks.outcome import at_source, judged, lowered
-from tasks.checks.scope import Scope
 from tasks.checks.session import Connection
 from tasks.model.backup import Toc
 from tasks.model.findings import Finding

@@ -26,10 +26,10 @@ from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import at_source, errored, judged, not_configured, not_run
 from tasks.checks.session import Connection, reading, translated
 from tasks.model.backup import Toc
+from tasks.model.bounded_list import listing
 from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding, Severity
 from tasks.model.inventory import Inventory
-from tasks.model.listing import listing
 from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox

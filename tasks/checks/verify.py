@@ -14,11 +14,11 @@ from typing import Any
 
 from tasks.checks.accept import apply_acceptances
 from tasks.checks.baseline import Baseline, choose_baselines
+from tasks.checks.context import Scope
 from tasks.checks.deep import check_deep
 from tasks.checks.drift import judge_drift
 from tasks.checks.manifest import compare_exactly, read_manifest
 from tasks.checks.outcome import judged, not_configured
-from tasks.checks.scope import Scope
 from tasks.checks.structure import check_structure
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tasks.checks import SuiteOutcome
-from tasks.checks.readiness import Readiness, assess_opened
+from tasks.checks.preflight import Readiness, assess_opened
 from tasks.drill.closing import verdict_of
 from tasks.drill.process import Stopped
 from tasks.model.backup import Discovery, LocalBackup

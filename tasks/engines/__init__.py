@@ -9,13 +9,13 @@ from pathlib import Path
 import psycopg
 
 from tasks.engines.archive import restore_archive
-from tasks.engines.compare import missing_entries
-from tasks.engines.conclude import conclude, too_late
+from tasks.engines.completeness import missing_entries
+from tasks.engines.context import Job
+from tasks.engines.errors.tool_failures import raise_if_dead
 from tasks.engines.globals import read_globals
-from tasks.engines.job import Job
+from tasks.engines.result import conclude, too_late
 from tasks.engines.roles import Role
 from tasks.engines.script import restore_script
-from tasks.engines.toolerrors import raise_if_dead
 from tasks.model.backup import Format, LocalBackup, Toc
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError, StageFailed

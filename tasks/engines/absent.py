@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.engines.causes import Cause
-from tasks.engines.failure import label
-from tasks.engines.meaning import MINOR_DESCS, Meaning
+from tasks.engines.errors.causes import Cause
+from tasks.engines.errors.classes import MINOR_DESCS, Meaning
+from tasks.engines.errors.failure import label
 from tasks.model.backup import Toc, TocEntry
+from tasks.model.bounded_list import beyond, listing
 from tasks.model.findings import Finding, Severity, Stage
-from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 
 _DEFINED_BY = {"TABLE DATA": "TABLE", "SEQUENCE SET": "SEQUENCE"}

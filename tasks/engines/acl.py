@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from tasks.engines.sqltext import is_name, name_of, quoted, string_of, tokens
+from tasks.engines.sql.tokens import is_name, name_of, quoted, string_of, tokens
 
 PRIVILEGES = frozenset(
     {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN", "USAGE",

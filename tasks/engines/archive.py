@@ -15,8 +15,8 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from tasks.engines.causes import Omission
 from tasks.engines.comments import LATE
+from tasks.engines.context import Connection, Job
 from tasks.engines.database import (
     collations_named,
     create_database,
@@ -26,17 +26,17 @@ from tasks.engines.database import (
     substitute_collation,
     supply_collations,
 )
+from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.failure import Failure
+from tasks.engines.errors.pg_restore_stderr import Reader, Transcript
+from tasks.engines.errors.tool_failures import raise_if_dead
 from tasks.engines.extensions import create_extensions, note_members
-from tasks.engines.failure import Failure
-from tasks.engines.job import Connection, Job
 from tasks.engines.keys import lend_for
-from tasks.engines.privileged import Privileged, libraries_here, loads
+from tasks.engines.privileged import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
 from tasks.engines.roles import Role, create_roles, roles_referred
-from tasks.engines.sqltext import quoted
+from tasks.engines.sql.tokens import quoted
+from tasks.engines.superuser_statements import Privileged, libraries_here, loads
 from tasks.engines.ticker import ticking
-from tasks.engines.toolerrors import raise_if_dead
-from tasks.engines.transcript import Reader, Transcript
-from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
 from tasks.engines.vetting import reaches_out
 from tasks.engines.waves import waves
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.engines.acl import argument_text
-from tasks.engines.sqltext import is_name, name_of, quoted, string_of, tokens
+from tasks.engines.sql.tokens import is_name, name_of, quoted, string_of, tokens
 
 _NAMED = (
     "ACCESS METHOD", "EVENT TRIGGER", "EXTENSION", "FOREIGN DATA WRAPPER", "LANGUAGE", "PROCEDURAL LANGUAGE",

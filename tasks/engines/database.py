@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import psycopg
 from psycopg import sql
 
-from tasks.engines.job import Connection, Job
-from tasks.engines.sqltext import string_of, tokens
+from tasks.engines.context import Connection, Job
+from tasks.engines.sql.tokens import string_of, tokens
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.engines.scanner import Kind, scan
-from tasks.engines.sqltext import is_name, name_of, qualified_names, quoted, string_of, tokens
+from tasks.engines.sql.splitter import Kind, scan
+from tasks.engines.sql.tokens import is_name, name_of, qualified_names, quoted, string_of, tokens
 
 ALWAYS = frozenset(
     {"ACCESS METHOD", "CAST", "LANGUAGE", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURAL LANGUAGE",

@@ -14,11 +14,11 @@ import psycopg
 from psycopg import sql
 
 from tasks.catalog.extensions import is_allowed
-from tasks.engines.causes import Omission
-from tasks.engines.failure import Failure
-from tasks.engines.job import Connection, Job
-from tasks.engines.meaning import Meaning
-from tasks.engines.sqltext import is_name, name_of, string_of, tokens
+from tasks.engines.context import Connection, Job
+from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.classes import Meaning
+from tasks.engines.errors.failure import Failure
+from tasks.engines.sql.tokens import is_name, name_of, string_of, tokens
 from tasks.model.backup import TocEntry
 from tasks.model.errors import StageFailed
 from tasks.model.findings import Finding

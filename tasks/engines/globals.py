@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tasks.catalog.opening import open_backup, open_script
 from tasks.engines.roles import Role
-from tasks.engines.scanner import Kind, scan
-from tasks.engines.sqltext import is_name, name_of, names_listed, tokens
-from tasks.engines.statements import encoding_set
+from tasks.engines.sql.classifier import encoding_set
+from tasks.engines.sql.splitter import Kind, scan
+from tasks.engines.sql.tokens import is_name, name_of, names_listed, tokens
 from tasks.model.backup import Format
 from tasks.model.encodings import reread
 from tasks.model.errors import PermanentError

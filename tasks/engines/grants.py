@@ -15,9 +15,9 @@ import psycopg
 from psycopg.errors import Diagnostic
 
 from tasks.engines.acl import ActAs, Grant, Statement, read_acl
-from tasks.engines.causes import Omission
-from tasks.engines.failure import Failure
-from tasks.engines.job import Connection, Job
+from tasks.engines.context import Connection, Job
+from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.failure import Failure
 from tasks.engines.roles import roles_made
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.server_words import Refusal

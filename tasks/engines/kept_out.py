@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tasks.engines.causes import Cause
-from tasks.engines.findings import matters
-from tasks.engines.meaning import Meaning
+from tasks.engines.errors.causes import Cause
+from tasks.engines.errors.classes import Meaning
+from tasks.engines.errors.root_causes import matters
 from tasks.model.backup import Toc, TocEntry
 
 _RULES = {

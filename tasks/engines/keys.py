@@ -16,7 +16,7 @@ import re
 
 from psycopg import sql
 
-from tasks.engines.job import Connection, Job
+from tasks.engines.context import Connection, Job
 from tasks.model.backup import Toc
 
 UNTRUSTED_SETTINGS = ("session_replication_role", "track_counts")

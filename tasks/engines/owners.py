@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.engines.acl import argument_text
-from tasks.engines.sqltext import is_name, name_of, qualified_names, quoted, tokens
+from tasks.engines.sql.tokens import is_name, name_of, qualified_names, quoted, tokens
 
 _KINDS = frozenset(
     {"AGGREGATE", "FUNCTION", "PROCEDURE", "ROUTINE", "COLLATION", "CONVERSION", "STATISTICS", "SERVER",

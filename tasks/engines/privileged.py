@@ -1,418 +1,251 @@
-"""What only a superuser may create, created by him behind the second wall: one statement at a time.
+"""What only a superuser may do for a restore, done by us: from names in entries, never with a dump's text.
 
-Nothing that the dump defined is called by that. A statement is read strictly and sent alone; what it made is
-looked up in the same transaction, and taken back unless it is of the kind that was meant, lies where the
-restoring role may create, and names no function that could be a way in: casts between PostgreSQL's own
-types, handlers and the like only with functions that PostgreSQL or an extension's script made. A function in
-C, or an internal one, must be another name for one of those that anybody may call, for the same types or for
-types of the dump that are laid out alike. Everything is given to the restoring role at once.
+Before the data: extensions that the fleet file allows, foreign-data wrappers, rights on what extensions
+own. After the data: event triggers (disabled), publications of all tables, owners. Nothing here runs code
+of the dump: no statement evaluates its functions, and what is called (a wrapper's validator) is what an
+extension's script made, by the list that was taken right after it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
 
 import psycopg
-from psycopg.pq import ExecStatus
+from psycopg import sql
 
-from tasks.engines.causes import Omission
-from tasks.engines.definitions import (
-    Softened,
-    language_of,
-    library_of,
-    needs_superuser,
-    routine_name,
-    setting_name,
-    soften,
-    statements_of,
-    strict,
-    strings,
+from tasks.engines.context import Connection, Job
+from tasks.engines.keys import UNTRUSTED_SETTINGS
+from tasks.engines.sql.tokens import (
+    is_name,
+    name_of,
+    names_listed,
+    qualified_names,
+    quoted,
+    string_of,
+    tokens,
 )
-from tasks.engines.extensions import create_extensions
-from tasks.engines.failure import Failure, label
-from tasks.engines.job import Connection, Job
-from tasks.engines.sqltext import quoted, tokens
-from tasks.engines.trusted import lent_settings
 from tasks.model.backup import TocEntry
-from tasks.model.server_words import Refusal
+from tasks.model.server_words import Refusal, of_error
 
-_OBJECTS = (
-    ("pg_proc", "pronamespace"), ("pg_type", "typnamespace"), ("pg_opclass", "opcnamespace"),
-    ("pg_opfamily", "opfnamespace"), ("pg_cast", None), ("pg_am", None), ("pg_language", None),
-    ("pg_transform", None), ("pg_ts_parser", "prsnamespace"), ("pg_ts_template", "tmplnamespace"),
+SETTINGS = (
+    "lc_messages", "log_statement", "log_min_duration_statement", "log_duration", "log_min_messages",
+    "track_functions", "track_activities", "track_io_timing", "deadlock_timeout", "temp_file_limit",
+    "commit_delay", "update_process_title",
 )  # fmt: skip
-"""The catalogues that a statement may add to, and where their objects' schemas stand."""
-_MADE = " UNION ALL ".join(
-    f"SELECT '{table}', t.oid::bigint, {place} FROM {table} t WHERE t.xmin = pg_current_xact_id()::xid"  # noqa: S608  names of ours
-    for table, schema in _OBJECTS
-    for place in (f"has_schema_privilege(%(owner)s, {schema}, 'CREATE')" if schema else "true",)
-)
-_MAKES = {
-    "ACCESS METHOD": {"pg_am"},
-    "AGGREGATE": {"pg_proc"},
-    "CAST": {"pg_cast"},
-    "FUNCTION": {"pg_proc"},
-    "LANGUAGE": {"pg_language"},
-    "OPERATOR CLASS": {"pg_opclass", "pg_opfamily"},
-    "OPERATOR FAMILY": {"pg_opfamily"},
-    "PROCEDURAL LANGUAGE": {"pg_language"},
-    "PROCEDURE": {"pg_proc"},
-    "SHELL TYPE": {"pg_type"},
-    "TEXT SEARCH PARSER": {"pg_ts_parser"},
-    "TEXT SEARCH TEMPLATE": {"pg_ts_template"},
-    "TRANSFORM": {"pg_transform"},
-    "TYPE": {"pg_type"},
-}
-_OWNED = {
-    "pg_proc": "true",
-    "pg_type": "typisdefined AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid)",
-    "pg_opclass": "true",
-    "pg_opfamily": "true",
-    "pg_language": "true",
-}
-"""What changes hands, and which of it: array types follow their elements, and a type is defined by whom it
-was announced."""
-_USED = {
-    "pg_am": "ARRAY[amhandler]",
-    "pg_transform": "ARRAY[trffromsql, trftosql]",
-    "pg_ts_parser": "ARRAY[prsstart, prstoken, prsend, prsheadline, prslextype]",
-    "pg_ts_template": "ARRAY[tmplinit, tmpllexize]",
-    "pg_language": "ARRAY[lanplcallfoid, laninline, lanvalidator]",
-    "pg_type": "ARRAY[typinput, typoutput, typreceive, typsend, typmodin, typmodout, typanalyze,"
-    " typsubscript]",
-    "pg_cast": "CASE WHEN castsource < 16384 AND casttarget < 16384 THEN ARRAY[castfunc] ELSE '{}' END",
-}
-"""The functions that must be PostgreSQL's or an extension's own: PostgreSQL calls them unasked."""
-_FOREIGN_FAMILIES = """
-SELECT count(*) FROM (
-    SELECT amopfamily AS family, amoplefttype AS l, amoprighttype AS r FROM pg_amop
-        WHERE xmin = pg_current_xact_id()::xid
-    UNION ALL SELECT amprocfamily, amproclefttype, amprocrighttype FROM pg_amproc
-        WHERE xmin = pg_current_xact_id()::xid
-) members JOIN pg_opfamily f ON f.oid = family
-WHERE f.xmin <> pg_current_xact_id()::xid AND f.opfowner = 10 AND l < 16384 AND r < 16384
+"""Superuser's settings that functions of applications carry and that reach nothing outside the database.
+
+Two more are lent by `keys`, where the backup speaks of them."""
+_PARAMETER_GRANTS_SINCE = 15
+_PUBLISH_WORDS = re.compile(r"[a-z_]+")
+_PUBLISH_VALUES = re.compile(r"'[a-z, ]*'|true|false|[a-z]+")
+_FILE_WRAPPERS = ("file_fdw",)
+_READERS = """
+SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND pronargs = 0 AND proname IN (
+    'pg_config', 'pg_get_backend_memory_contexts', 'pg_get_shmem_allocations',
+    'pg_hba_file_rules', 'pg_ident_file_mappings', 'pg_show_all_file_settings')
 """
-"""Operators and functions for PostgreSQL's own types in a family that is not the dump's."""
-_DEFAULT_ORDERS = """
-SELECT (SELECT count(*) FROM pg_opclass WHERE xmin = pg_current_xact_id()::xid AND opcdefault
-        AND opcintype < 16384 AND opcmethod IN (SELECT oid FROM pg_am WHERE amname IN ('btree', 'hash')))
-    + (SELECT count(*) FROM pg_cast WHERE xmin = pg_current_xact_id()::xid AND castmethod = 'b'
-        AND castcontext = 'i' AND castsource < 16384)
+"""What stands behind views of the system's that only a superuser reads: they tell of the sandbox alone."""
+_WRAPPER_FUNCTIONS = """
+SELECT w.tableoid::bigint, w.oid::bigint, h.tableoid::bigint, h.oid::bigint, v.tableoid::bigint,
+       v.oid::bigint, hs.nspname::text, h.proname::text, vs.nspname::text, v.proname::text
+FROM pg_foreign_data_wrapper w
+JOIN pg_proc h ON h.oid = w.fdwhandler JOIN pg_namespace hs ON hs.oid = h.pronamespace
+JOIN pg_proc v ON v.oid = w.fdwvalidator JOIN pg_namespace vs ON vs.oid = v.pronamespace
+WHERE w.fdwname <> ALL (%s)
 """
-"""What PostgreSQL would sort, compare and hash its own types by from then on, unasked: default classes of
-operators, and casts by which a type of its own has the default class of the dump's type."""
-_FUNCTION = """
-SELECT l.lanname::text, p.prosrc, p.probin, p.proisstrict, p.proretset,
-       p.proargtypes::oid[]::bigint[] || p.prorettype::bigint
-FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE p.oid = %s AND p.prokind <> 'a'
-"""
-_SAME_CODE = """
-SELECT p.oid::bigint, p.proisstrict, p.proretset, p.proargtypes::oid[]::bigint[] || p.prorettype::bigint,
-       p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)
-FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-WHERE l.lanname = %s AND p.prosrc = %s AND p.probin IS NOT DISTINCT FROM %s
-"""
-_LAYOUTS = """
-SELECT oid::bigint, typlen, typbyval, typtype = 'p', typisdefined FROM pg_type WHERE oid = ANY (%s::oid[])
-"""
-_NAMED_NEWEST = """
-SELECT oid::bigint FROM pg_proc WHERE proname = %s AND oid >= 16384 ORDER BY age(xmin) LIMIT 1
-"""
-_WIDER_LANGUAGE = """
-SELECT NOT EXISTS (
-    SELECT FROM pg_language o JOIN pg_proc oh ON oh.oid = o.lanplcallfoid
-    WHERE o.oid <> l.oid AND o.lanowner = 10 AND o.lanpltrusted >= l.lanpltrusted
-        AND oh.prosrc = h.prosrc AND oh.probin IS NOT DISTINCT FROM h.probin
-) FROM pg_language l JOIN pg_proc h ON h.oid = l.lanplcallfoid WHERE l.oid = %s
-"""
-_SUPPORT = """
-SELECT p.oid::bigint FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE p.proname = %s AND n.nspname = %s AND p.pronargs = 1 AND p.proargtypes[0] = 'internal'::regtype
-"""
-_PROC, _TYPE = 1255, 1247
-"""The oids of pg_proc and pg_type themselves."""
-_LANGUAGES = frozenset({"LANGUAGE", "PROCEDURAL LANGUAGE"})
-_ROUTINES = frozenset({"FUNCTION", "PROCEDURE"})
-_BY_LIBRARY = frozenset({"c", "internal"})
-_SHELLS = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(t.typname) FROM pg_type t
-JOIN pg_namespace n ON n.oid = t.typnamespace WHERE NOT t.typisdefined AND t.typowner = 10 AND t.oid >= 16384
-"""
-_SETTINGS = "SELECT name FROM pg_settings WHERE context IN ('superuser', 'superuser-backend')"
-_NEVER_SET = frozenset(
-    {"allow_system_table_mods", "dynamic_library_path", "extension_control_path", "jit_provider",
-     "local_preload_libraries", "role", "session_authorization", "session_preload_libraries"}
-)  # fmt: skip
-_FIRST_NORMAL = 16384
 
 
-class OwnerSession(Protocol):
-    """The restoring role's way to the server."""
-
-    def run(self, entry: TocEntry, text: str) -> Failure | None:
-        """Run one statement of *entry*; what was said against it, or None."""
-        ...
-
-    def search_path(self, entry: TocEntry) -> str:
-        """Return the search_path that the definition of *entry* is to be read under."""
-        ...
-
-
-class _Refused(Exception):  # noqa: N818  what happened
-    """The statement is not one that our superuser runs."""
+def prepare(job: Job, session: Connection) -> None:
+    """Let the restoring role use the fresh database as its owner would: public, settings, views to read."""
+    owner = sql.Identifier(job.sandbox.owner)
+    (readers,) = session.execute(_READERS).fetchone() or ("",)
+    session.execute(f"GRANT EXECUTE ON FUNCTION {readers} TO {quoted(job.sandbox.owner)}".encode())
+    if job.sandbox.postgres.major < _PARAMETER_GRANTS_SINCE:
+        session.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(owner))
+        return
+    for name in SETTINGS:
+        session.execute(sql.SQL("GRANT SET ON PARAMETER {} TO {}").format(sql.Identifier(name), owner))
 
 
-def libraries_here(session: Connection) -> frozenset[str]:
-    """Return the libraries whose functions are there before anything of the dump is."""
-    rows = session.execute("SELECT DISTINCT probin FROM pg_proc WHERE probin IS NOT NULL")
-    return frozenset(name for (name,) in rows)
+def lent_settings(job: Job) -> frozenset[str]:
+    """Return the superuser's settings that the restoring role may set all the same, or will as it asks."""
+    lent = (*SETTINGS, *UNTRUSTED_SETTINGS)
+    return frozenset(lent if job.sandbox.postgres.major >= _PARAMETER_GRANTS_SINCE else ())
 
 
-def loads(definition: str, libraries: frozenset[str]) -> bool:
-    """Tell whether creating a function loads a library that is none of *libraries*."""
-    if language_of(definition) != "c":
-        return False
-    library = library_of(definition)
-    return library is None or library[0] not in libraries
+def lend_extension_objects(job: Job, session: Connection) -> None:
+    """Let the restoring role load the tables of extensions and use their foreign-data wrappers."""
+    owner = sql.Literal(job.sandbox.owner)
+    rows = session.execute(
+        sql.SQL(
+            """
+            WITH members AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e')
+            SELECT format(CASE relkind WHEN 'S' THEN 'GRANT SELECT, UPDATE, USAGE ON SEQUENCE %s TO %I'
+                   ELSE 'GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE %s TO %I' END,
+                   c.oid::regclass, {0})
+                FROM pg_class c JOIN members m ON m.classid = 'pg_class'::regclass AND m.objid = c.oid
+                WHERE relkind IN ('r', 'p', 'S')
+            UNION ALL SELECT format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', nspname, {0})
+                FROM pg_namespace n JOIN members m ON m.classid = 'pg_namespace'::regclass AND m.objid = n.oid
+            UNION ALL SELECT format('GRANT USAGE ON FOREIGN DATA WRAPPER %I TO %I WITH GRANT OPTION',
+            fdwname, {0})
+                FROM pg_foreign_data_wrapper WHERE fdwname <> ALL ({1})
+            """
+        ).format(owner, sql.Literal(list(_FILE_WRAPPERS)))
+    ).fetchall()
+    run_batches(session, [statement for (statement,) in rows])
 
 
-@dataclass(slots=True)
-class Privileged:
-    """Creates, for one restore, what only a superuser may.
+def create_wrapper(job: Job, session: Connection, entry: TocEntry) -> bool:
+    """Create a foreign-data wrapper that no extension brings, with the functions of an extension's own.
 
-    Attributes:
-        session: of our superuser, whose search_path is pg_catalog alone.
-        owner: of the restoring role.
-        vetted: functions of the dump that are other names of PostgreSQL's or an extension's own.
-        layouts: how types of the dump must be laid out, for those functions were made for such.
+    A handler without its validator would read what the validator forbids, and a validator is called: so both
+    must be those of one wrapper that an extension made, or the new one gets neither.
+
+    Returns:
+        False where something of the entry was not done.
     """
+    listed = list(tokens(entry.defn))
+    upper = [token.upper() for token in listed]
+    if upper[:4] != ["CREATE", "FOREIGN", "DATA", "WRAPPER"] or len(listed) < 5:  # noqa: PLR2004
+        return False
+    create = sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(sql.Identifier(name_of(listed[4])))
+    asked = [_function_after(word, listed, upper) for word in ("HANDLER", "VALIDATOR")]
+    if not any(asked):
+        return _try(session, create) is None and "OPTIONS" not in upper
+    of_extension = next((pair for pair in _wrapper_functions(job, session) if _names(pair, asked)), None)
+    if of_extension is None:
+        _try(session, create)
+        return False
+    handler, validator = (sql.Identifier(*name) for name in of_extension)
+    with_code = sql.SQL("{} HANDLER {} VALIDATOR {}").format(create, handler, validator)
+    return _try(session, with_code) is None and "OPTIONS" not in upper
 
-    job: Job
-    session: Connection
-    owner: OwnerSession
-    vetted: set[int] = field(default_factory=set)
-    layouts: dict[int, tuple[int, bool]] = field(default_factory=dict)
-    _settings: frozenset[str] | None = None
 
-    @property
-    def settings(self) -> frozenset[str]:
-        """The parameters that only a superuser may set, and that the restoring role has not been lent."""
-        if self._settings is None:
-            names = frozenset(name for (name,) in self.session.execute(_SETTINGS))
-            self._settings = names - lent_settings(self.job)
-        return self._settings
+def _function_after(word: str, listed: list[str], upper: list[str]) -> tuple[str, ...]:
+    """Return the function behind *word*, () where there is none."""
+    if word not in upper or upper[upper.index(word) - 1] == "NO":
+        return ()
+    return qualified_names(listed[upper.index(word) + 1 :])
 
-    def wants(self, desc: str, statement: str) -> bool:
-        """Tell whether *statement*, of an entry of kind *desc*, is to be made here."""
-        return needs_superuser(desc, statement, self.settings)
 
-    def create(self, entry: TocEntry, definition: str) -> bool:
-        """Create what *entry* defines; False where something was refused or failed, which the job is told."""
-        try:
-            for statement in statements_of(definition):
-                failure = self._statement(entry, statement)
-                if failure is not None:
-                    self.job.failures.append(failure)
-                    return False
-        except _Refused:
-            self.job.omissions.append(Omission(entry, vital=True))
-            return False
-        self.job.by_superuser.append(label(entry))
+_Pair = tuple[tuple[str, str], tuple[str, str]]
+
+
+def _names(pair: _Pair, asked: list[tuple[str, ...]]) -> bool:
+    """Tell whether a handler and a validator are those that are asked for, whatever schema they are in."""
+    return all(name[1] == other[-1] for name, other in zip(pair, asked, strict=True) if other) and all(asked)
+
+
+def _wrapper_functions(job: Job, session: Connection) -> list[_Pair]:
+    """Return handler and validator of each wrapper that an extension made and that reads no files."""
+    rows = session.execute(_WRAPPER_FUNCTIONS, (list(_FILE_WRAPPERS),)).fetchall()
+    return [
+        ((handler_schema, handler), (validator_schema, validator))
+        for *members, handler_schema, handler, validator_schema, validator in rows
+        if job.members.issuperset(zip(members[::2], members[1::2], strict=True))
+    ]
+
+
+def create_event_trigger(session: Connection, entry: TocEntry) -> bool:
+    """Create an event trigger, disabled; False where the entry has an unknown shape or cannot be created."""
+    listed = list(tokens(entry.defn))
+    upper = [token.upper() for token in listed]
+    if upper[:3] != ["CREATE", "EVENT", "TRIGGER"] or "EXECUTE" not in upper or upper[4:5] != ["ON"]:
+        return False
+    execute = upper.index("EXECUTE")
+    function = qualified_names(listed[execute + 2 :])
+    tags = [string_of(token) for token in listed[6:execute] if token.startswith("'")]
+    if not is_name(listed[5]) or len(function) not in (1, 2):
+        return False
+    when = (
+        sql.SQL(" WHEN TAG IN ({})").format(sql.SQL(", ").join(map(sql.Literal, tags)))
+        if tags
+        else sql.SQL("")
+    )
+    name = sql.Identifier(name_of(listed[3]))
+    statement = sql.SQL(
+        "CREATE EVENT TRIGGER {} ON {}{} EXECUTE FUNCTION {}(); ALTER EVENT TRIGGER {} DISABLE"
+    ).format(name, sql.Identifier(name_of(listed[5])), when, sql.Identifier(*function), name)
+    return _try(session, statement) is None
+
+
+def publishes_by_superuser(entry: TocEntry) -> bool:
+    """Tell whether a publication entry needs a superuser: all tables, or all of a schema."""
+    if entry.desc == "PUBLICATION TABLES IN SCHEMA":
         return True
+    upper = [token.upper() for token in tokens(entry.defn)]
+    return entry.desc == "PUBLICATION" and upper[3:6] == ["FOR", "ALL", "TABLES"]
 
-    def _statement(self, entry: TocEntry, statement: str) -> Failure | None:
-        softened = soften(statement, self.settings) if entry.desc in _ROUTINES else None
-        if softened is not None and language_of(statement) not in _BY_LIBRARY:
-            return self._soften(entry, statement, softened)
-        if not statement.upper().startswith(("CREATE", "ALTER OPERATOR FAMILY")):
-            return self._as_owner(entry, statement)
-        if entry.desc in _LANGUAGES and "HANDLER" not in {part.upper() for part in tokens(statement)}:
-            create_extensions(self.job, self.session, [replace(entry, desc="EXTENSION", defn="")])
-            return None
-        text = strict(statement)
-        if text is None or not self._may_load(statement) or _initialises(entry, text):
-            raise _Refused
-        try:
-            with self.session.transaction():
-                self._send(text, self.owner.search_path(entry))
-                self._accept(entry)
-        except psycopg.Error as error:
-            if self.session.broken:
-                raise
-            return Failure.of(entry, Refusal.of(error))
-        return None
 
-    def _as_owner(self, entry: TocEntry, statement: str) -> Failure | None:
-        return self.owner.run(entry, statement)
-
-    def _send(self, text: str, path: str) -> None:
-        """Send one statement, which the extended protocol takes one of only."""
-        self.session.execute("SELECT set_config('search_path', %s, true)", (path,))
-        result = self.session.pgconn.exec_params(text.encode(), [])
-        if result.status != ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result)
-        self.session.execute("SET LOCAL search_path TO pg_catalog")
-
-    def _may_load(self, statement: str) -> bool:
-        """Tell whether a function in C is one of an extension's library: creating it loads the library."""
-        if language_of(statement) != "c":
-            return True
-        library = library_of(statement)
-        if library is None:
-            return False
-        rows = self.session.execute(_SAME_CODE, ("c", library[1], library[0])).fetchall()
-        return any((_PROC, row[0]) in self.job.members for row in rows)
-
-    def finish(self) -> None:
-        """Give the types that were announced and never defined to the restoring role, too."""
-        owner = quoted(self.job.sandbox.owner)
-        for (name,) in self.session.execute(_SHELLS).fetchall():
-            self.session.execute(f"ALTER TYPE {name} OWNER TO {owner}".encode())
-
-    # -- what a statement made
-
-    def _accept(self, entry: TocEntry) -> None:
-        """Give what was made in this transaction to the restoring role, or refuse all of it."""
-        rows = self.session.execute(_MADE, {"owner": self.job.sandbox.owner}).fetchall()
-        allowed = _MAKES.get(entry.desc, set())
-        if any(table not in allowed or not may_create for table, _, may_create in rows):
-            raise _Refused
-        made = [(str(table), int(oid)) for table, oid, _ in rows]
-        for table, oid in made:
-            if table == "pg_proc":
-                self._accept_function(oid)
-            if table in _USED:
-                self._accept_functions_of(table, oid)
-        if self._one(_FOREIGN_FAMILIES, ())[0] or self._one(_DEFAULT_ORDERS, ())[0]:
-            raise _Refused
-        for table, oid in made:
-            self._give(table, oid)
-        self.vetted |= {oid for table, oid in made if table == "pg_proc"}
-
-    def _accept_function(self, oid: int) -> None:
-        """Refuse a function that is not just another name for one that anybody may call."""
-        row = self.session.execute(_FUNCTION, (oid,)).fetchone()
-        if row is None:
-            return  # an aggregate
-        language, symbol, library, strictly, is_set, types = row
-        same = self.session.execute(_SAME_CODE, (language, symbol, library)).fetchall()
-        known = [other for other in same if self._is_known(other[0])]
-        fits = (
-            self._are_laid_out(types, other_types)
-            for _, other_strictly, other_set, other_types, _ in known
-            if (strictly >= other_strictly or len(types) == 1) and is_set == other_set
+def create_publication(session: Connection, entry: TocEntry) -> bool:
+    """Create a publication of all tables or add a schema to one; False where the entry says another thing."""
+    listed = list(tokens(entry.defn))
+    upper = [token.upper() for token in listed]
+    if len(listed) < 7:  # noqa: PLR2004  the shortest that pg_dump writes
+        return False
+    name = sql.Identifier(name_of(listed[2]))
+    if upper[:2] == ["CREATE", "PUBLICATION"] and upper[3:6] == ["FOR", "ALL", "TABLES"]:
+        options = _publication_options(listed[6:])
+        return options is not None and _try(
+            session, sql.SQL("CREATE PUBLICATION {} FOR ALL TABLES{}").format(name, options)
+        ) is None  # fmt: skip
+    if upper[:2] == ["ALTER", "PUBLICATION"] and upper[3:7] == ["ADD", "TABLES", "IN", "SCHEMA"]:
+        schemas = [sql.Identifier(schema) for schema in names_listed(listed, 7)[0]]
+        add = sql.SQL("ALTER PUBLICATION {} ADD TABLES IN SCHEMA {}").format(
+            name, sql.SQL(", ").join(schemas)
         )
-        if language not in _BY_LIBRARY or not all(other[4] for other in known) or not any(fits):
-            raise _Refused
+        return bool(schemas) and _try(session, add) is None
+    return False
 
-    def _are_laid_out(self, types: list[int], known: list[int]) -> bool:
-        """Tell whether *types* are *known*, or types of the dump in their places that are laid out alike."""
-        if len(types) != len(known):
-            return False
-        rows = self.session.execute(_LAYOUTS, ([*types, *known],)).fetchall()
-        layouts = {row[0]: _Layout(*row[1:]) for row in rows}
-        new: dict[int, tuple[int, bool]] = {}
-        for own, other in zip(types, known, strict=True):
-            if own == other:
-                continue
-            wanted = (layouts[other].length, layouts[other].by_value)
-            if own < _FIRST_NORMAL or (_TYPE, own) in self.job.members or layouts[other].is_pseudo:
-                return False
-            if layouts[own].is_defined and (layouts[own].length, layouts[own].by_value) != wanted:
-                return False
-            if {**self.layouts, **new}.setdefault(own, wanted) != wanted:
-                return False
-            new[own] = wanted
-        self.layouts |= new
-        return True
 
-    def _accept_functions_of(self, table: str, oid: int) -> None:
-        """Refuse what would have functions called that the dump defined, or a type laid out otherwise."""
-        query = f"SELECT coalesce(array_agg(f::oid::bigint), '{{}}') FROM {table} t, unnest({_USED[table]}) f"  # noqa: S608
-        (used,) = self._one(query + " WHERE t.oid = %s AND f <> 0", (oid,))
-        if not all(self._is_known(function) or function in self.vetted for function in used):
-            raise _Refused
-        if table == "pg_language":
-            self._accept_language(oid)
-        if table == "pg_type" and oid in self.layouts:
-            row = self._one("SELECT typisdefined, typlen, typbyval FROM pg_type WHERE oid = %s", (oid,))
-            if row[0] and row[1:] != self.layouts[oid]:
-                raise _Refused
-
-    def _accept_language(self, oid: int) -> None:
-        """Refuse a language that lets more be done than the one whose handler it uses."""
-        if self._one(_WIDER_LANGUAGE, (oid,))[0]:
-            raise _Refused
-
-    def _is_known(self, function: int) -> bool:
-        return function < _FIRST_NORMAL or (_PROC, function) in self.job.members
-
-    def _give(self, table: str, oid: int) -> None:
-        if table not in _OWNED:
-            return
-        query = f"SELECT i.type, i.identity FROM {table} t, pg_identify_object(t.tableoid, t.oid, 0) i"  # noqa: S608
-        row = self.session.execute(
-            f"{query} WHERE t.oid = %s AND ({_OWNED[table]})".encode(), (oid,)
-        ).fetchone()
-        if row is not None:
-            owner = quoted(self.job.sandbox.owner)
-            self.session.execute(f"ALTER {row[0]} {row[1]} OWNER TO {owner}".encode())
-
-    # -- attributes of functions
-
-    def _soften(self, entry: TocEntry, statement: str, softened: Softened) -> Failure | None:
-        failure = self._as_owner(entry, softened.text)
-        if failure is not None:
-            return failure
-        if not _NEVER_SET.isdisjoint(setting.name[0].lower() for setting in softened.settings):
-            raise _Refused
-        row = self.session.execute(_NAMED_NEWEST, (routine_name(statement),)).fetchone()
-        if row is None:
-            raise _Refused
-        kind, identity = self._one(
-            "SELECT i.type, i.identity FROM pg_identify_object(%s, %s, 0) i", (_PROC, row[0])
-        )
-        try:
-            for attribute in self._attributes(softened):
-                self.session.execute(f"ALTER {kind} {identity} {attribute}".encode())
-        except psycopg.Error as error:
-            if self.session.broken:
-                raise
-            return Failure.of(entry, Refusal.of(error))
+def _publication_options(listed: list[str]) -> sql.Composable | None:
+    """Return the `WITH (name = value, ...)` of a publication, built anew; None for another shape."""
+    if not listed or listed[0] == ";":
+        return sql.SQL("")
+    if listed[0].upper() != "WITH" or ")" not in listed:
         return None
-
-    def _attributes(self, softened: Softened) -> Iterable[str]:
-        if softened.leakproof:
-            yield "LEAKPROOF"
-        if softened.support:
-            yield f"SUPPORT {self._support(softened.support)}"
-        for setting in softened.settings:
-            yield f"SET {setting_name(setting)} TO {', '.join(strings(setting.values))}"
-
-    def _support(self, name: tuple[str, ...]) -> str:
-        schema = name[-2] if len(name) > 1 else "pg_catalog"
-        row = self.session.execute(_SUPPORT, (name[-1], schema)).fetchone()
-        if row is None or not (self._is_known(row[0]) or row[0] in self.vetted):
-            raise _Refused
-        return f"{quoted(schema)}.{quoted(name[-1])}"
-
-    def _one(self, query: str, arguments: tuple[object, ...]) -> tuple[Any, ...]:
-        row = self.session.execute(query.encode(), arguments).fetchone()
-        if row is None:
-            raise _Refused
-        return row
+    inside = [part for part in listed[2 : listed.index(")")] if part != ","]
+    names, signs, values = inside[0::3], inside[1::3], inside[2::3]
+    fits = all(map(_PUBLISH_WORDS.fullmatch, names)) and all(map(_PUBLISH_VALUES.fullmatch, values))
+    if not fits or set(signs) != {"="} or not len(names) == len(signs) == len(values):
+        return None
+    options = ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
+    return sql.SQL(f" WITH ({options})")
 
 
-class _Layout(NamedTuple):
-    length: int
-    by_value: bool
-    is_pseudo: bool
-    is_defined: bool
+def _try(session: Connection, statement: sql.Composed) -> str | None:
+    """Run a statement of ours; its error, in our words, or None."""
+    try:
+        session.execute(statement)
+    except psycopg.Error as error:
+        return of_error(error)
+    return None
 
 
-def _initialises(entry: TocEntry, text: str) -> bool:
-    """Tell whether creating an aggregate would read a first value, by the input function of its type."""
-    words = {part.upper() for part in tokens(text)}
-    return entry.desc == "AGGREGATE" and not words.isdisjoint({"INITCOND", "MINITCOND"})
+def run_batches(session: Connection, statements: list[str], size: int = 200) -> list[tuple[str, Refusal]]:
+    """Run statements that the catalogue wrote, many at a time; return those that failed and why."""
+    failed: list[tuple[str, Refusal]] = []
+    for start in range(0, len(statements), size):
+        batch = statements[start : start + size]
+        try:
+            session.execute(";".join(batch).encode())
+        except psycopg.Error:
+            failed += _one_by_one(session, batch)
+    return failed
+
+
+def _one_by_one(session: Connection, statements: Iterable[str]) -> list[tuple[str, Refusal]]:
+    failed: list[tuple[str, Refusal]] = []
+    for statement in statements:
+        try:
+            session.execute(statement.encode())
+        except psycopg.OperationalError as error:
+            if session.broken or session.closed:
+                raise
+            failed.append((statement, Refusal.of(error)))
+        except psycopg.Error as error:
+            failed.append((statement, Refusal.of(error)))
+    return failed

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.engines.job import Connection, Job
+from tasks.engines.context import Connection, Job
 from tasks.engines.roles import FIRST_NORMAL_OID, HARMLESS_GROUPS
+from tasks.model.bounded_list import beyond, listing
 from tasks.model.findings import Finding
-from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 
 _SCHEMAS_PUBLISHED_SINCE = 15

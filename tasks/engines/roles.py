@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from tasks.engines.job import Connection, Job
-from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
+from tasks.engines.context import Connection, Job
+from tasks.engines.sql.tokens import real_roles, roles_in_grants, roles_in_policy
 from tasks.model.backup import Toc
-from tasks.model.listing import beyond, listing
+from tasks.model.bounded_list import beyond, listing
 from tasks.model.rules import finding
 
 EVERYWHERE = frozenset({"postgres"})

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from psycopg import errors, sql
 
-from tasks.engines.failure import Failure
-from tasks.engines.job import Connection
+from tasks.engines.context import Connection
+from tasks.engines.errors.failure import Failure
 from tasks.model.backup import Toc, TocEntry
 
 

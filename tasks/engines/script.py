@@ -12,14 +12,14 @@ from __future__ import annotations
 import time
 
 from tasks.catalog.opening import open_script
+from tasks.engines.context import Job
 from tasks.engines.database import MAINTENANCE
-from tasks.engines.feeder import Expired, reading_ahead
-from tasks.engines.job import Job
+from tasks.engines.errors.pg_restore_stderr import Transcript
+from tasks.engines.libpq_session import Expired, reading_ahead
 from tasks.engines.roles import Role
-from tasks.engines.scanner import scan
 from tasks.engines.script_runner import LONGEST_STATEMENT_BYTES, ScriptRunner
+from tasks.engines.sql.splitter import scan
 from tasks.engines.ticker import ticking
-from tasks.engines.transcript import Transcript
 from tasks.model.backup import Extent, LocalBackup
 from tasks.model.errors import PermanentError
 from tasks.model.shell import database_argument, file_argument

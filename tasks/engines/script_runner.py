@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from tasks.engines.causes import Omission
+from tasks.engines.context import Connection, Job
 from tasks.engines.database import (
     DatabaseOptions,
     collations_named,
@@ -17,21 +17,19 @@ from tasks.engines.database import (
     substitute_collation,
     supply_collations,
 )
+from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.classes import Meaning, meaning_of
+from tasks.engines.errors.failure import Failure, label
 from tasks.engines.extensions import create_extensions, is_trusted, is_untouched, note_members
-from tasks.engines.failure import Failure, label
-from tasks.engines.feeder import Expired, Feeder
 from tasks.engines.globals import RoleReader
-from tasks.engines.job import Connection, Job
 from tasks.engines.keys import lend_if_spoken_of
+from tasks.engines.libpq_session import Expired, Feeder
 from tasks.engines.line_ends import LineEnds
-from tasks.engines.meaning import Meaning, meaning_of
 from tasks.engines.owners import read_owner_change
-from tasks.engines.privileged import Privileged, libraries_here, loads
+from tasks.engines.privileged import create_wrapper, lend_extension_objects, prepare
 from tasks.engines.roles import Role, create_roles
-from tasks.engines.scanner import Kind, Piece
 from tasks.engines.second_dump import SecondDump
-from tasks.engines.sqltext import real_roles, roles_in_grants, roles_in_policy
-from tasks.engines.statements import (
+from tasks.engines.sql.classifier import (
     PSQL_COMMANDS,
     Action,
     database_named,
@@ -47,7 +45,9 @@ from tasks.engines.statements import (
     sequences_set,
     tables_named,
 )
-from tasks.engines.trusted import create_wrapper, lend_extension_objects, prepare
+from tasks.engines.sql.splitter import Kind, Piece
+from tasks.engines.sql.tokens import real_roles, roles_in_grants, roles_in_policy
+from tasks.engines.superuser_statements import Privileged, libraries_here, loads
 from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Format, LocalBackup, Toc, TocEntry
 from tasks.model.encodings import reread, reread_entry

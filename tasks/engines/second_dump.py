@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tasks.engines.failure import label
+from tasks.engines.errors.failure import label
 from tasks.model.backup import TocEntry
 from tasks.model.findings import Finding, Severity
 from tasks.model.rules import finding

@@ -14,19 +14,19 @@ import time
 import psycopg
 from psycopg import sql
 
-from tasks.engines.catalogue import DatabaseObject, key, list_objects
-from tasks.engines.causes import Omission
 from tasks.engines.comments import LATE, read_comment
-from tasks.engines.failure import Failure, label
-from tasks.engines.job import Connection, Job
-from tasks.engines.roles import DATABASE_OWNER, roles_made
-from tasks.engines.sqltext import names_listed, quoted, tokens
-from tasks.engines.trusted import (
+from tasks.engines.context import Connection, Job
+from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.failure import Failure, label
+from tasks.engines.objects_present import DatabaseObject, key, list_objects
+from tasks.engines.privileged import (
     create_event_trigger,
     create_publication,
     publishes_by_superuser,
     run_batches,
 )
+from tasks.engines.roles import DATABASE_OWNER, roles_made
+from tasks.engines.sql.tokens import names_listed, quoted, tokens
 from tasks.model.backup import TocEntry
 from tasks.model.encodings import is_text
 from tasks.model.findings import Severity

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from tasks.engines.job import Job
+from tasks.engines.context import Job
 from tasks.model.units import format_bytes
 
 INTERVAL_S = 5.0

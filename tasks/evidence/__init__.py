@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.evidence.document import add_finding, build_evidence, to_json
 from tasks.evidence.history import load_history, unreadable_findings
-from tasks.evidence.host import describe_host, tool_versions
+from tasks.evidence.host_facts import describe_host, tool_versions
 from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.measure import Objectives, measure, objectives_of
 from tasks.evidence.report import publish, render_report

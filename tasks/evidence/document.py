@@ -14,7 +14,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any, TypeAlias
 
-from tasks.evidence.host import describe_host, tool_versions
+from tasks.evidence.host_facts import describe_host, tool_versions
 from tasks.evidence.measure import objectives_of
 from tasks.evidence.not_proven import checks_off, not_proven
 from tasks.evidence.verdict import judge, settle

@@ -19,10 +19,10 @@ from expectations.json_text import read_json
 from tasks.evidence.document import Evidence
 from tasks.evidence.store import EvidenceName, list_evidence, read_evidence
 from tasks.evidence.stored import ACCEPTANCE
+from tasks.model.bounded_list import beyond, listing
 from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.findings import Finding, Verdict
 from tasks.model.history import History, PastDrill, UnreadRecord, inventory_from_dict, load_seed
-from tasks.model.listing import beyond, listing
 from tasks.model.rules import finding
 from tasks.model.target import StoreConfig, Target
 from tasks.stores.blobs import BlobMissing, read_blob

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.evidence.measure import restore_completed
+from tasks.model.bounded_list import listing
 from tasks.model.drill import Drill
 from tasks.model.findings import Outcome
-from tasks.model.listing import listing
 from tasks.model.target import Checks
 
 _NAMES_SHOWN = 5

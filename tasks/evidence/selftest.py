@@ -18,14 +18,14 @@ from typing import Any
 
 from expectations.json_text import read_object
 from tasks.evidence.document import to_json
-from tasks.evidence.host import describe_host, tool_versions
+from tasks.evidence.host_facts import describe_host, tool_versions
 from tasks.evidence.stored import SELFTEST
 from tasks.evidence.verdict import settle
+from tasks.model.bounded_list import listing
 from tasks.model.clock import iso, stamp
 from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Severity
-from tasks.model.listing import listing
 from tasks.model.redact import redact
 from tasks.model.selftest import Ability, Fate, Judged, Score
 from tasks.model.target import StoreConfig

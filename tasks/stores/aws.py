@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tasks.model.errors import ConfigInvalid
 from tasks.model.redact import redact
 from tasks.model.target import StoreConfig
-from tasks.stores.translate import Action, translated
+from tasks.stores.errors import Action, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

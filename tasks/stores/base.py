@@ -8,9 +8,7 @@ from typing import Protocol
 
 from tasks.model.backup import ByteSource, StoredObject
 from tasks.model.findings import Finding
-from tasks.model.target import StoreConfig
 from tasks.stores.checksums import Digests
-from tasks.stores.uris import is_s3
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, from any thread."""
@@ -80,25 +78,3 @@ class Store(Protocol):
     def deleted(self, prefix: str) -> Iterator[StoredObject]:
         """Yield what is hidden under *prefix* by delete markers; nothing where none are kept or shown."""
         ...
-
-
-def open_store(config: StoreConfig, at: str, *also: str | None, stranger: bool = False) -> Store:
-    """Return the store that *at* (`s3://`, `file://` or a path) lies in.
-
-    Args:
-        config: how it is reached.
-        at: a pattern or a place.
-        also: what else is to be read from it, such as the globals' pattern.
-        stranger: with a key that nobody gave out; a folder knows no keys.
-
-    Raises:
-        PermanentError: the recovery role could not be assumed; the URI or endpoint cannot be used.
-        TransientError: STS did not answer.
-    """
-    if is_s3(at):
-        from tasks.stores.s3 import S3Store  # noqa: PLC0415  boto3 takes half a second that local drills save
-
-        return S3Store(config, stranger=stranger)
-    from tasks.stores.local import LocalStore  # noqa: PLC0415
-
-    return LocalStore(*(place for place in (at, *also) if place is not None and not is_s3(place)))

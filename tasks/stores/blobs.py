@@ -20,7 +20,7 @@ from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.target import StoreConfig
 from tasks.stores.aws import s3_client
 from tasks.stores.beneath import Root
-from tasks.stores.translate import Action, is_missing, translated
+from tasks.stores.errors import Action, is_missing, translated
 from tasks.stores.uris import S3Location, file_uri, is_s3, local_path, s3_location
 
 if TYPE_CHECKING:

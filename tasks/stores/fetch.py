@@ -23,9 +23,9 @@ from tasks.model.findings import Finding
 from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.stores.base import Progress, Store
-from tasks.stores.proof import Expected, expected_of, expected_of_file
+from tasks.stores.folders import as_folder
+from tasks.stores.integrity import Expected, expected_of, expected_of_file
 from tasks.stores.sidecars import is_sidecar, sidecars_of_folder
-from tasks.stores.sorting import as_folder
 
 _log = logging.getLogger(__name__)
 _FILES_AT_ONCE = 4

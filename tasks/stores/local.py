@@ -23,9 +23,8 @@ from tasks.model.findings import Finding
 from tasks.stores.base import Progress
 from tasks.stores.beneath import Root
 from tasks.stores.checksums import Digests
-from tasks.stores.reading import BlockSource
-from tasks.stores.transfer import disk_full
-from tasks.stores.translate import Action, translated
+from tasks.stores.errors import Action, disk_full, translated
+from tasks.stores.ranged_reads import BlockSource
 from tasks.stores.uris import constant_folder, file_uri, local_path
 
 _CHUNK = 8 << 20

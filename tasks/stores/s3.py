@@ -21,9 +21,9 @@ from tasks.model.target import StoreConfig
 from tasks.stores import aws
 from tasks.stores.base import Progress
 from tasks.stores.checksums import Digests, comparable
-from tasks.stores.reading import BlockSource
+from tasks.stores.errors import Action, error_code, is_missing, translated
+from tasks.stores.ranged_reads import BlockSource
 from tasks.stores.transfer import download, require_pace
-from tasks.stores.translate import Action, error_code, is_missing, translated
 from tasks.stores.uris import S3Location, s3_location
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.units import format_bytes
 from tasks.stores.base import Progress
 from tasks.stores.checksums import Digests
-from tasks.stores.translate import Action, translated
+from tasks.stores.errors import Action, disk_full, translated
 
 PART_BYTES = 8 << 20
 WORKERS = 4
@@ -268,13 +268,3 @@ def _write(handle: int, chunk: bytes, offset: int, where: str) -> None:
             view, offset = view[written:], offset + written
     except OSError as exc:
         raise disk_full(where, len(chunk)) from exc
-
-
-def disk_full(where: str, size: int) -> PermanentError:
-    """Return the error of a worker's disk that cannot take *size* bytes."""
-    return PermanentError(
-        f"The worker's disk has no room for {format_bytes(size)} of the download: "
-        "nothing is said about the backup.",
-        where,
-        rule="disk-full",
-    )

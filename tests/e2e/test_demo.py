@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.demo import PLANS, as_planned, latest_documents
+from deployments.commands.demo import PLANS, as_planned, latest_documents
 
 DEADLINE_S = 500
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.demo import MARK, write_fleet_of_files
+from deployments.commands.demo import MARK, write_fleet_of_files
 from deployments.samples.history import last_night, make_history
 from tasks.model.clock import utc_now
 from tests.fix_drill import REPOSITORY, Fleet, Here

@@ -174,7 +174,7 @@ def test_an_error_of_the_program_itself_never_reads_as_a_failed_backup(
         raise RuntimeError(canary)
 
     fleet.add("orders")
-    monkeypatch.setattr("deployments.running.read_fleet", broken)
+    monkeypatch.setattr("deployments.commands.run.read_fleet", broken)
     ran = here("run", fleet.path)
     assert (ran.exit_code, ran.out) == (2, "")
     assert "RuntimeError" in ran.err

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.drill.kept_backup import KeptBackup, kept_backups
 from tasks.model.clock import utc_now
 from tasks.plan import read_target
 from tasks.sandbox import sweep
 from tasks.sandbox.reaper import processes_of
-from tasks.trying import KeptBackup, kept_backups
 from tests.fix_drill import Fleet, Here, Shell
 from tests.fix_postgres import wait_for
 

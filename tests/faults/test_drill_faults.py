@@ -22,7 +22,7 @@ from tasks.model.clock import utc_now
 from tasks.model.sandbox import Workspace
 from tasks.policies import RETRIES, task_of
 from tasks.stores.aws import ATTEMPTS
-from tasks.stores.reading import BLOCK_BYTES
+from tasks.stores.ranged_reads import BLOCK_BYTES
 from tests.fix_drill import MAJOR, REPOSITORY, Fleet, Here, hours_ago, rules_of
 from tests.fix_postgres import Source
 from tests.fix_proxy import FaultProxy

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.discovery import discover
 from tasks.model.backup import RecoveryPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.target import Backup, StoreConfig, Target
-from tasks.stores import aws, discover, fetch_backup, open_store, transfer
+from tasks.stores import aws, fetch_backup, open_store, transfer
 from tasks.stores.fetch import Fetched
 from tests.fix_proxy import FaultProxy
 from tests.fix_s3 import Bucket

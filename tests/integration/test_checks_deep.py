@@ -9,9 +9,9 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from tasks.checks.context import Scope
 from tasks.checks.deep import check_deep
 from tasks.checks.inventory import take_inventory
-from tasks.checks.scope import Scope
 from tasks.checks.session import reading
 from tasks.model.backup import TocEntry
 from tasks.model.deadline import Deadline

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deployments.manifest import write_manifest
+from deployments.commands.manifest import write_manifest
 from tasks.checks import check_suite, measure_freshness, take_inventory, verify
 from tasks.model.backup import TocEntry
 from tasks.model.errors import ConfigInvalid

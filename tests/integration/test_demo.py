@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from deployments.demo import run_demo
-from deployments.initialise import initialise
+from deployments.commands.demo import run_demo
+from deployments.commands.init import initialise
 from deployments.samples import SAMPLES, Sample, build_sample, live_a_day
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO
 from tasks.catalog import read_head
 from tasks.config import load_fleet, parse_select
+from tasks.discovery import discover
 from tasks.model.clock import utc_now
 from tasks.model.target import StoreConfig
-from tasks.stores import discover, open_store
+from tasks.stores import open_store
 from tests.fix_postgres import Source
 
 

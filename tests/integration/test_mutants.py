@@ -15,9 +15,9 @@ from tasks.checks import take_inventory
 from tasks.checks.breaches import broken_keys
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox
-from tasks.mutants.copies import copied, make_copy, refresh_views
+from tasks.mutants.clones import copied, make_copy, refresh_views
 from tasks.mutants.damage import Damage, Void, inflict
-from tasks.mutants.kinds import KINDS, candidates
+from tasks.mutants.operators import KINDS, candidates
 from tasks.mutants.redump import dump_again
 from tasks.mutants.schema import Schema, read_schema
 from tasks.sandbox import connect

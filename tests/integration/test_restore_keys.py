@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.checks.context import Scope
 from tasks.checks.foreign_keys import check_foreign_keys
-from tasks.checks.scope import Scope
 from tasks.model.deadline import Deadline
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked

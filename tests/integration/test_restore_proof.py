@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tasks.engines.context import Connection, Job
 from tasks.engines.database import DatabaseOptions, create_database
 from tasks.engines.extensions import create_extensions, note_members
-from tasks.engines.job import Connection, Job
+from tasks.engines.privileged import lend_extension_objects, prepare
 from tasks.engines.proof import prove
 from tasks.engines.roles import create_roles
-from tasks.engines.trusted import lend_extension_objects, prepare
 from tasks.model.backup import TocEntry
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox

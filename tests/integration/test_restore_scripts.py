@@ -213,7 +213,7 @@ def test_comments_without_end_before_a_copy_hold_nothing_up(restore_dump: Restor
 def test_a_copy_that_is_not_seen_as_one_ends_before_the_next_statement(
     restore_dump: Restore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.engines.scanner._MOST_TOKENS", 2)
+    monkeypatch.setattr("tasks.engines.sql.splitter._MOST_TOKENS", 2)
     script = tmp_path / "shop.sql"
     script.write_text("CREATE TABLE t (a integer);\nCOPY t (a) FROM STDIN;\nINSERT INTO t VALUES (1);\n")
     outcome = restore_dump(18, script)

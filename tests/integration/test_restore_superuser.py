@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engines.job import Job
+from tasks.engines.context import Job
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import dsn
 from tests.corpus.superuser import COMMON, ROLES

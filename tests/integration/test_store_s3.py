@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from boto3.s3.transfer import TransferConfig
 
+from tasks.discovery import discover, least_privilege_policy
+from tasks.discovery import undrilled as siblings
 from tasks.model.backup import Discovery, RecoveryPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, PermanentError, StageFailed
 from tasks.model.target import Backup, StoreConfig, Target
-from tasks.stores import discover, fetch_backup, least_privilege_policy, open_store, s3, siblings
+from tasks.stores import fetch_backup, open_store, s3
 from tasks.stores.blobs import BlobMissing, list_blobs, read_blob, write_blob
 from tasks.stores.fetch import Fetched
 from tests.fix_s3 import LISTER, OWNER, READER, Bucket, Moto, iam_user, use_account

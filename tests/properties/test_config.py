@@ -18,8 +18,8 @@ from tasks.config import Fleet, load_fleet
 from tasks.config.merge import deep_merge
 from tasks.config.pattern import check_pattern
 from tasks.config.selecting import parse_select, selection_from
+from tasks.discovery.pattern import KeyPattern
 from tasks.model.errors import ConfigInvalid
-from tasks.stores.pattern import KeyPattern
 
 TODAY = date(2026, 11, 20)
 KEYS = ["rpo", "expect", "drift", "rows_drop", "labels", "select", "decrypt", "checks", "x"]

@@ -14,9 +14,9 @@ ENDS = ("\x01", "\n\x01")
 LONGEST_S = 0.02
 BOUNDED = {
     "expectations.faults._GX": "Great Expectations' own text, cut at 20,000 characters",
-    "tasks.engines.causes._MISSING": "a failure's words, cut at WORDS_CHARS",
-    "tasks.engines.meaning._HOST": "a failure's words, cut at WORDS_CHARS",
-    "tasks.engines.meaning._PROGRAM_OR_FILE": "a failure's words, cut at WORDS_CHARS",
+    "tasks.engines.errors.causes._MISSING": "a failure's words, cut at WORDS_CHARS",
+    "tasks.engines.errors.classes._HOST": "a failure's words, cut at WORDS_CHARS",
+    "tasks.engines.errors.classes._PROGRAM_OR_FILE": "a failure's words, cut at WORDS_CHARS",
     "tasks.sandbox.extensions._MODULE": "control files of the PostgreSQL that is installed here",
 }
 """What is allowed to cost more, with what bounds the texts that it is given."""

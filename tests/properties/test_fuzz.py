@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from tasks.catalog import open_backup, open_script, read_head
 from tasks.catalog.contained import Wanted
 from tasks.engines.globals import RoleReader, read_roles
-from tasks.engines.scanner import Kind, scan
-from tasks.engines.statements import decide, describe, encoding_set, read_entries, read_meta, tables_named
+from tasks.engines.sql.classifier import decide, describe, encoding_set, read_entries, read_meta, tables_named
+from tasks.engines.sql.splitter import Kind, scan
 from tasks.model.backup import Format
 from tasks.model.errors import DrillError
 from tasks.stores.checksums import digests_by_name, parse_sidecar

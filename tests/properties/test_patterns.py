@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.stores import fields
-from tasks.stores.matching import by_parts, regex_of
-from tasks.stores.pattern import EARLIEST, LATEST, KeyPattern, moved, tokens_of
+from tasks.discovery import strftime as fields
+from tasks.discovery.matching import by_parts, regex_of
+from tasks.discovery.pattern import EARLIEST, LATEST, KeyPattern, moved, tokens_of
 from tests.growth import assert_linear
 
 FIRST, LAST = datetime.fromisoformat("2001-09-10T00:00:00"), datetime.fromisoformat("2060-01-01T00:00:00")

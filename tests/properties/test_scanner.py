@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.catalog.lexer import PIECE_BYTES
-from tasks.engines.scanner import Kind, is_copy_in, is_server_file, scan
-from tasks.engines.sqltext import tokens
+from tasks.engines.sql.splitter import Kind, is_copy_in, is_server_file, scan
+from tasks.engines.sql.tokens import tokens
 from tests.growth import assert_linear, peak_bytes
 
 PARTS = st.sampled_from(

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engines.failure import Failure
-from tasks.engines.meaning import Meaning, meaning_of
-from tasks.engines.transcript import functions_in, place_in, read_transcript
+from tasks.engines.errors.classes import Meaning, meaning_of
+from tasks.engines.errors.failure import Failure
+from tasks.engines.errors.pg_restore_stderr import functions_in, place_in, read_transcript
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.redact import redact
 from tasks.model.server_words import Refusal, names_in, was_raised

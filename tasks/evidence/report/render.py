@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 from expectations.json_text import JsonInvalid, read_object
 from tasks.evidence.document import Evidence, to_json
 from tasks.evidence.history import read_acceptance
-from tasks.evidence.host import tool_versions
+from tasks.evidence.host_facts import tool_versions
 from tasks.evidence.report.data_docs import write_data_docs
 from tasks.evidence.report.drill_page import drill_context
 from tasks.evidence.report.plots import bar, meter

@@ -9,9 +9,9 @@ from typing import Any, Self, cast
 import psycopg
 import pytest
 
+from tasks.checks.context import Scope, run_check
 from tasks.checks.outcome import errored, judged, lowered, not_configured, not_run
 from tasks.checks.reads import check_collations
-from tasks.checks.scope import Scope, run_check
 from tasks.checks.session import why
 from tasks.checks.structure import toc_findings
 from tasks.model.backup import Toc

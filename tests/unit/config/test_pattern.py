@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.config.pattern import DIRECTIVES, check_pattern, fill, has_time
-from tasks.stores import fields
+from tasks.discovery import strftime as fields
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from datetime import UTC, datetime, timedelta
 
-from tasks.checks.readiness import Readiness
+from tasks.checks.preflight import Readiness
 from tasks.drill.closing import closed, verdict_of
 from tasks.drill.entries import (
     add_crash,

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from tasks.engines.causes import Cause, Omission, find_causes
-from tasks.engines.failure import Failure
+from tasks.engines.errors.causes import Cause, Omission, find_causes
+from tasks.engines.errors.classes import Meaning
+from tasks.engines.errors.failure import Failure
 from tasks.engines.kept_out import kept_out
-from tasks.engines.meaning import Meaning
 from tasks.model.backup import Toc, TocEntry
 
 

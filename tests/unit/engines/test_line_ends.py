@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.engines.line_ends import LineEnds
-from tasks.engines.scanner import Kind, scan
+from tasks.engines.sql.splitter import Kind, scan
 from tasks.model.findings import Finding
 
 SCRIPT = """--

@@ -8,7 +8,7 @@ from tasks.engines.database import collations_named, database_name, is_icu, read
 from tasks.engines.extensions import read_extension
 from tasks.engines.globals import read_roles
 from tasks.engines.roles import Role
-from tasks.engines.sqltext import roles_in_grants, roles_in_policy
+from tasks.engines.sql.tokens import roles_in_grants, roles_in_policy
 
 
 @pytest.mark.parametrize(

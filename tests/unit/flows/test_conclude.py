@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from prefect.client.schemas.objects import StateType
 from prefect.states import Crashed, Failed
 
-from tasks.conclude import conclude, conclude_fleet, drills_of, verdict_of, worst_of
 from tasks.model.findings import Verdict
 from tasks.model.recorded import Recorded
+from tasks.states import conclude, conclude_fleet, drills_of, verdict_of, worst_of
 
 VERDICTS = st.sampled_from(list(Verdict))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.engines.statements import read_entries
+from tasks.engines.sql.classifier import read_entries
 from tasks.model.encodings import reread, reread_entry
 
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.discovery import discover
 from tasks.model.backup import StoredObject
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.target import StoreConfig
-from tasks.stores import Store, discover, fetch_backup, open_store
+from tasks.stores import Store, fetch_backup, open_store
 from tasks.stores.blobs import read_blob
 from tasks.stores.uris import constant_folder
 from tests.unit.stores.fake import BUCKET, NOW, FakeStore, target

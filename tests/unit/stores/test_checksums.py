@@ -10,7 +10,7 @@ import pytest
 from tasks.model.backup import StoredObject
 from tasks.model.errors import PermanentError
 from tasks.stores.checksums import Digests, best_of, comparable, computable, md5_of_etag, parse_sidecar
-from tasks.stores.proof import expected_of
+from tasks.stores.integrity import expected_of
 from tests.unit.stores.fake import NOW
 
 BODY = b"pg_dump" * 1000

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from tasks.discovery import discover, fetch_globals
 from tasks.model.backup import RecoveryPoint, StoredObject
 from tasks.model.errors import DrillError, PermanentError, TransientError
-from tasks.stores import Store, discover, fetch_backup, fetch_globals, open_store
+from tasks.stores import Store, fetch_backup, open_store
 from tasks.stores import local as local_module
 from tasks.stores.fetch import Fetched, local_name
 from tests.unit.stores.fake import NOW, target

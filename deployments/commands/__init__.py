@@ -1,0 +1,1 @@
+"""The commands of `restore-drill`, one file each, named as they are typed."""

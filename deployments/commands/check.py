@@ -1,0 +1,108 @@
+"""`restore-drill check`: everything that can be known of a fleet without downloading or restoring."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from deployments.commands.draft import warn_of
+from deployments.terminal import say
+from tasks.checks.preflight import assess, major_to_use
+from tasks.checks.suites import read_suite
+from tasks.discovery import discover, least_privilege_policy
+from tasks.evidence import to_json
+from tasks.model.backup import Discovery
+from tasks.model.clock import utc_now
+from tasks.model.errors import DrillError, StageFailed
+from tasks.model.findings import Finding, FindingClass, Severity, Stage
+from tasks.model.printable import printable
+from tasks.model.target import Target
+from tasks.model.units import format_bytes
+from tasks.plan import read_fleet
+from tasks.stores import open_store
+
+_STYLES = {Severity.FAILURE: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
+
+
+def check_fleet(fleet: Path, databases: tuple[str, ...], *, as_json: bool) -> int:
+    """Check the databases of *fleet* and print what was seen; return the exit code.
+
+    Raises:
+        ConfigInvalid: the fleet file or a suite cannot be used.
+    """
+    plan = read_fleet(str(fleet))
+    targets = plan.chosen(databases)
+    for target in targets:
+        suite = read_suite(target)
+        if suite is not None:
+            warn_of(suite)
+    console = Console(stderr=as_json, highlight=False)
+    findings: list[Finding] = []
+    for target in targets:
+        seen, lines = check_target(target)
+        findings += seen
+        if as_json:
+            said = {"database": target.name, "findings": [f.as_dict() for f in seen]}
+            sys.stdout.write(to_json(said))
+        else:
+            _print(console, target, lines, seen)
+    if not as_json:
+        _print_policy(console, targets)
+    return _exit_code(findings)
+
+
+def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Return what discovery and preflight of one database find, and what is good about it in lines."""
+    lines: list[str] = []
+    try:
+        store = open_store(target.store, target.backup.at, target.backup.globals)
+        discovery = discover(target, store, utc_now())
+        point = discovery.points[0]
+        lines.append(_found(discovery))
+        ready = assess(point, store, target, None)
+    except DrillError as error:
+        found = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
+        return found, tuple(lines)
+    if ready.head is not None:
+        layers = (ready.head.format.value, *reversed(ready.head.wrappers))
+        lines.append(f"format {' in '.join(layers)}, PostgreSQL {major_to_use(ready.head, target)}")
+    return (*store.findings(), *discovery.findings, *ready.seen.findings), tuple(lines)
+
+
+def _found(discovery: Discovery) -> str:
+    point, count = discovery.points[0], len(discovery.points_at)
+    plural = "" if count == 1 else "s"
+    return (
+        f"{count} recovery point{plural}; newest {printable(point.label)} of {point.at:%Y-%m-%d %H:%M} UTC, "
+        f"{format_bytes(point.object.bytes)}"
+    )
+
+
+def _print(console: Console, target: Target, lines: Sequence[str], findings: Sequence[Finding]) -> None:
+    bad = any(found.severity is Severity.FAILURE for found in findings)
+    say(console, f"{'x' if bad else '+'} {target.name}", "bold red" if bad else "green")
+    for line in lines:
+        say(console, f"    {line}")
+    for found in findings:
+        where = f" ({found.where})" if found.where else ""
+        said = f"    {found.severity.value} {found.rule}: {found.message}{where}"
+        say(console, said, _STYLES[found.severity])
+        if found.severity is not Severity.INFO:
+            say(console, f"      {found.hint}", style="dim")
+
+
+def _print_policy(console: Console, targets: Sequence[Target]) -> None:
+    policy = least_privilege_policy(targets)
+    if policy["Statement"]:
+        console.print("\nThe recovery role needs this policy and no more:")
+        console.print_json(data=policy)
+
+
+def _exit_code(findings: Sequence[Finding]) -> int:
+    classes = {found.klass for found in findings if found.severity is Severity.FAILURE}
+    if classes - {FindingClass.DRILL}:
+        return 1
+    return 2 if classes else 0

@@ -1,0 +1,185 @@
+"""Which backup is drilled, and why not the others.
+
+The newest key that matches is the newest backup, usable or not: an empty object is drilled and fails.
+Discovery never falls back to one that looks better. Where there is nothing, it says what was there
+instead.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from tasks.discovery import nothing_found as absence
+from tasks.discovery.candidates import future_names, is_in_future, shortened, with_reason
+from tasks.discovery.scan import Look, look
+from tasks.model.backup import Candidate, Discovery, RecoveryPoint
+from tasks.model.errors import PermanentError, StageFailed
+from tasks.model.findings import Finding, Severity
+from tasks.model.rules import finding
+from tasks.model.target import Selection, Target
+from tasks.model.units import format_duration
+from tasks.stores.base import Store
+from tasks.stores.uris import normalised
+
+_SKEW_WARNING_S = 120.0
+_SKEW_FAILURE_S = 900.0
+
+
+def discover(target: Target, store: Store, now: datetime, selection: Selection | None = None) -> Discovery:
+    """List what the window can reach and choose the recovery points to drill.
+
+    *now* is the worker's clock, aware UTC; without a *selection* the target's own counts.
+
+    Raises:
+        StageFailed: nothing is there to drill, with the reason; or the clocks disagree too much.
+        PermanentError, TransientError: what the way to the store can show.
+    """
+    seen = look(target, store, now, selection or target.backup.select)
+    clock = _clock(store)
+    inside = _inside(seen)
+    points, seed = choose(inside, seen.selection)
+    if not points:
+        raise StageFailed((*absence.explain(seen), *clock))
+    split = absence.split_into(seen, points[0].object.uri)
+    if split:
+        raise StageFailed((*split, *clock))
+    return Discovery(
+        points=points,
+        candidates=_candidates(points, inside, seen),
+        points_at=tuple(point.at for point in inside),
+        seed=seed,
+        findings=(*clock, *_hidden(seen, points[0]), *_findings(points, seen), *_neighbours(seen)),
+    )
+
+
+def choose(points: list[RecoveryPoint], selection: Selection) -> tuple[tuple[RecoveryPoint, ...], int | None]:
+    """Return which of *points* (ascending) to drill, as they are tried, and the seed of a random choice."""
+    newest_first = points[::-1]
+    match selection.kind:
+        case "newest":
+            return tuple(newest_first[: 1 + selection.walk_back]), None
+        case "all":
+            return tuple(newest_first), None
+        case "random":
+            seed = secrets.randbelow(2**32) if selection.seed is None else selection.seed
+            return ((random.Random(seed).choice(points),) if points else ()), seed  # noqa: S311  a sample
+        case "at":
+            return tuple(newest_first[:1]), None
+        case "key":
+            return tuple(point for point in newest_first if _is_called(point, selection.key or ""))[:1], None
+
+
+def _is_called(point: RecoveryPoint, key: str) -> bool:
+    uri = point.object.uri.rstrip("/")
+    wanted = normalised(key).rstrip("/") if "://" in key else key.strip("/")
+    return uri == wanted or uri.endswith(f"/{wanted}")
+
+
+def _inside(seen: Look) -> list[RecoveryPoint]:
+    """Return the points that can be chosen; the others' reasons go to the rejected."""
+    inside = []
+    for point in seen.found.points:
+        reason = _outside(point, seen)
+        if reason is None:
+            inside.append(point)
+        else:
+            seen.found.rejected.append(with_reason(point, reason))
+    return inside
+
+
+def _outside(point: RecoveryPoint, seen: Look) -> str | None:
+    if is_in_future(point, seen.now):
+        return "its name lies in the future"
+    if seen.selection.kind == "key" and _is_called(point, seen.selection.key or ""):
+        return None
+    if point.at < seen.window.start:
+        return "older than the window"
+    return "later than the time asked for" if point.at > seen.window.end else None
+
+
+def _candidates(
+    points: tuple[RecoveryPoint, ...], inside: list[RecoveryPoint], seen: Look
+) -> tuple[Candidate, ...]:
+    taken = {point.object.uri for point in points}
+    listed = [
+        with_reason(point, _why(point, points, seen.selection), taken=point.object.uri in taken)
+        for point in inside[::-1]
+    ]
+    rejected = sorted(
+        seen.found.rejected, key=lambda c: (c.at is None, -(c.at.timestamp() if c.at else 0.0), c.uri)
+    )
+    return (*listed, *shortened(rejected))
+
+
+def _why(point: RecoveryPoint, points: tuple[RecoveryPoint, ...], selection: Selection) -> str:
+    if point not in points:
+        return _NOT_TAKEN[selection.kind]
+    if selection.kind == "newest" and point is not points[0]:
+        return "tried if the newer ones fail"
+    return _TAKEN[selection.kind]
+
+
+def _clock(store: Store) -> tuple[Finding, ...]:
+    """Judge the worker's clock by the store's: with a wrong one no age means anything.
+
+    Raises:
+        StageFailed: they differ by more than S3 itself tolerates.
+    """
+    skew = store.clock_skew_s()
+    if skew is None or abs(skew) < _SKEW_WARNING_S:
+        return ()
+    ahead = "ahead of" if skew > 0 else "behind"
+    said = f"This worker's clock is {format_duration(abs(skew))} {ahead} the store's"
+    if abs(skew) < _SKEW_FAILURE_S:
+        return (finding("clock-skew", f"{said}: ages are off by as much."),)
+    meaning = "no age of a backup can be judged."
+    raise StageFailed((finding("clock-skew", f"{said}: {meaning}", severity=Severity.FAILURE),))
+
+
+def _findings(points: tuple[RecoveryPoint, ...], seen: Look) -> list[Finding]:
+    said = future_names(seen.found.points, seen.now)
+    if points[0].dated_by == "modified":
+        said.append(
+            finding(
+                "recovery-point-from-modified",
+                "The key holds no time, so LastModified was taken as the recovery point: "
+                "a copy or a re-sync makes an old backup look new.",
+                where=points[0].object.uri,
+            )
+        )
+    return said
+
+
+def _neighbours(seen: Look) -> list[Finding]:
+    """Name the databases beside this one that no fleet drills; a role that may not look sees none."""
+    beside = seen.found.neighbours
+    with suppress(PermanentError):
+        beside = {**seen.siblings.look(seen.store), **beside}
+    return list(seen.siblings.findings(beside))
+
+
+def _hidden(seen: Look, newest: RecoveryPoint) -> list[Finding]:
+    """Where the newest is too old for the RPO, say whether a newer one was deleted."""
+    rpo_s = seen.target.rpo
+    if seen.selection.kind != "newest" or rpo_s is None or seen.now - newest.at <= timedelta(seconds=rpo_s):
+        return []
+    return absence.deleted(seen, newest.at + timedelta(seconds=1))
+
+
+_TAKEN = {
+    "newest": "the newest that matches",
+    "random": "drawn at random",
+    "all": "all of the window are drilled",
+    "at": "the newest at the time asked for",
+    "key": "the key asked for",
+}
+_NOT_TAKEN = {
+    "newest": "older than the newest",
+    "random": "not drawn",
+    "all": "a backup of the same time was taken",
+    "at": "older than the newest before the time asked for",
+    "key": "not the key asked for",
+}

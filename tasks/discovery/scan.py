@@ -1,0 +1,65 @@
+"""One look into a store: what is asked for, where, and what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tasks.discovery.candidates import FUTURE_TOLERANCE, Sorted, sort_out
+from tasks.discovery.listing import reachable
+from tasks.discovery.pattern import KeyPattern, moved, utc
+from tasks.discovery.undrilled import Siblings
+from tasks.model.target import Selection, Target
+from tasks.stores.base import Store
+
+_AHEAD = timedelta(hours=27)
+"""How far into the future is listed: a name in the wrong time zone is at most so far ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From *start* to *end* lie the recovery points that can be chosen; to *listed_to* is looked."""
+
+    start: datetime
+    end: datetime
+    listed_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What discovery knows.
+
+    Attributes:
+        now: aware UTC, the worker's clock.
+    """
+
+    target: Target
+    store: Store
+    pattern: KeyPattern
+    siblings: Siblings
+    selection: Selection
+    window: Window
+    now: datetime
+    found: Sorted
+
+
+def look(target: Target, store: Store, now: datetime, selection: Selection) -> Look:
+    """List what *selection* can reach and tell recovery points from the rest."""
+    pattern = KeyPattern(target.backup.at, target.backup.timezone)
+    siblings = Siblings(pattern, target.name, target.fleet_databases)
+    window = window_of(target, pattern, selection, now)
+    found = sort_out(reachable(store, pattern, window.start, window.listed_to), pattern, siblings)
+    return Look(target, store, pattern, siblings, selection, window, now, found)
+
+
+def window_of(target: Target, pattern: KeyPattern, selection: Selection, now: datetime) -> Window:
+    """Return the stretch of time that *selection* chooses from: up to now, or up to the time asked for."""
+    length = timedelta(seconds=target.backup.window)
+    if selection.kind == "at" and selection.at is not None:
+        asked = utc(selection.at)
+        return Window(min(asked, moved(asked, -length)), asked, asked)
+    if selection.kind == "key" and selection.key is not None:
+        moment = pattern.time_of(selection.key)
+        if moment is not None:
+            return Window(min(moment, moved(moment, -length)), moment, moment)
+    return Window(moved(now, -length), now + FUTURE_TOLERANCE, now + _AHEAD)

@@ -1,0 +1,1 @@
+"""What servers and tools say while restoring: read, classed, traced to its cause."""

@@ -1,0 +1,1 @@
+"""Reading the SQL of dumps: split into statements, told apart, never run."""

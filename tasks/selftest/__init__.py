@@ -1,0 +1,1 @@
+"""The drill, drilled: damage done to copies, and whether the drill sees it."""

@@ -1,0 +1,28 @@
+"""Which store a place lies in: the one module that knows them all."""
+
+from __future__ import annotations
+
+from tasks.model.target import StoreConfig
+from tasks.stores.base import Store
+from tasks.stores.local import LocalStore
+from tasks.stores.uris import is_s3
+
+
+def open_store(config: StoreConfig, at: str, *also: str | None, stranger: bool = False) -> Store:
+    """Return the store that *at* (`s3://`, `file://` or a path) lies in.
+
+    Args:
+        config: how it is reached.
+        at: a pattern or a place.
+        also: what else is to be read from it, such as the globals' pattern.
+        stranger: with a key that nobody gave out; a folder knows no keys.
+
+    Raises:
+        PermanentError: the recovery role could not be assumed; the URI or endpoint cannot be used.
+        TransientError: STS did not answer.
+    """
+    if is_s3(at):
+        from tasks.stores.s3 import S3Store  # noqa: PLC0415  boto3 takes half a second that local drills save
+
+        return S3Store(config, stranger=stranger)
+    return LocalStore(*(place for place in (at, *also) if place is not None and not is_s3(place)))
