@@ -1,7 +1,7 @@
 """Rebuilding an archive (custom, directory, tar) with pg_restore of its own major.
 
 pg_restore runs as a role without power and gets a list of entries: what only a superuser may do is left out
-of it and done by `trusted`; owners and grants follow in `settle`.
+of it and done by `privileged`; owners and grants follow in `ownership` and `grants`.
 """
 
 from __future__ import annotations

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from tasks.engines.acl import argument_text
+from tasks.engines.context import Connection, Job
+from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.failure import Failure
+from tasks.engines.privileged import run_batches
 from tasks.engines.sql.tokens import is_name, name_of, quoted, string_of, tokens
+from tasks.model.backup import TocEntry
 
 _NAMED = (
     "ACCESS METHOD", "EVENT TRIGGER", "EXTENSION", "FOREIGN DATA WRAPPER", "LANGUAGE", "PROCEDURAL LANGUAGE",
     "PUBLICATION",
 )  # fmt: skip
 _LONGEST = 3
+_BATCH = 100
 LATE = (*(f"{kind} " for kind in _NAMED), "CAST ", "TRANSFORM ")
 """How the tags of such comments begin."""
+
+
+def comment_late(job: Job, session: Connection) -> None:
+    """Comment on what our superuser owns or has just made; list comments of unknown shape."""
+    statements: dict[str, TocEntry] = {}
+    for entry in job.toc.of("COMMENT"):
+        if entry.tag.startswith(LATE) and entry.defn:
+            text = read_comment(entry.defn)
+            if text is None:
+                job.omissions.append(Omission(entry))
+            else:
+                statements[text] = entry
+    for text, refusal in run_batches(session, list(statements), _BATCH):
+        job.failures.append(Failure.of(statements[text], refusal))
 
 
 def read_comment(statement: str) -> str | None:

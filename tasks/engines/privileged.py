@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from tasks.engines.context import Connection, Job
+from tasks.engines.errors.causes import Omission
 from tasks.engines.keys import UNTRUSTED_SETTINGS
 from tasks.engines.sql.tokens import (
     is_name,
@@ -147,6 +148,19 @@ def _wrapper_functions(job: Job, session: Connection) -> list[_Pair]:
         for *members, handler_schema, handler, validator_schema, validator in rows
         if job.members.issuperset(zip(members[::2], members[1::2], strict=True))
     ]
+
+
+def create_privileged(job: Job, session: Connection) -> None:
+    """Create publications of everything and event triggers, disabled; list those of unknown shape."""
+    for entry in job.toc.entries:
+        if publishes_by_superuser(entry):
+            done = create_publication(session, entry)
+        elif entry.desc == "EVENT TRIGGER":
+            done = create_event_trigger(session, entry)
+        else:
+            continue
+        if not done:
+            job.omissions.append(Omission(entry))
 
 
 def create_event_trigger(session: Connection, entry: TocEntry) -> bool:

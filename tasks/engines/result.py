@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from tasks.engines.analyze import analyze, forget_settings
+from tasks.engines.comments import comment_late
 from tasks.engines.completeness import missing
 from tasks.engines.context import Job
 from tasks.engines.errors.classes import DRILLS_OWN, Meaning, meaning_of
@@ -17,10 +19,11 @@ from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.kept_out import kept_out
 from tasks.engines.keys import unproven_keys
 from tasks.engines.objects_present import list_objects
+from tasks.engines.ownership import set_owners
+from tasks.engines.privileged import create_privileged
 from tasks.engines.proof import prove
 from tasks.engines.roles import note_missing_roles
 from tasks.engines.same_names import tell_apart
-from tasks.engines.settle import analyze, comment_late, create_privileged, forget_settings, set_owners
 from tasks.engines.ticker import so_far
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.bounded_list import beyond, listing
