@@ -34,7 +34,7 @@ def bisect(fleet: str, database: str, evidence: str = "") -> State[Drills]:
     drills: Drills = []
 
     def drill(point: RecoveryPoint) -> Verdict:
-        state = restore_drill(fleet, database, f"key:{point.object.uri}", evidence, return_state=True)
+        state = restore_drill(fleet, database, f"key:{point.uri}", evidence, return_state=True)
         drills.extend(drills_of(state))
         return verdict_of(state)
 

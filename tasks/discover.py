@@ -8,7 +8,7 @@ from tasks.discovery import discover
 from tasks.drill.held import Held
 from tasks.drill.reached_store import ReachedStore
 from tasks.drill.step import step
-from tasks.model.backup import Discovery
+from tasks.model.backup import Discovery, RecoveryPoint
 from tasks.model.target import Selection, Target
 from tasks.stores import Store, open_store
 
@@ -23,6 +23,6 @@ def open_backup_store(target: Target, *, stranger: bool = False) -> ReachedStore
 @step("discover", retried=True)
 def find_recovery_points(
     target: Target, store: Held[Store], selection: Selection, now: datetime
-) -> Discovery:
+) -> Discovery[RecoveryPoint]:
     """List what the window can reach and choose by *selection*."""
     return discover(target, store.value, now, selection)

@@ -9,7 +9,7 @@ from tasks.catalog import Wanted, open_backup
 from tasks.discovery import fetch_globals
 from tasks.drill.held import Held
 from tasks.drill.step import RETRIES, step
-from tasks.model.backup import LocalBackup, RecoveryPoint
+from tasks.model.backup import LocalBackup, RecoveryPoint, dump_point
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
@@ -30,7 +30,9 @@ def download_backup(
     progress: Callable[[int, int], None],
 ) -> Fetched:
     """Bring the backup behind *point* into *workspace*; a second attempt replaces what the first left."""
-    return fetch_backup(point, store.value, target, workspace.backup_dir, progress, deadline.check())
+    return fetch_backup(
+        dump_point(point), store.value, target, workspace.backup_dir, progress, deadline.check()
+    )
 
 
 @step("open backup")

@@ -70,7 +70,7 @@ def choose_runner(target: Target, options: DrillOptions) -> Runner:
 
 def begin_older(first: Ledger, point: RecoveryPoint, now: datetime) -> Ledger:
     """Begin the drill of a further recovery point of the same discovery, judged at the point's own time."""
-    ledger = begin(first.drill.target, Selection(kind="key", key=point.object.uri), now, first.options)
+    ledger = begin(first.drill.target, Selection(kind="key", key=point.uri), now, first.options)
     ledger.drill.discovery = first.drill.discovery
     ledger.drill.reached = (Stage.DISCOVER,)
     ledger.drill.take_point(point)

@@ -8,7 +8,7 @@ from tasks.checks.preflight import Readiness, assess
 from tasks.checks.suites import read_suite
 from tasks.drill.held import Held
 from tasks.drill.step import step
-from tasks.model.backup import RecoveryPoint
+from tasks.model.backup import RecoveryPoint, dump_point
 from tasks.model.target import Target
 from tasks.stores import Store
 
@@ -23,4 +23,4 @@ def preflight_backup(
     suite = read_suite(target)
     if suite is not None and suite.notes:
         _log.warning("%s: YAML 1.1 reads %d values otherwise: see suite check", suite.path, len(suite.notes))
-    return assess(point, store.value, target, last_restored_bytes)
+    return assess(dump_point(point), store.value, target, last_restored_bytes)

@@ -14,7 +14,7 @@ from tasks.checks.preflight import assess, major_to_use
 from tasks.checks.suites import read_suite
 from tasks.discovery import discover, least_privilege_policy
 from tasks.evidence import to_json
-from tasks.model.backup import Discovery
+from tasks.model.backup import Discovery, RecoveryPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, FindingClass, Severity, Stage
@@ -72,12 +72,12 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     return (*store.findings(), *discovery.findings, *ready.seen.findings), tuple(lines)
 
 
-def _found(discovery: Discovery) -> str:
+def _found(discovery: Discovery[RecoveryPoint]) -> str:
     point, count = discovery.points[0], len(discovery.points_at)
     plural = "" if count == 1 else "s"
     return (
         f"{count} recovery point{plural}; newest {printable(point.label)} of {point.at:%Y-%m-%d %H:%M} UTC, "
-        f"{format_bytes(point.object.bytes)}"
+        f"{format_bytes(point.bytes)}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from expectations.json_text import LARGEST_BYTES, JsonInvalid, read_object
 from tasks.catalog import Wanted, preflight_findings, read_head, wanted_major
 from tasks.checks import manifest
-from tasks.model.backup import ArchiveHead, ByteSource, RecoveryPoint
+from tasks.model.backup import ArchiveHead, ByteSource, DumpPoint, RecoveryPoint
 from tasks.model.errors import ConfigInvalid, DrillError, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.restored import Checked
@@ -47,7 +47,7 @@ class Readiness:
     seen: Checked
 
 
-def assess(point: RecoveryPoint, store: Store, target: Target, last_restored_bytes: int | None) -> Readiness:
+def assess(point: DumpPoint, store: Store, target: Target, last_restored_bytes: int | None) -> Readiness:
     """Read the backup's head and say what it needs and whether it is here.
 
     Raises:
@@ -91,9 +91,9 @@ def assess_opened(
     )
 
 
-def backup_source(point: RecoveryPoint, store: Store) -> ByteSource | Mapping[str, ByteSource]:
+def backup_source(point: DumpPoint, store: Store) -> ByteSource | Mapping[str, ByteSource]:
     """Return the bytes of the backup for ranged reads; of a directory dump, those of its files by name."""
-    stored = point.object
+    stored = point.stored
     if not stored.members and not stored.uri.endswith("/"):
         return store.source(stored)
     return {member.uri.removeprefix(stored.uri): store.source(member) for member in stored.members}
@@ -122,7 +122,7 @@ def _extensions(major: int, target: Target) -> frozenset[str] | None:
 
 
 def _disk(point: RecoveryPoint, target: Target, last_restored_bytes: int | None) -> list[Finding]:
-    stored = point.object.bytes
+    stored = point.bytes
     if target.sandbox.disk == "auto":
         need = stored + (last_restored_bytes or stored * _GROWTH) + _CLUSTER_BYTES
     else:
@@ -152,7 +152,7 @@ def read_manifest(
     wanted = target.backup.manifest
     if wanted == "none":
         return None, []
-    uri = f"{point.object.uri.rstrip('/')}{MANIFEST_SUFFIX}"
+    uri = f"{point.uri.rstrip('/')}{MANIFEST_SUFFIX}"
     found = next((obj for obj in store.list(uri, limit=1) if obj.uri == uri), None)
     if found is None:
         message = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tasks.discovery.pattern import KeyPattern
 from tasks.discovery.undrilled import Siblings
-from tasks.model.backup import Candidate, RecoveryPoint, StoredObject
+from tasks.model.backup import Candidate, DumpPoint, RecoveryPoint, StoredObject
 from tasks.model.findings import Finding
 from tasks.model.printable import printable
 from tasks.model.rules import finding
@@ -42,7 +42,7 @@ class Sorted:
         neighbours: names of other databases whose backups the pattern's twin matches, with one URI each.
     """
 
-    points: list[RecoveryPoint] = field(default_factory=list)
+    points: list[DumpPoint] = field(default_factory=list)
     rejected: list[Candidate] = field(default_factory=list)
     partial: list[Candidate] = field(default_factory=list)
     neighbours: dict[str, str] = field(default_factory=dict)
@@ -58,9 +58,9 @@ def sort_out(objects: Iterable[StoredObject], pattern: KeyPattern, siblings: Sib
     return result
 
 
-def order(point: RecoveryPoint) -> tuple[datetime, datetime, str]:
+def order(point: DumpPoint) -> tuple[datetime, datetime, str]:
     """Return what recovery points are ordered by: their time, then the later upload, then the name."""
-    return point.at, point.object.modified_at, point.object.uri
+    return point.at, point.stored.modified_at, point.uri
 
 
 def candidate(
@@ -118,7 +118,7 @@ def _place(obj: StoredObject, pattern: KeyPattern, siblings: Siblings, result: S
         result.rejected.append(candidate(obj, f"its name holds no real time: {match.problem}"))
     else:
         dated_by = "modified" if match.at is None else "name"
-        result.points.append(RecoveryPoint(obj, match.at or obj.modified_at, dated_by))
+        result.points.append(DumpPoint.of(obj, match.at or obj.modified_at, dated_by))
 
 
 def _finished_name(uri: str) -> str | None:
@@ -161,9 +161,8 @@ def _place_stranger(obj: StoredObject, siblings: Siblings, result: Sorted, patte
 
 
 def with_reason(point: RecoveryPoint, reason: str, *, taken: bool = False) -> Candidate:
-    """Return *point* as the evidence lists it; folders count their files."""
-    obj = replace(point.object, members=())
-    return candidate(obj, reason, point.at, taken=taken)
+    """Return *point* as the evidence lists it."""
+    return Candidate(printable(point.uri), point.bytes, point.at, taken=taken, reason=printable(reason))
 
 
 def is_in_future(point: RecoveryPoint, now: datetime) -> bool:
@@ -181,4 +180,4 @@ def future_names(points: Iterable[RecoveryPoint], now: datetime) -> list[Finding
         f"{len(ahead)} of the names in the store lie in the future of this worker's clock, by up to {lead}: "
         "they were not taken, since their age cannot be known."
     )
-    return [finding("backup-in-future", message, where=ahead[-1].object.uri)]
+    return [finding("backup-in-future", message, where=ahead[-1].uri)]

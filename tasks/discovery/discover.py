@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from tasks.discovery import nothing_found as absence
 from tasks.discovery.candidates import future_names, is_in_future, shortened, with_reason
 from tasks.discovery.scan import Look, look
-from tasks.model.backup import Candidate, Discovery, RecoveryPoint
+from tasks.model.backup import Candidate, Discovery, DumpPoint, RecoveryPoint
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Finding, Severity
 from tasks.model.rules import finding
@@ -28,7 +28,9 @@ _SKEW_WARNING_S = 120.0
 _SKEW_FAILURE_S = 900.0
 
 
-def discover(target: Target, store: Store, now: datetime, selection: Selection | None = None) -> Discovery:
+def discover(
+    target: Target, store: Store, now: datetime, selection: Selection | None = None
+) -> Discovery[DumpPoint]:
     """List what the window can reach and choose the recovery points to drill.
 
     *now* is the worker's clock, aware UTC; without a *selection* the target's own counts.
@@ -43,7 +45,7 @@ def discover(target: Target, store: Store, now: datetime, selection: Selection |
     points, seed = choose(inside, seen.selection)
     if not points:
         raise StageFailed((*absence.explain(seen), *clock))
-    split = absence.split_into(seen, points[0].object.uri)
+    split = absence.split_into(seen, points[0].uri)
     if split:
         raise StageFailed((*split, *clock))
     return Discovery(
@@ -55,7 +57,7 @@ def discover(target: Target, store: Store, now: datetime, selection: Selection |
     )
 
 
-def choose(points: list[RecoveryPoint], selection: Selection) -> tuple[tuple[RecoveryPoint, ...], int | None]:
+def choose(points: list[DumpPoint], selection: Selection) -> tuple[tuple[DumpPoint, ...], int | None]:
     """Return which of *points* (ascending) to drill, as they are tried, and the seed of a random choice."""
     newest_first = points[::-1]
     match selection.kind:
@@ -73,12 +75,12 @@ def choose(points: list[RecoveryPoint], selection: Selection) -> tuple[tuple[Rec
 
 
 def _is_called(point: RecoveryPoint, key: str) -> bool:
-    uri = point.object.uri.rstrip("/")
+    uri = point.uri.rstrip("/")
     wanted = normalised(key).rstrip("/") if "://" in key else key.strip("/")
     return uri == wanted or uri.endswith(f"/{wanted}")
 
 
-def _inside(seen: Look) -> list[RecoveryPoint]:
+def _inside(seen: Look) -> list[DumpPoint]:
     """Return the points that can be chosen; the others' reasons go to the rejected."""
     inside = []
     for point in seen.found.points:
@@ -100,12 +102,10 @@ def _outside(point: RecoveryPoint, seen: Look) -> str | None:
     return "later than the time asked for" if point.at > seen.window.end else None
 
 
-def _candidates(
-    points: tuple[RecoveryPoint, ...], inside: list[RecoveryPoint], seen: Look
-) -> tuple[Candidate, ...]:
-    taken = {point.object.uri for point in points}
+def _candidates(points: tuple[DumpPoint, ...], inside: list[DumpPoint], seen: Look) -> tuple[Candidate, ...]:
+    taken = {point.uri for point in points}
     listed = [
-        with_reason(point, _why(point, points, seen.selection), taken=point.object.uri in taken)
+        with_reason(point, _why(point, points, seen.selection), taken=point.uri in taken)
         for point in inside[::-1]
     ]
     rejected = sorted(
@@ -147,7 +147,7 @@ def _findings(points: tuple[RecoveryPoint, ...], seen: Look) -> list[Finding]:
                 "recovery-point-from-modified",
                 "The key holds no time, so LastModified was taken as the recovery point: "
                 "a copy or a re-sync makes an old backup look new.",
-                where=points[0].object.uri,
+                where=points[0].uri,
             )
         )
     return said

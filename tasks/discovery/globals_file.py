@@ -9,7 +9,7 @@ from tasks.discovery.candidates import sort_out
 from tasks.discovery.listing import reachable
 from tasks.discovery.pattern import KeyPattern, moved
 from tasks.discovery.undrilled import Siblings
-from tasks.model.backup import RecoveryPoint
+from tasks.model.backup import DumpPoint, RecoveryPoint
 from tasks.model.errors import PermanentError
 from tasks.model.target import Target
 from tasks.stores.base import Store
@@ -18,7 +18,7 @@ from tasks.stores.fetch import fetch_backup
 _SAME_TIME = timedelta(hours=12)
 
 
-def find_globals(point: RecoveryPoint, store: Store, target: Target) -> RecoveryPoint | None:
+def find_globals(point: RecoveryPoint, store: Store, target: Target) -> DumpPoint | None:
     """Return the globals file of the same time as *point*; None where none is configured.
 
     It is the one whose name is nearest in time, at most twelve hours away: one is written after the other.

@@ -13,7 +13,7 @@ from tasks.discovery.pattern import moved
 from tasks.discovery.repositories import find_repository, tool_of_key
 from tasks.discovery.scan import Look
 from tasks.discovery.split_files import is_numbered, split_files, split_finding
-from tasks.model.backup import RecoveryPoint
+from tasks.model.backup import DumpPoint
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
@@ -57,7 +57,7 @@ def _split(seen: Look) -> list[Finding]:
 
 
 def _split_files(seen: Look) -> dict[str, list[str]]:
-    sizes = {point.object.uri: point.object.bytes for point in seen.found.points}
+    sizes = {point.uri: point.bytes for point in seen.found.points}
     return split_files(sizes | {item.uri: item.bytes for item in seen.found.rejected})
 
 
@@ -127,12 +127,12 @@ def _stopped(seen: Look) -> list[Finding]:
             "backup-too-old",
             f"The newest recovery point{asked} is of {last.at.isoformat()}, {age} ago, outside the window of "
             f"{format_duration(seen.target.backup.window)}: the backup job has not produced anything since.",
-            where=last.object.uri,
+            where=last.uri,
         )
     ]
 
 
-def _newest_before(seen: Look) -> RecoveryPoint | None:
+def _newest_before(seen: Look) -> DumpPoint | None:
     """Return the newest recovery point before the window, going back in growing steps."""
     start = seen.window.start
     known = [point for point in seen.found.points if point.at < start]

@@ -11,7 +11,7 @@ from tasks.checks import SuiteOutcome
 from tasks.checks.preflight import Readiness, assess_opened
 from tasks.drill.closing import verdict_of
 from tasks.drill.process import Stopped
-from tasks.model.backup import Discovery, LocalBackup
+from tasks.model.backup import Discovery, LocalBackup, RecoveryPoint
 from tasks.model.clock import iso
 from tasks.model.drill import Drill
 from tasks.model.errors import DrillError, StageFailed
@@ -24,7 +24,7 @@ from tasks.sandbox import extension_findings, isolation_findings
 _log = logging.getLogger(__name__)
 
 
-def add_discovery(drill: Drill, discovery: Discovery) -> None:
+def add_discovery(drill: Drill, discovery: Discovery[RecoveryPoint]) -> None:
     """Add what the listing showed; the first point is this drill's."""
     drill.discovery = discovery
     drill.add(*discovery.findings)
@@ -102,7 +102,7 @@ def add_recoverable(drill: Drill, older: Iterable[Drill]) -> None:
     for candidate in (drill, *older):
         if candidate.point is not None and verdict_of(candidate) is Verdict.VERIFIED:
             drill.newest_recoverable = {
-                "uri": candidate.point.object.uri,
+                "uri": candidate.point.uri,
                 "at": iso(candidate.point.at),
                 "drill_id": candidate.drill_id,
             }

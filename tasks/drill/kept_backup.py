@@ -68,7 +68,7 @@ def keep_backup(
     """
     note = {
         "fleet_file": str(target.fleet_file),
-        "uri": point.object.uri,
+        "uri": point.uri,
         "at": point.at.isoformat(),
         "restored_at": as_of.isoformat(),
         "database": restored.database,

@@ -181,21 +181,21 @@ def _newest_recoverable(facts: Drill, verdict: str) -> dict[str, Any] | None:
         return dict(facts.newest_recoverable)
     if verdict != "verified" or facts.point is None or not facts.is_newest:
         return None
-    return {"uri": facts.point.object.uri, "at": iso(facts.point.at), "drill_id": facts.drill_id}
+    return {"uri": facts.point.uri, "at": iso(facts.point.at), "drill_id": facts.drill_id}
 
 
 def _recovery_point(facts: Drill) -> dict[str, Any] | None:
     candidates = () if facts.discovery is None else facts.discovery.candidates
     if facts.point is None and not candidates:
         return None
-    stored = None if facts.point is None else facts.point.object
+    point = facts.point
     return {
-        "uri": stored and stored.uri,
-        "version_id": stored and stored.version_id,
-        "at": iso(facts.point.at) if facts.point else None,
-        "dated_by": facts.point.dated_by if facts.point else None,
-        "bytes": stored.bytes if stored else None,
-        "storage_class": stored and stored.storage_class,
+        "uri": point and point.uri,
+        "version_id": point and point.version_id,
+        "at": iso(point.at) if point else None,
+        "dated_by": point and point.dated_by,
+        "bytes": point.bytes if point else None,
+        "storage_class": point and point.storage_class,
         "sha256": facts.backup.sha256 if facts.backup else None,
         "integrity": facts.backup.integrity if facts.backup else None,
         "candidates": [_candidate(item.as_dict()) for item in candidates],

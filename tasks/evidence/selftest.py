@@ -80,9 +80,9 @@ def build_selftest(
         "recovery_point": None
         if point is None
         else {
-            "uri": point.object.uri,
+            "uri": point.uri,
             "at": iso(point.at),
-            "bytes": point.object.bytes,
+            "bytes": point.bytes,
             "sha256": None if facts.backup is None else facts.backup.sha256,
             "format": None if facts.backup is None else facts.backup.head.format.value,
         },

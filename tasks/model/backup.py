@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 
 
@@ -93,28 +94,71 @@ class Candidate:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPoint:
-    """The backup that a drill takes, and the moment that it can bring back.
+    """The backup that a drill takes, and the moment that it can bring back: what every kind of backup has.
 
     Attributes:
-        at: aware UTC; from the key's name, else LastModified.
-        dated_by: `name` or `modified`.
-        previous_at: the matching recovery point before this one, if any.
+        at: aware UTC.
+        uri: where the backup lies, as people and `--select key:` name it.
+        bytes: as stored.
+        dated_by: what *at* was read from: `name` or `modified` (LastModified).
+        version_id, storage_class: of the object, where the backup is one in a bucket.
     """
 
-    object: StoredObject
     at: datetime
+    uri: str
+    bytes: int
     dated_by: str = "name"
+    version_id: str | None = None
+    storage_class: str | None = None
 
     @property
     def label(self) -> str:
         """The last part of the key: what a run is called by."""
-        return self.object.uri.rstrip("/").rsplit("/", 1)[-1]
+        return self.uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpPoint(RecoveryPoint):
+    """A stored dump, which brings back the moment that it was taken at. Made by `of`.
+
+    Attributes:
+        stored: the object, file or folder itself, for dumps' own code.
+    """
+
+    stored: StoredObject
+
+    @classmethod
+    def of(cls, stored: StoredObject, at: datetime, dated_by: str = "name") -> DumpPoint:
+        """Return the recovery point of the dump *stored*."""
+        return cls(
+            at=at,
+            uri=stored.uri,
+            bytes=stored.bytes,
+            dated_by=dated_by,
+            version_id=stored.version_id,
+            storage_class=stored.storage_class,
+            stored=stored,
+        )
+
+
+def dump_point(point: RecoveryPoint) -> DumpPoint:
+    """Return *point* as what it is where only dumps come.
+
+    Raises:
+        PermanentError: `drill-crashed`: it is of another kind.
+    """
+    if isinstance(point, DumpPoint):
+        return point
+    raise PermanentError("a dump's code was given another kind of backup", point.uri, rule="drill-crashed")
+
+
+Point_co = TypeVar("Point_co", bound=RecoveryPoint, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Discovery:
+class Discovery(Generic[Point_co]):
     """What the listing showed.
 
     Attributes:
@@ -125,7 +169,7 @@ class Discovery:
         findings: what is to be said (gaps, undrilled neighbours, names in the future).
     """
 
-    points: tuple[RecoveryPoint, ...]
+    points: tuple[Point_co, ...]
     candidates: tuple[Candidate, ...]
     points_at: tuple[datetime, ...]
     seed: int | None = None

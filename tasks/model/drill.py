@@ -65,7 +65,7 @@ class Drill:
     checks: tuple[Check, ...] = ()
     accepted: tuple[Mapping[str, Any], ...] = ()
     identity: str | None = None
-    discovery: Discovery | None = None
+    discovery: Discovery[RecoveryPoint] | None = None
     point: RecoveryPoint | None = None
     head: ArchiveHead | None = None
     manifest: dict[str, Any] | None = None

@@ -25,6 +25,7 @@ from tasks.drill.options import DrillOptions
 from tasks.drill.progress import Progress, tell
 from tasks.drill.step import step
 from tasks.evidence import to_json
+from tasks.model.backup import dump_point
 from tasks.model.clock import stamp, utc_now
 from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
@@ -336,9 +337,9 @@ def _older(bench: Bench) -> Planned | Judged:
     """Return the oldest backup of the window, under the newest one's name."""
     base, target = bench.base, bench.base.target
     mutant = Mutant(Family.BACKUP, "older-backup", "the oldest backup of the window under today's name")
-    found = find_recovery_points(target, bench.store, Selection(kind="all"), utc_now())
-    oldest = min(found.points, key=lambda point: point.at)
-    if oldest.object.uri == base.chosen_point.object.uri:
+    discovery = find_recovery_points(target, bench.store, Selection(kind="all"), utc_now())
+    oldest = dump_point(min(discovery.points, key=lambda point: point.at))
+    if oldest.uri == base.chosen_point.uri:
         return Judged(mutant, Fate.NOT_APPLICABLE, why="the window holds one backup only")
     mutant = replace(mutant, what=f"the backup of {stamp(oldest.at)} under the newest one's name")
 

@@ -141,7 +141,7 @@ def history_with(proven: Drill) -> History:
         recovery_point_at=proven.chosen_point.at,
         verdict=Verdict.VERIFIED,
         inventory=proven.inventory,
-        bytes=proven.chosen_point.object.bytes,
+        bytes=proven.chosen_point.bytes,
     )
     return History((*proven.history.records, drill), proven.history.seed)
 

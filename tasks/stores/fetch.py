@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.model.backup import RecoveryPoint, StoredObject
+from tasks.model.backup import DumpPoint, StoredObject
 from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.findings import Finding
@@ -54,7 +54,7 @@ class Fetched:
 
 
 def fetch_backup(
-    point: RecoveryPoint, store: Store, target: Target, dest: Path, progress: Progress, deadline_s: float
+    point: DumpPoint, store: Store, target: Target, dest: Path, progress: Progress, deadline_s: float
 ) -> Fetched:
     """Download the backup behind *point* into the folder *dest*, in at most *deadline_s* seconds.
 
@@ -69,10 +69,10 @@ def fetch_backup(
     begun = time.monotonic()
     path = dest / local_name(point.label)
     job = _Job(store, target.backup.checksum, progress, Deadline.within(deadline_s))
-    bring = job.folder if point.object.uri.endswith("/") else job.file
+    bring = job.folder if point.uri.endswith("/") else job.file
     dest.mkdir(parents=True, exist_ok=True)
     try:
-        fetched = _settled(lambda: bring(point.object, path), path, point.object.uri)
+        fetched = _settled(lambda: bring(point.stored, path), path, point.uri)
     except BaseException:
         _remove(path)
         raise

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.discovery import discover
-from tasks.model.backup import RecoveryPoint
+from tasks.model.backup import DumpPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.model.target import Backup, StoreConfig, Target
@@ -48,7 +48,7 @@ def fetch(
     drilled = Target(fleet="f", name="orders", store=config, backup=backup, evidence="/x")
     store = open_store(config, backup.at)
     direct = open_store(bucket.config, backup.at).head(backup.at)
-    return fetch_backup(RecoveryPoint(direct, utc_now()), store, drilled, dest, _no_progress, deadline_s)
+    return fetch_backup(DumpPoint.of(direct, utc_now()), store, drilled, dest, _no_progress, deadline_s)
 
 
 def nothing_is_left(dest: Path) -> bool:

@@ -62,8 +62,8 @@ def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
             found = discover(target, store, utc_now(), parse_select(select))
             (point,) = found.points
             assert len(found.points_at) == len(line.nights) or select != "newest"
-            if select == "newest" and line.spoil is None and not point.object.uri.endswith("/"):
-                head = read_head(store.source(point.object), point.object.uri)
+            if select == "newest" and line.spoil is None and not point.uri.endswith("/"):
+                head = read_head(store.source(point.stored), point.uri)
                 assert head.toc is not None
                 assert head.toc.made_at == point.at.replace(tzinfo=None)
                 assert head.toc.major == line.major

@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 
 from tasks.discovery import discover, least_privilege_policy
 from tasks.discovery import undrilled as siblings
-from tasks.model.backup import Discovery, RecoveryPoint
+from tasks.model.backup import Discovery, DumpPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, PermanentError, StageFailed
 from tasks.model.target import Backup, StoreConfig, Target
@@ -40,11 +40,11 @@ def target(bucket: Bucket, line: str = LINE, **backup: Any) -> Target:
     )
 
 
-def found(drilled: Target, now: datetime | None = None) -> Discovery:
+def found(drilled: Target, now: datetime | None = None) -> Discovery[DumpPoint]:
     return discover(drilled, open_store(drilled.store, drilled.backup.at), now or utc_now())
 
 
-def fetched(drilled: Target, dest: Path, point: RecoveryPoint | None = None) -> Fetched:
+def fetched(drilled: Target, dest: Path, point: DumpPoint | None = None) -> Fetched:
     store = open_store(drilled.store, drilled.backup.at)
     one = point or discover(drilled, store, utc_now()).points[0]
     return fetch_backup(one, store, drilled, dest, lambda _done, _all: None, 60)
@@ -199,7 +199,7 @@ class TestRefusals:
         assert caught.value.rule == "get-denied"
         store = open_store(drilled.store, drilled.backup.at)
         with pytest.raises(PermanentError) as caught:
-            store.source(found(drilled).points[0].object).read(0, 1)
+            store.source(found(drilled).points[0].stored).read(0, 1)
         assert caught.value.rule == "get-denied"
 
     @pytest.mark.parametrize(("access", "secret"), [("NOBODY", "x" * 20), (OWNER[0], "wrong" * 4)])
@@ -277,7 +277,7 @@ class TestMock:
         drilled = target(moto_bucket)
         seen = found(drilled)
         store = open_store(drilled.store, drilled.backup.at)
-        for read in (lambda: store.source(seen.points[0].object), lambda: fetched(drilled, tmp_path)):
+        for read in (lambda: store.source(seen.points[0].stored), lambda: fetched(drilled, tmp_path)):
             with pytest.raises(PermanentError, match=kept) as caught:
                 read()
             assert caught.value.rule == "object-archived"

@@ -52,14 +52,13 @@ def hostile(name: str) -> dict[str, object]:
     assert facts.point is not None
     commands = tuple(replace(one, command=f"pg_restore -d '{name}'") for one in facts.restored.commands)
     tables = dict(facts.inventory.tables) | {name: next(iter(facts.inventory.tables.values()))}
-    stored = replace(facts.point.object, uri=f"s3://b/{name}")
     made = replace(
         facts,
         findings=(where, *facts.findings),
         checks=(check, *facts.checks),
         restored=replace(facts.restored, commands=commands),
         inventory=replace(facts.inventory, tables=tables),
-        point=replace(facts.point, object=stored),
+        point=replace(facts.point, uri=f"s3://b/{name}"),
         left_behind=(name,),
     )
     return dict(build_evidence(made))

@@ -12,7 +12,7 @@ import pytest
 from tasks.catalog import DEFAULT_EXTENSIONS
 from tasks.checks import preflight as readiness
 from tasks.checks.preflight import assess, major_to_use
-from tasks.model.backup import ArchiveHead, Format, RecoveryPoint
+from tasks.model.backup import ArchiveHead, DumpPoint, Format
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Outcome
 from tasks.model.sandbox import PostgresInstall
@@ -50,7 +50,7 @@ def look(folder: Path, wanted: Target) -> readiness.Readiness:
     if not path.exists():
         path.write_bytes(archives.custom())
     store = open_store(wanted.store, wanted.backup.at)
-    return assess(RecoveryPoint(store.head(path.as_uri()), AT), store, wanted, None)
+    return assess(DumpPoint.of(store.head(path.as_uri()), AT), store, wanted, None)
 
 
 def rules(seen: readiness.Readiness) -> list[str]:
@@ -84,7 +84,7 @@ def test_the_last_restored_size_counts_for_the_disk(tmp_path: Path) -> None:
     look(tmp_path, wanted)
     path = next(tmp_path.glob("*.dump"))
     store = open_store(wanted.store, wanted.backup.at)
-    seen = assess(RecoveryPoint(store.head(path.as_uri()), AT), store, wanted, 1 << 60)
+    seen = assess(DumpPoint.of(store.head(path.as_uri()), AT), store, wanted, 1 << 60)
     assert rules(seen) == ["disk-too-small"]
 
 

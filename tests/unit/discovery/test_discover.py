@@ -8,7 +8,7 @@ import pytest
 
 from tasks.discovery import discover
 from tasks.discovery.globals_file import find_globals
-from tasks.model.backup import Candidate, Discovery, RecoveryPoint
+from tasks.model.backup import Candidate, Discovery, DumpPoint
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Severity
 from tasks.model.target import Selection
@@ -19,15 +19,15 @@ YEAR = 365
 FIRST_DAY, LAST_DAY = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def rules(found: Discovery) -> list[str]:
+def rules(found: Discovery[DumpPoint]) -> list[str]:
     return [one.rule for one in found.findings]
 
 
-def reasons(found: Discovery) -> dict[str, str]:
+def reasons(found: Discovery[DumpPoint]) -> dict[str, str]:
     return {one.uri.rsplit("/", 1)[-1]: one.reason for one in found.candidates}
 
 
-def taken(found: Discovery) -> list[Candidate]:
+def taken(found: Discovery[DumpPoint]) -> list[Candidate]:
     return [one for one in found.candidates if one.taken]
 
 
@@ -50,7 +50,7 @@ def test_newest_is_taken_and_every_other_key_says_why_not() -> None:
         "prod/orders/2026/11/31/orders_20261131T030000Z.dump",
     )
     found = discover(target(), store, NOW)
-    assert [point.object.uri for point in found.points] == [BUCKET + key_of(newest)]
+    assert [point.uri for point in found.points] == [BUCKET + key_of(newest)]
     assert found.points[0].at == newest
     assert len(found.points_at) == 30
     assert [one.uri for one in taken(found)] == [BUCKET + key_of(newest)]
@@ -74,7 +74,7 @@ def test_healthy_store_yields_no_finding() -> None:
 def test_empty_newest_is_taken_all_the_same() -> None:
     store = store_of(*nightly(5))
     newest = store.put(key_of(NOW - timedelta(hours=1)), size=0)
-    assert discover(target(), store, NOW).points[0].object == newest
+    assert discover(target(), store, NOW).points[0].stored == newest
 
 
 def test_two_keys_of_one_time_give_the_later_upload() -> None:
@@ -82,7 +82,7 @@ def test_two_keys_of_one_time_give_the_later_upload() -> None:
     store = FakeStore()
     late = store.put("a/o_20261122.dump", modified_at=NOW)
     store.put("b/o_20261122.dump", modified_at=NOW - timedelta(hours=1))
-    assert discover(target(at), store, NOW).points[0].object == late
+    assert discover(target(at), store, NOW).points[0].stored == late
 
 
 def test_walk_back_adds_the_next_older_in_order() -> None:
@@ -119,7 +119,7 @@ def test_key_is_found_by_uri_key_or_name_however_old(spelled: str) -> None:
     asked = spelled.format(uri=BUCKET + key, key=key, name=key.rsplit("/", 1)[-1])
     store = store_of(*nightly(YEAR))
     found = discover(target(), store, NOW, Selection(kind="key", key=asked))
-    assert [point.object.uri for point in found.points] == [BUCKET + key]
+    assert [point.uri for point in found.points] == [BUCKET + key]
     assert store.pages < 6
 
 
@@ -156,9 +156,9 @@ def test_directory_dump_is_its_folder_with_its_members() -> None:
     )
     found = discover(target(at), store, NOW)
     point = found.points[0]
-    assert point.object.uri == BUCKET + "prod/orders-20261122/"
-    assert [one.uri.rsplit("/", 1)[-1] for one in point.object.members] == ["3001.dat.gz", "toc.dat"]
-    assert point.object.bytes == 200
+    assert point.uri == BUCKET + "prod/orders-20261122/"
+    assert [one.uri.rsplit("/", 1)[-1] for one in point.stored.members] == ["3001.dat.gz", "toc.dat"]
+    assert point.bytes == 200
     assert reasons(found)["orders-20261122.log"] == "does not match the pattern"
 
 
@@ -166,7 +166,7 @@ def test_directory_dump_is_its_folder_with_its_members() -> None:
 def test_directory_without_a_table_of_contents_is_taken_all_the_same(members: list[str]) -> None:
     store = store_of("prod/orders-20261121/toc.dat", *(f"prod/orders-20261122/{name}" for name in members))
     found = discover(target(BUCKET + "prod/orders-%Y%m%d/"), store, NOW)
-    assert found.points[0].object.uri == BUCKET + "prod/orders-20261122/"
+    assert found.points[0].uri == BUCKET + "prod/orders-20261122/"
 
 
 def test_directory_dump_without_a_slash_in_the_pattern_gets_the_remedy() -> None:
@@ -309,8 +309,8 @@ def test_keys_of_the_first_and_the_last_day_of_all_time_are_rejected_like_others
     store.put_all([*nightly(1), f"prod/orders/2026/11/22/{key}"])
     at = BUCKET + "prod/orders/*/*/*/orders_%Y%m%dT%H%M%SZ.dump"
     found = discover(target(at, timezone=zone), store, NOW)
-    assert [point.object.uri for point in found.points] == [BUCKET + nightly(1)[0]]
-    point = RecoveryPoint(store.objects[BUCKET + nightly(1)[0]], FIRST_DAY if key[7] == "0" else LAST_DAY)
+    assert [point.uri for point in found.points] == [BUCKET + nightly(1)[0]]
+    point = DumpPoint.of(store.objects[BUCKET + nightly(1)[0]], FIRST_DAY if key[7] == "0" else LAST_DAY)
     with pytest.raises(PermanentError) as error:
         find_globals(point, store, target(at, timezone=zone, globals=BUCKET + "g_%Y%m%d.sql"))
     assert error.value.rule == "globals-missing"

@@ -66,4 +66,4 @@ def test_a_whole_backup_beside_old_parts_is_drilled() -> None:
     for suffix in (".partaa", ".partab"):
         store.put(f"{BUCKET}prod/orders_20261101.dump{suffix}", 1000)
     store.put(WHOLE)
-    assert discover(target(f"{BUCKET}prod/orders_%Y%m%d.dump"), store, NOW).points[0].object.uri == WHOLE
+    assert discover(target(f"{BUCKET}prod/orders_%Y%m%d.dump"), store, NOW).points[0].uri == WHOLE

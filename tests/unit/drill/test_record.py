@@ -21,7 +21,7 @@ from tasks.drill.options import DrillOptions
 from tasks.drill.process import Stopped
 from tasks.drill.step import Here
 from tasks.evidence import build_evidence
-from tasks.model.backup import Candidate, Discovery, RecoveryPoint, StoredObject
+from tasks.model.backup import Candidate, Discovery, DumpPoint, StoredObject
 from tasks.model.drill import Drill
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Check, Outcome, Stage, Verdict
@@ -34,10 +34,10 @@ from tests.unit.evidence import samples
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-def discovery(count: int = 2) -> Discovery:
+def discovery(count: int = 2) -> Discovery[DumpPoint]:
     times = [NOW - timedelta(hours=4 + 24 * back) for back in range(count)]
-    points = tuple(RecoveryPoint(StoredObject(f"file:///b/{at:%d}.dump", 10, at), at) for at in times)
-    taken = tuple(Candidate(point.object.uri, 10, point.at, taken=True, reason="newest") for point in points)
+    points = tuple(DumpPoint.of(StoredObject(f"file:///b/{at:%d}.dump", 10, at), at) for at in times)
+    taken = tuple(Candidate(point.uri, 10, point.at, taken=True, reason="newest") for point in points)
     return Discovery(points, taken, tuple(sorted(times)))
 
 

@@ -12,9 +12,9 @@ from tasks.model.backup import (
     ArchiveHead,
     Candidate,
     Discovery,
+    DumpPoint,
     Format,
     LocalBackup,
-    RecoveryPoint,
     StoredObject,
     Toc,
 )
@@ -82,21 +82,21 @@ def target(name: str = "orders", **changed: Any) -> Target:
     return Target(**(facts | changed))
 
 
-def point(at: datetime, name: str = "orders", size: int = 412 * MIB) -> RecoveryPoint:
+def point(at: datetime, name: str = "orders", size: int = 412 * MIB) -> DumpPoint:
     uri = f"s3://acme-backups/prod/{name}/{at:%Y/%m/%d}/{name}_{at:%Y%m%dT%H%M%SZ}.dump"
-    return RecoveryPoint(
+    return DumpPoint.of(
         StoredObject(uri, size, at + timedelta(minutes=4), version_id="3HL4kqtJvjVBH40Nrjfkd"), at
     )
 
 
-def discovery(newest: datetime, name: str = "orders", days: int = 14) -> Discovery:
+def discovery(newest: datetime, name: str = "orders", days: int = 14) -> Discovery[DumpPoint]:
     points = tuple(newest - timedelta(days=back) for back in reversed(range(days)))
     taken = point(newest, name)
-    folder = taken.object.uri.rsplit("/", 1)[0]
+    folder = taken.uri.rsplit("/", 1)[0]
     candidates = (
-        Candidate(taken.object.uri, taken.object.bytes, newest, taken=True, reason="newest that matches"),
+        Candidate(taken.uri, taken.bytes, newest, taken=True, reason="newest that matches"),
         Candidate(
-            f"{taken.object.uri}.partial",
+            f"{taken.uri}.partial",
             9 * MIB,
             None,
             taken=False,
@@ -288,7 +288,7 @@ def truncated(now: datetime = NOW, name: str = "customers") -> Drill:
     """The newest dump was cut off: nothing was restored, an older one is known to come back."""
     good = verified(now, name, "7be1")
     size = 41 * MIB
-    cut = replace(good.point, object=replace(good.point.object, bytes=size))
+    cut = replace(good.point, bytes=size)
     message = (
         "The archive ends at byte 42,991,616, inside the data of public.customers. "
         "What follows was never stored."
@@ -305,7 +305,7 @@ def truncated(now: datetime = NOW, name: str = "customers") -> Drill:
         content_age_s=None,
         suite_results={},
         suite_sha256=None,
-        findings=(finding("archive-truncated", message, where=cut.object.uri),),
+        findings=(finding("archive-truncated", message, where=cut.uri),),
         checks=(
             Check("restore-errors", Stage.RESTORE, Outcome.NOT_RUN, why="the archive is truncated"),
             Check(
@@ -321,7 +321,7 @@ def truncated(now: datetime = NOW, name: str = "customers") -> Drill:
         ),
         phases_s={"discover": 0.5, "preflight": 0.9, "fetch": 0.4, "teardown": 0.1},
         newest_recoverable={
-            "uri": point(now - 28 * HOUR, name).object.uri,
+            "uri": point(now - 28 * HOUR, name).uri,
             "at": "2026-11-21T03:00:00Z",
             "drill_id": "7be0",
         },
@@ -341,7 +341,7 @@ def stale(now: datetime = NOW, name: str = "ledger") -> Drill:
         discovery=discovery(newest, name),
         point=point(newest, name),
         content_age_s=(now - newest).total_seconds() + 700,
-        findings=(finding("rpo-missed", message, where=point(newest, name).object.uri),),
+        findings=(finding("rpo-missed", message, where=point(newest, name).uri),),
         checks=(*(check for check in good.checks if check.name != "rpo"), missed),
     )
 

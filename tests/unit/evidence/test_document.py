@@ -135,8 +135,8 @@ def test_names_that_look_like_secrets_stay_comparable() -> None:
 
 def test_names_that_are_no_valid_text_do_not_stop_the_record() -> None:
     facts = samples.verified()
-    odd = replace(facts.point.object, uri="file:///backups/\udcff.dump")
-    document = build_evidence(replace(facts, point=replace(facts.point, object=odd)))
+    odd = replace(facts.point, uri="file:///backups/\udcff.dump")
+    document = build_evidence(replace(facts, point=odd))
     assert "\\udcff" in to_json(document).encode().decode()
 
 

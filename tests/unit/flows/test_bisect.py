@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.bisect import search
-from tasks.model.backup import RecoveryPoint, StoredObject
+from tasks.model.backup import DumpPoint, RecoveryPoint, StoredObject
 from tasks.model.findings import Verdict
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 def points(count: int) -> list[RecoveryPoint]:
     days = [NOON + timedelta(days=day) for day in range(count)]
-    return [RecoveryPoint(StoredObject(f"file:///b/{day:%d}.dump", 1, day), day) for day in days]
+    return [DumpPoint.of(StoredObject(f"file:///b/{day:%d}.dump", 1, day), day) for day in days]
 
 
 @given(st.integers(1, 200), st.data())

@@ -119,7 +119,7 @@ def test_the_newest_backup_is_a_link_out_of_the_store_and_is_drilled(folder: Pat
     drilled = target(f"{folder}/o_%Y%m%d.dump")
     store = open_store(drilled.store, drilled.backup.at)
     point = discover(drilled, store, NOW).points[0]
-    assert point.object.uri.endswith("o_20261122.dump")
+    assert point.uri.endswith("o_20261122.dump")
     with pytest.raises(PermanentError) as caught:
         fetch_backup(point, store, drilled, folder.parent / "here", quiet, 60)
     assert caught.value.rule == "link-leaves-store"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.discovery import discover, fetch_globals
-from tasks.model.backup import RecoveryPoint, StoredObject
+from tasks.model.backup import DumpPoint, StoredObject
 from tasks.model.errors import DrillError, PermanentError, TransientError
 from tasks.stores import Store, fetch_backup, open_store
 from tasks.stores import local as local_module
@@ -174,7 +174,7 @@ class TestFetching:
         store = store_at(write(tmp_path / "s", {"o.dump": BODY}))
         obj = StoredObject(f"file://{tmp_path}/s/gone.dump", 1, NOW)
         with pytest.raises(PermanentError) as caught:
-            fetch_backup(RecoveryPoint(obj, NOW), store, target(), tmp_path / "here", quiet, 60)
+            fetch_backup(DumpPoint.of(obj, NOW), store, target(), tmp_path / "here", quiet, 60)
         assert caught.value.rule == "object-gone"
 
     def test_file_that_is_still_written_is_no_backup_yet(
@@ -188,7 +188,7 @@ class TestFetching:
 
     def test_deadline_ends_the_copy(self, tmp_path: Path) -> None:
         store = store_at(write(tmp_path / "s", {"o.dump": BODY}))
-        point = RecoveryPoint(store.head(f"file://{tmp_path}/s/o.dump"), NOW)
+        point = DumpPoint.of(store.head(f"file://{tmp_path}/s/o.dump"), NOW)
         with pytest.raises(PermanentError) as caught:
             fetch_backup(point, store, target(), tmp_path / "here", quiet, -1)
         assert caught.value.rule == "stage-deadline"
