@@ -4,6 +4,7 @@ Decided here:
 - Rows dated after that moment do not count (`expectations.newest`); they are a warning. Where there are no
   others, the column does not tell how fresh the content is.
 - A date stands for the end of its day: any of its rows may have been written then.
+- Numbers are times since 1970 (`expectations.epochs`); a column whose numbers cannot be times tells nothing.
 - A table without rows, or with nothing but nulls, is as stale as can be.
 """
 
@@ -12,11 +13,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
 
+from expectations.epochs import NUMBERS, read_newest_number, unit_of
 from expectations.newest import KINDS, Newest, read_newest
 from tasks.checks.outcome import errored, judged, not_configured, not_run
 from tasks.checks.session import Connection, reading, timed_out, why
@@ -114,14 +117,41 @@ def _measure(
     if row is None:
         return None, _table_missing(wanted, target, history)
     relkind, kind, has_column = row
-    if not has_column or kind not in KINDS:
-        said = "has no such column" if not has_column else f"holds {kind} there, which is no date"
+    if not has_column or (kind not in KINDS and kind not in NUMBERS):
+        said = "has no such column" if not has_column else f"holds {kind} there, which is no time"
         return None, _unknown(wanted, f"{wanted.table} {said} ({wanted.column})")
     source = sql.SQL("{} {}").format(sql.SQL("ONLY" if relkind == "r" else ""), sql.Identifier(schema, table))
-    newest = read_newest(connection, source, wanted.column, kind, as_of)
-    if kind == "date" and newest.at is not None:
-        newest = replace(newest, at=newest.at + _A_DAY)
+    newest = _newest(connection, source, kind, wanted, as_of)
+    if newest is None:
+        return None, _unknown(wanted, f"no number of {wanted.table}.{wanted.column} can be a time since 1970")
     return judge_age(newest, wanted, as_of)
+
+
+def _newest(
+    connection: Connection, source: sql.Composable, kind: str, wanted: Freshness, as_of: datetime
+) -> Newest | None:
+    """Return the newest row; None where there are rows whose numbers tell no time."""
+    if kind in KINDS:
+        zone = None if wanted.timezone is None else ZoneInfo(wanted.timezone)
+        newest = read_newest(connection, source, wanted.column, kind, as_of, zone)
+        return _at_its_end(newest, zone) if kind == "date" else newest
+    unit = unit_of(connection, source, wanted.column) if wanted.unit == "auto" else wanted.unit
+    if unit is not None:
+        return read_newest_number(connection, source, wanted.column, kind, unit, as_of)
+    return None if _has_values(connection, source, wanted.column) else Newest(None, 0)
+
+
+def _at_its_end(newest: Newest, zone: ZoneInfo | None) -> Newest:
+    """Return a date's midnight moved to the next one: a day need not have 24 hours where clocks change."""
+    if newest.at is None:
+        return newest
+    midnight = newest.at if zone is None else newest.at.astimezone(zone)
+    return replace(newest, at=(midnight + _A_DAY).astimezone(UTC))
+
+
+def _has_values(connection: Connection, source: sql.Composable, column: str) -> bool:
+    query = sql.SQL("SELECT 1 FROM {} WHERE {} IS NOT NULL LIMIT 1").format(source, sql.Identifier(column))
+    return connection.execute(query).fetchone() is not None
 
 
 def _table_missing(wanted: Freshness, target: Target, history: History) -> Checked:

@@ -9,8 +9,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
@@ -28,6 +37,20 @@ Size = Annotated[int, BeforeValidator(parse_size_bytes)]
 """Bytes, written `50GiB`."""
 Share = Annotated[float, BeforeValidator(parse_share)]
 """A fraction, written `10%`."""
+
+
+def _zone_name(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as exc:
+        raise ValueError(
+            f'the time zone "{name}" is not known; write an IANA name such as Europe/Berlin'
+        ) from exc
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_zone_name)]
+"""An IANA name, written `Europe/Berlin`."""
 Level = Literal["failure", "warning", "off"]
 
 
@@ -170,11 +193,18 @@ class SandboxConfig(Strict):
 
 
 class Freshness(Strict):
-    """The newest value of *column* may be at most *max_age* seconds older than `as_of`."""
+    """The newest value of *column* may be at most *max_age* seconds older than `as_of`.
+
+    Attributes:
+        timezone: of timestamps without one and of dates; None takes them as UTC, 14 hours ahead allowed.
+        unit: of a column of numbers, since 1970 in UTC; `auto` goes by their size.
+    """
 
     table: str
     column: str
     max_age: Duration
+    timezone: ZoneName | None = None
+    unit: Literal["auto", "s", "ms", "us"] = "auto"
 
 
 class Baseline(Strict):

@@ -422,3 +422,25 @@ def test_choosing_databases_keeps_the_file_s_order_and_knows_neighbours(tmp_path
         fleet.target("bee")
     with pytest.raises(ConfigInvalid, match="it has a, bees, c"):
         fleet.target("zzzzz")
+
+
+def fresh(**keys: str) -> dict[str, Any]:
+    return {"expect": {"freshness": {"table": "public.t", "column": "at", "max_age": "6h"} | keys}}
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Etc/GMT-2", "UTC"])
+def test_freshness_takes_the_zones_of_iana(tmp_path: Path, zone: str) -> None:
+    expect = target_of(tmp_path, fresh(timezone=zone)).expect
+    assert expect.freshness is not None
+    assert expect.freshness.timezone == zone
+
+
+@pytest.mark.parametrize("zone", ["Europe/Belrin", "CET+1", "../zone", "/etc/passwd", ""])
+def test_a_zone_that_is_none_is_refused_and_named(tmp_path: Path, zone: str) -> None:
+    said = refusal(tmp_path, fresh(timezone=zone))
+    assert "databases[0].expect.freshness.timezone" in said
+    assert "write an IANA name such as Europe/Berlin" in said
+
+
+def test_a_unit_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "databases[0].expect.freshness.unit" in refusal(tmp_path, fresh(unit="minutes"))
