@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from tasks.model.errors import PermanentError
@@ -45,10 +45,10 @@ def find_postgres(major: int, source: str = "auto") -> PostgresInstall:
         if install.major == major:
             return install
     if source == "installed":
-        raise _unavailable(major, "postgres_source is installed, so nothing was fetched")
+        raise _unavailable(major, "postgres_source is installed, so nothing was fetched", ())
     reason = fetchable(major)
     if reason is not None:
-        raise _unavailable(major, reason)
+        raise _unavailable(major, reason, (other for other in RELEASES if fetchable(other) is None))
     return install_postgres(major)
 
 
@@ -130,10 +130,24 @@ def _run(program: str, option: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _unavailable(major: int, reason: str) -> PermanentError:
-    here = ", ".join(f"{install.version} in {install.bindir}" for install in list_postgres()) or "none"
+def _unavailable(major: int, reason: str, fetched: Iterable[int]) -> PermanentError:
+    installs = list_postgres()
+    here = ", ".join(f"{install.version} in {install.bindir}" for install in installs) or "none"
     return PermanentError(
         f"There is no PostgreSQL {major} on this worker: {reason}. Found: {here}.",
         where=f"looked in {POSTGRES_VARIABLE}, the usual folders, PATH and the cache",
+        hint=_newer_hint(major, {install.major for install in installs} | set(fetched)),
         rule="postgres-unavailable",
+    )
+
+
+def _newer_hint(major: int, majors: Collection[int]) -> str | None:
+    """Return what to set for a dump older than any major that can be had: a newer server reads it."""
+    newer = [other for other in majors if other > major]
+    if major >= min(RELEASES) or not newer:
+        return None
+    return (
+        f"Set `sandbox.postgres: {min(newer)}`: a newer PostgreSQL restores dumps of older ones, and a real "
+        f"recovery would use one too. Or install PostgreSQL {major} and name its folder in "
+        f"{POSTGRES_VARIABLE}."
     )

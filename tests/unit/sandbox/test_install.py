@@ -86,3 +86,24 @@ def test_a_major_without_a_pinned_build_is_named() -> None:
         find_postgres(12)
     assert caught.value.rule == "postgres-unavailable"
     assert "PostgreSQL 12" in caught.value.what
+
+
+@pytest.mark.parametrize("major", [9, 10, 12])
+def test_a_dump_older_than_any_build_is_told_the_oldest_newer_one(tmp_path: Path, major: int) -> None:
+    with pytest.raises(PermanentError) as caught:
+        find_postgres(major)
+    assert "sandbox.postgres: 14" in caught.value.hint
+    fake(tmp_path / "layout" / "13", "13.20")
+    with pytest.raises(PermanentError) as caught:
+        find_postgres(major)
+    assert "sandbox.postgres: 13" in caught.value.hint
+
+
+def test_only_what_can_be_had_is_named(tmp_path: Path) -> None:
+    fake(tmp_path / "layout" / "16", "16.3")
+    with pytest.raises(PermanentError) as caught:
+        find_postgres(12, "installed")
+    assert "sandbox.postgres: 16" in caught.value.hint
+    with pytest.raises(PermanentError) as caught:
+        find_postgres(15, "installed")
+    assert "sandbox.postgres" not in caught.value.hint
