@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from tasks.checks import Context
 from tasks.checks.preflight import major_to_use
 from tasks.discover import find_recovery_points, open_backup_store
 from tasks.drill.closing import closed, verdict_of
@@ -203,40 +204,13 @@ def recall(ledger: Ledger, stage: StageRun) -> None:
 def prove(ledger: Ledger) -> None:
     """From a restored database to what it is worth."""
     drill = ledger.drill
-    target, sandbox, restored = drill.target, drill.running_sandbox, drill.completed_restore
-    history, as_of = drill.history, drill.judged_at
+    sandbox, restored, target = drill.running_sandbox, drill.completed_restore, drill.target
     with ledger.entering(Stage.VERIFY) as stage:
-        deadline = stage.deadline
-        drill.inventory = inventory = stage.run(take_stock, sandbox, restored, target, deadline)
-        drill.take(
-            stage.run(
-                verify_database,
-                sandbox,
-                restored,
-                inventory,
-                target,
-                history,
-                drill.manifest,
-                as_of,
-                deadline,
-            )
-        )
-        drill.content_age_s, fresh = stage.run(
-            check_freshness, sandbox, restored, target, history, as_of, deadline
-        )
+        drill.inventory = stage.run(take_stock, sandbox, restored, target, stage.deadline)
+        context = Context.of(drill, stage.deadline)
+        drill.take(stage.run(verify_database, context))
+        drill.content_age_s, fresh = stage.run(check_freshness, context)
         drill.take(fresh)
     with ledger.entering(Stage.VALIDATE) as stage:
-        add_suite(
-            drill,
-            stage.run(
-                validate_database,
-                sandbox,
-                restored,
-                inventory,
-                target,
-                history,
-                as_of,
-                stage.deadline,
-                ledger.options.run_suite,
-            ),
-        )
+        run = ledger.options.run_suite
+        add_suite(drill, stage.run(validate_database, context.until(stage.deadline), run))

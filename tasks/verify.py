@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from tasks.checks import measure_freshness, take_inventory, verify
+from tasks.checks import Context, measure_freshness, take_inventory, verify
 from tasks.config.rights import own_rights
 from tasks.drill.step import step
 from tasks.evidence import load_history, unreadable_findings
@@ -45,45 +44,14 @@ def take_stock(sandbox: Sandbox, restored: Restored, target: Target, deadline: D
 
 
 @step("verify")
-def verify_database(
-    sandbox: Sandbox,
-    restored: Restored,
-    inventory: Inventory,
-    target: Target,
-    history: History,
-    manifest: dict[str, Any] | None,
-    as_of: datetime,
-    deadline: Deadline,
-) -> Checked:
+def verify_database(context: Context) -> Checked:
     """Run the structure, drift and deep checks."""
-    return verify(
-        sandbox,
-        restored,
-        inventory,
-        target,
-        history,
-        manifest,
-        as_of=as_of,
-        deadline_s=deadline.check(),
-    )
+    context.deadline.check()
+    return verify(context)
 
 
 @step("measure freshness")
-def check_freshness(
-    sandbox: Sandbox,
-    restored: Restored,
-    target: Target,
-    history: History,
-    as_of: datetime,
-    deadline: Deadline,
-) -> tuple[float | None, Checked]:
-    """Measure the age of the newest row at *as_of*."""
-    return measure_freshness(
-        sandbox,
-        restored.database,
-        target,
-        as_of,
-        history=history,
-        deadline_s=deadline.check(),
-        kept_out=restored.kept_out,
-    )
+def check_freshness(context: Context) -> tuple[float | None, Checked]:
+    """Measure the age of the newest row at the moment that is judged."""
+    context.deadline.check()
+    return measure_freshness(context)

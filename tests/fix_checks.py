@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tasks.checks import Context
 from tasks.model.backup import Toc, TocEntry
+from tasks.model.deadline import Deadline
 from tasks.model.findings import Check, Outcome, Severity, Verdict
-from tasks.model.history import PastDrill
+from tasks.model.history import History, PastDrill
 from tasks.model.inventory import Inventory, TableFigures
 from tasks.model.restored import Checked, Restored
+from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Target
 
 NOW = datetime(2026, 3, 31, 6, 0, tzinfo=UTC)
@@ -37,6 +40,29 @@ def entry(desc: str, name: str, **extra: Any) -> TocEntry:
 def restored_of(database: str, entries: Iterable[TocEntry] = (), roles: tuple[str, ...] = ()) -> Restored:
     """Return what a restore of an archive with *entries* leaves."""
     return Restored(database, Toc(tuple(entries)), findings=(), checks=(), commands=(), roles=roles)
+
+
+NOWHERE = Sandbox(
+    Workspace("d1", Path("/nowhere"), None, frozenset(), NOW, NOW + timedelta(hours=8)),
+    PostgresInstall(17, "17.1", Path("/nowhere/bin"), "installed"),
+    "superuser",
+)
+"""A cluster that nobody can reach: for checks that ask none."""
+
+
+def context_of(
+    sandbox: Sandbox = NOWHERE, restored: Restored | None = None, deadline_s: float = 60, **fields: Any
+) -> Context:
+    """Return what checks work on: the given *fields* of a context, and the plainest of everything else."""
+    given: dict[str, Any] = {
+        "inventory": Inventory({}),
+        "target": target_of(),
+        "history": History(),
+        "manifest": None,
+        "as_of": NOW,
+        "deadline": Deadline.within(deadline_s),
+    }
+    return Context(sandbox, restored or restored_of("shop"), **given | fields)
 
 
 def inventory_of(

@@ -1,43 +1,82 @@
-"""What one deep check works on, and how it is run: within its limit, timed, its errors told apart."""
+"""What the checks work on, made once when stock has been taken; values only, so that it travels by pickle."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
-import psycopg
-
-from tasks.checks.outcome import errored, not_configured, not_run
-from tasks.checks.session import Connection, reading, timed_out, why
+from tasks.checks.session import Connection, reading
 from tasks.model.backup import Toc
 from tasks.model.deadline import Deadline
+from tasks.model.drill import Drill
+from tasks.model.history import History
 from tasks.model.inventory import Inventory
-from tasks.model.restored import Checked, Restored
-from tasks.model.rules import finding
+from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What the deep checks share.
+class Context:
+    """A restored database, and what it is held against.
 
     Attributes:
-        limit: by when they must be done: the stage's deadline or `checks.budget`, whichever ends first.
+        manifest: the document that was written at the source, if one lies beside the backup.
+        as_of: the moment that is judged, aware UTC.
+        deadline: by when the checks must be done.
     """
 
     sandbox: Sandbox
     restored: Restored
     inventory: Inventory
     target: Target
-    limit: Deadline
+    history: History
+    manifest: Mapping[str, Any] | None
+    as_of: datetime
+    deadline: Deadline
+
+    @classmethod
+    def of(cls, drill: Drill, deadline: Deadline) -> Context:
+        """Return the context of *drill*, whose database has been restored and counted."""
+        return cls(
+            drill.running_sandbox,
+            drill.completed_restore,
+            drill.counted,
+            drill.target,
+            drill.history,
+            drill.manifest,
+            drill.judged_at,
+            deadline,
+        )
 
     @property
     def toc(self) -> Toc:
         """What the archive listed."""
         return self.restored.toc
+
+    @property
+    def kept_out(self) -> Mapping[str, str]:
+        """What this host or policy kept out, and the rule that says so: it is not judged."""
+        return self.restored.kept_out
+
+    @property
+    def absent_ok(self) -> tuple[str, ...]:
+        """The extensions that are left out on purpose."""
+        return self.target.sandbox.extensions.absent_ok
+
+    def until(self, deadline: Deadline) -> Context:
+        """Return the same with *deadline*."""
+        return replace(self, deadline=deadline)
+
+    def within_budget(self) -> Context:
+        """Return the same within `checks.budget`, where that ends first."""
+        budget = self.target.checks.budget
+        if budget is None:
+            return self
+        return self.until(self.deadline.sooner(Deadline.within(budget, "check-over-budget")))
 
     def asked(self, check: str) -> bool:
         """Tell whether the fleet file itself says what *check* is worth, and does not take the default."""
@@ -45,24 +84,4 @@ class Scope:
 
     def reading(self, role: str | None = None) -> AbstractContextManager[Connection]:
         """Open a connection as the reader, or as *role*."""
-        return reading(self.sandbox, self.restored.database, self.limit, role)
-
-
-def run_check(name: str, level: str, check: Callable[[Scope], Checked], scope: Scope) -> Checked:
-    """Run *check* at *level* within the scope's limit; over it, or in error, it did not run."""
-    if level == "off":
-        return not_configured(name, f"checks.{name.replace('-', '_')} is off")
-    if scope.limit.passed:
-        return _over(name, scope.limit)
-    started = time.monotonic()
-    try:
-        done = check(scope)
-    except psycopg.Error as exc:
-        done = _over(name, scope.limit) if timed_out(exc) else errored(name, why(exc))
-    seconds = time.monotonic() - started
-    return replace(done, checks=tuple(replace(one, seconds=one.seconds or seconds) for one in done.checks))
-
-
-def _over(name: str, limit: Deadline) -> Checked:
-    reason = f"not done within {limit.seconds:.0f} s"
-    return not_run(name, reason, [finding(limit.rule, f"The check {name} was {reason}.", where=name)])
+        return reading(self.sandbox, self.restored.database, self.deadline, role)

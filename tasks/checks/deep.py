@@ -7,18 +7,28 @@ they concern.
 
 from __future__ import annotations
 
-from tasks.checks.context import Scope, run_check
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import psycopg
+
+from tasks.checks.context import Context
 from tasks.checks.foreign_keys import check_foreign_keys
 from tasks.checks.large_objects import check_large_objects
 from tasks.checks.matviews import check_matviews
+from tasks.checks.outcome import errored, not_configured, not_run
 from tasks.checks.reads import check_amcheck, check_collations, check_full_read, check_triggers
 from tasks.checks.sequences import check_sequences
+from tasks.checks.session import timed_out, why
+from tasks.model.deadline import Deadline
 from tasks.model.restored import Checked
+from tasks.model.rules import finding
 
 
-def check_deep(scope: Scope) -> Checked:
-    """Return every deep check: done, over its budget, or not configured."""
-    levels = scope.target.checks
+def check_deep(context: Context) -> Checked:
+    """Return every deep check: done, over the deadline of *context*, or not configured."""
+    levels = context.target.checks
     done = Checked()
     for name, level, check in (
         ("triggers", "warning", check_triggers),
@@ -30,5 +40,27 @@ def check_deep(scope: Scope) -> Checked:
         ("amcheck", levels.amcheck, check_amcheck),
         ("full-read", levels.full_read, check_full_read),
     ):
-        done += run_check(name, level, check, scope)
+        done += run_check(name, level, check, context)
     return done
+
+
+def run_check(name: str, level: str, check: Callable[[Context], Checked], context: Context) -> Checked:
+    """Run *check* at *level* within the deadline; over it, or in error, it did not run."""
+    if level == "off":
+        return not_configured(name, f"checks.{name.replace('-', '_')} is off")
+    if context.deadline.passed:
+        return _over(name, context.deadline)
+    started = time.monotonic()
+    try:
+        done = check(context)
+    except psycopg.Error as exc:
+        done = _over(name, context.deadline) if timed_out(exc) else errored(name, why(exc))
+    seconds = time.monotonic() - started
+    return replace(
+        done, checks=tuple(replace(check, seconds=check.seconds or seconds) for check in done.checks)
+    )
+
+
+def _over(name: str, deadline: Deadline) -> Checked:
+    reason = f"not done within {deadline.seconds:.0f} s"
+    return not_run(name, reason, [finding(deadline.rule, f"The check {name} was {reason}.", where=name)])

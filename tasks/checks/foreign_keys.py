@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from tasks.checks.context import Scope
+from tasks.checks.context import Context
 from tasks.checks.outcome import at_source, judged, lowered
 from tasks.checks.session import Connection
 from tasks.model.findings import Finding, Severity
@@ -80,22 +80,22 @@ class ForeignKey:
         return f"{self.schema}.{self.table}.{self.name}"
 
 
-def check_foreign_keys(scope: Scope) -> Checked:
+def check_foreign_keys(context: Context) -> Checked:
     """Return the check `foreign-keys`."""
     findings: list[Finding] = []
-    with scope.reading() as connection:
+    with context.reading() as connection:
         keys = read_keys(connection)
-        unproven = [key for key in keys if not _is_proven(key, scope)]
+        unproven = [key for key in keys if not _is_proven(key, context)]
         for key in unproven:
-            findings += _judge(scope, key, _orphans(connection, key))
+            findings += _judge(context, key, _orphans(connection, key))
     joined = f", {len(unproven)} of them by anti-join" if unproven else ""
     return judged(
         "foreign-keys", findings, observed=f"{len(keys)} keys hold{joined}" if not findings else None
     )
 
 
-def _is_proven(key: ForeignKey, scope: Scope) -> bool:
-    unproven = scope.restored.unproven_keys
+def _is_proven(key: ForeignKey, context: Context) -> bool:
+    unproven = context.restored.unproven_keys
     return key.validated and unproven is not None and key.full_name not in unproven
 
 
@@ -149,8 +149,8 @@ def _orphans(connection: Connection, key: ForeignKey) -> int:
     return int(orphans)
 
 
-def _judge(scope: Scope, key: ForeignKey, orphans: int) -> list[Finding]:
-    level = scope.target.checks.foreign_keys
+def _judge(context: Context, key: ForeignKey, orphans: int) -> list[Finding]:
+    level = context.target.checks.foreign_keys
     if orphans:
         said = (
             f"{orphans:,} rows of {key.schema}.{key.table} have no match in {key.parent_schema}.{key.parent}"
@@ -161,7 +161,7 @@ def _judge(scope: Scope, key: ForeignKey, orphans: int) -> list[Finding]:
             return [lowered(finding("foreign-key-orphans", message, where=key.full_name), level)]
         state = "NOT VALID" if key.enforced else "NOT ENFORCED"
         found = finding("foreign-key-orphans", f"{said}, which is {state}.", where=key.full_name)
-        return [at_source(found, level, asked=key.enforced and scope.asked("foreign_keys"))]
+        return [at_source(found, level, asked=key.enforced and context.asked("foreign_keys"))]
     if key.validated:
         return []
     message = f"The key {key.name} is NOT VALID; none of its rows breaks it."

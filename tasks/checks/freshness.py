@@ -11,7 +11,6 @@ Decided here:
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,14 +20,13 @@ from psycopg import sql
 
 from expectations.epochs import NUMBERS, read_newest_number, unit_of
 from expectations.newest import KINDS, Newest, read_newest
+from tasks.checks.context import Context
 from tasks.checks.outcome import errored, judged, not_configured, not_run
-from tasks.checks.session import Connection, reading, timed_out, why
-from tasks.model.deadline import Deadline
+from tasks.checks.session import Connection, timed_out, why
 from tasks.model.findings import Check, Finding, Outcome, Stage
 from tasks.model.history import History
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
-from tasks.model.sandbox import Sandbox
 from tasks.model.target import Freshness, Target
 from tasks.model.units import format_duration
 
@@ -53,31 +51,22 @@ SELECT c.relkind::text, b.typname, a.attname IS NOT NULL
 """
 
 
-def measure_freshness(
-    sandbox: Sandbox,
-    database: str,
-    target: Target,
-    as_of: datetime,
-    *,
-    history: History | None = None,
-    deadline_s: float | None = None,
-    kept_out: Mapping[str, str] | None = None,
-) -> tuple[float | None, Checked]:
-    """Return the age in seconds, at *as_of*, of the newest row, and the check `freshness`.
+def measure_freshness(context: Context) -> tuple[float | None, Checked]:
+    """Return the age in seconds, at the moment that is judged, of the newest row, and the check `freshness`.
 
-    *history* tells a table that is lost from one that never was; without it, `required_tables` does. Rows
-    that this host or policy *kept_out* are not judged.
+    The history tells a table that is lost from one that never was; without it, `required_tables` does. Rows
+    that this host or policy kept out are not judged.
     """
-    wanted = target.expect.freshness
+    wanted = context.target.expect.freshness
     if wanted is None:
         return None, not_configured(NAME, "expect.freshness names no column", stage=Stage.VALIDATE)
-    rule = (kept_out or {}).get(wanted.table)
+    rule = context.kept_out.get(wanted.table)
     if rule is not None:
         return None, _unknown(wanted, f"{wanted.table} was not restored whole here ({rule})")
     started = time.monotonic()
     try:
-        with reading(sandbox, database, Deadline.within(deadline_s)) as connection:
-            age_s, seen = _measure(connection, wanted, target, as_of, history or History())
+        with context.reading() as connection:
+            age_s, seen = _measure(connection, wanted, context.target, context.as_of, context.history)
     except psycopg.Error as exc:
         age_s, seen = None, _not_measured(wanted, exc)
     seconds = time.monotonic() - started

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from tasks.checks.context import Scope
+from tasks.checks.context import Context
 from tasks.checks.outcome import judged, lowered
 from tasks.checks.session import Connection
 from tasks.model.findings import Finding, Severity
@@ -81,12 +81,12 @@ class References:
     lowest: int
 
 
-def check_large_objects(scope: Scope) -> Checked:
+def check_large_objects(context: Context) -> Checked:
     """Return the check `large-objects`."""
-    level = scope.target.checks.large_objects
-    held = scope.inventory.large_objects
+    level = context.target.checks.large_objects
+    held = context.inventory.large_objects
     findings: list[Finding] = []
-    with scope.reading() as connection:
+    with context.reading() as connection:
         for row in connection.execute(_COLUMNS).fetchall():
             column = Column(*row)
             findings += judge_references(column, _references(connection, column), held)
@@ -95,7 +95,7 @@ def check_large_objects(scope: Scope) -> Checked:
     return judged(
         "large-objects",
         [lowered(found, level) for found in findings],
-        observed=f"{held} large objects, {scope.inventory.large_object_bytes} bytes",
+        observed=f"{held} large objects, {context.inventory.large_object_bytes} bytes",
     )
 
 

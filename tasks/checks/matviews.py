@@ -7,7 +7,7 @@ or policy could not refresh is the matter of the finding that said so.
 
 from __future__ import annotations
 
-from tasks.checks.context import Scope
+from tasks.checks.context import Context
 from tasks.checks.outcome import at_source, judged, lowered
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked
@@ -21,20 +21,20 @@ SELECT n.nspname, c.relname, c.relispopulated
 """
 
 
-def check_matviews(scope: Scope) -> Checked:
+def check_matviews(context: Context) -> Checked:
     """Return the check `matviews`."""
-    with scope.reading() as connection:
+    with context.reading() as connection:
         views = connection.execute(_VIEWS).fetchall()
-    refreshed = {f"{entry.namespace}.{entry.tag}" for entry in scope.toc.of("MATERIALIZED VIEW DATA")}
+    refreshed = {f"{entry.namespace}.{entry.tag}" for entry in context.toc.of("MATERIALIZED VIEW DATA")}
     unpopulated = [f"{schema}.{name}" for schema, name, populated in views if not populated]
-    findings = [_unpopulated(scope, name, promised=name in refreshed) for name in unpopulated]
+    findings = [_unpopulated(context, name, promised=name in refreshed) for name in unpopulated]
     filled = len(views) - len(unpopulated)
     return judged("matviews", findings, observed=f"{filled} of {len(views)} populated")
 
 
-def _unpopulated(scope: Scope, name: str, *, promised: bool) -> Finding:
+def _unpopulated(context: Context, name: str, *, promised: bool) -> Finding:
     said = f"{name} holds no rows and cannot be read"
-    level, rule = scope.target.checks.matviews, scope.restored.kept_out.get(name)
+    level, rule = context.target.checks.matviews, context.restored.kept_out.get(name)
     if rule is not None:
         message = f"{said}: it could not be refreshed here ({rule})."
         return finding("matview-unpopulated", message, where=name, severity=Severity.WARNING)
@@ -42,4 +42,4 @@ def _unpopulated(scope: Scope, name: str, *, promised: bool) -> Finding:
         message = f"{said}; the archive refreshes it."
         return lowered(finding("matview-unpopulated", message, where=name), level)
     found = finding("matview-unpopulated", f"{said}.", where=name)
-    return at_source(found, level, asked=scope.asked("matviews"))
+    return at_source(found, level, asked=context.asked("matviews"))

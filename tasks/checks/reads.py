@@ -16,7 +16,7 @@ from functools import partial
 import psycopg
 from psycopg import errors, sql
 
-from tasks.checks.context import Scope
+from tasks.checks.context import Context
 from tasks.checks.inventory import Table, read_tables
 from tasks.checks.outcome import judged, lowered, not_run
 from tasks.checks.session import Connection, raise_if_fatal, timed_out, why, workers
@@ -51,9 +51,9 @@ SELECT n.nspname || '.' || c.relname || '.' || t.tgname
 """
 
 
-def check_amcheck(scope: Scope) -> Checked:
+def check_amcheck(context: Context) -> Checked:
     """Return the check `amcheck`; it does not run where the sandbox has no such extension."""
-    with scope.reading(scope.sandbox.superuser) as connection:
+    with context.reading(context.sandbox.superuser) as connection:
         has = connection.execute("SELECT FROM pg_available_extensions WHERE name = 'amcheck'").fetchone()
         if has is None:
             return not_run(
@@ -61,8 +61,8 @@ def check_amcheck(scope: Scope) -> Checked:
                 "this PostgreSQL has no amcheck",
                 [finding("check-errored", "amcheck is asked for and this PostgreSQL does not have it.")],
             )
-        home = _create_amcheck(connection, scope.sandbox.reader)
-    return _check_indexes(scope, home)
+        home = _create_amcheck(connection, context.sandbox.reader)
+    return _check_indexes(context, home)
 
 
 def _create_amcheck(connection: Connection, reader: str) -> str:
@@ -85,27 +85,27 @@ def _create_amcheck(connection: Connection, reader: str) -> str:
     return str(home)
 
 
-def _check_indexes(scope: Scope, home: str) -> Checked:
+def _check_indexes(context: Context, home: str) -> Checked:
     check = sql.SQL("SELECT {}({}::pg_catalog.regclass, true)")
     findings = []
-    with scope.reading() as connection:
+    with context.reading() as connection:
         indexes = connection.execute(_BTREES).fetchall()
         for oid, name in indexes:
             try:
                 connection.execute(check.format(sql.Identifier(home, _CHECK_FUNCTION), sql.Literal(oid)))
             except (errors.IndexCorrupted, errors.DataCorrupted) as exc:
                 found = finding("index-corrupt", f"amcheck objects to {name}: {why(exc)}.", where=name)
-                findings.append(lowered(found, scope.target.checks.amcheck))
+                findings.append(lowered(found, context.target.checks.amcheck))
     sound = len(indexes) - len(findings)
     return judged("amcheck", findings, observed=f"{sound} of {len(indexes)} indexes sound")
 
 
-def check_full_read(scope: Scope) -> Checked:
+def check_full_read(context: Context) -> Checked:
     """Return the check `full-read`."""
-    with scope.reading() as connection:
+    with context.reading() as connection:
         tables = [table for table in read_tables(connection) if table.kind == "r"]
         (encoding,) = connection.execute("SELECT current_setting('server_encoding')").fetchone() or ("",)
-    read = partial(_read_tables, scope, as_utf8=encoding == "UTF8")
+    read = partial(_read_tables, context, as_utf8=encoding == "UTF8")
     threads = workers()
     findings: list[Finding] = []
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
@@ -116,9 +116,9 @@ def check_full_read(scope: Scope) -> Checked:
     )
 
 
-def _read_tables(scope: Scope, tables: Iterable[Table], *, as_utf8: bool) -> list[Finding]:
+def _read_tables(context: Context, tables: Iterable[Table], *, as_utf8: bool) -> list[Finding]:
     findings = []
-    with scope.reading() as connection:
+    with context.reading() as connection:
         for table in tables:
             try:
                 _read_table(connection, table, as_utf8=as_utf8)
@@ -126,9 +126,9 @@ def _read_tables(scope: Scope, tables: Iterable[Table], *, as_utf8: bool) -> lis
                 raise_if_fatal(exc, connection)
                 if timed_out(exc):
                     raise
-                findings.append(_unreadable(scope, table, why(exc)))
+                findings.append(_unreadable(context, table, why(exc)))
             except UnicodeDecodeError:
-                findings.append(_unreadable(scope, table, "it holds bytes that are not UTF-8"))
+                findings.append(_unreadable(context, table, "it holds bytes that are not UTF-8"))
     return findings
 
 
@@ -148,14 +148,14 @@ def _read_table(connection: psycopg.Connection[tuple[object, ...]], table: Table
         raise wrong
 
 
-def _unreadable(scope: Scope, table: Table, reason: str) -> Finding:
+def _unreadable(context: Context, table: Table, reason: str) -> Finding:
     found = finding("full-read-failed", f"{table.full_name} cannot be read: {reason}.", where=table.full_name)
-    return lowered(found, scope.target.checks.full_read)
+    return lowered(found, context.target.checks.full_read)
 
 
-def check_collations(scope: Scope) -> Checked:
+def check_collations(context: Context) -> Checked:
     """Return the check `collations`: versions that differ from those that indexes were built with."""
-    with scope.reading() as connection:
+    with context.reading() as connection:
         names = [name for (name,) in connection.execute(_COLLATIONS).fetchall()]
     findings = [
         finding("collation-mismatch", f"The collation {name} has another version here.", where=name)
@@ -164,9 +164,9 @@ def check_collations(scope: Scope) -> Checked:
     return judged("collations", findings, observed=f"{len(names)} differ", expected="none")
 
 
-def check_triggers(scope: Scope) -> Checked:
+def check_triggers(context: Context) -> Checked:
     """Return the check `triggers`: those that are disabled, for whoever recovers to know."""
-    with scope.reading() as connection:
+    with context.reading() as connection:
         names = [name for (name,) in connection.execute(_DISABLED).fetchall()]
     findings = [
         finding("disabled-trigger", f"The trigger {name} is disabled.", where=name, severity=Severity.INFO)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from tasks.checks.context import Scope
+from tasks.checks.context import Context
 from tasks.checks.outcome import at_source, judged, lowered
 from tasks.checks.session import Connection
 from tasks.model.backup import Toc
@@ -106,15 +106,15 @@ class Ahead:
     rows: int
 
 
-def check_sequences(scope: Scope) -> Checked:
+def check_sequences(context: Context) -> Checked:
     """Return the check `sequences`."""
     findings: list[Finding] = []
-    with scope.reading() as connection:
+    with context.reading() as connection:
         pairs = read_pairs(connection)
         for pair in pairs:
             stands = _measure(connection, pair)
             if stands is not None and stands.ahead:
-                findings.append(_behind(scope, pair, stands))
+                findings.append(_behind(context, pair, stands))
     behind = f"{len(findings)} of {len(pairs)} behind"
     return judged("sequences", findings, observed=behind, expected="none behind")
 
@@ -165,7 +165,7 @@ def _count_ahead(connection: Connection, pair: Pair, following: int, at: tuple[i
     return Ahead(following, at, taken, ahead, rows)
 
 
-def _behind(scope: Scope, pair: Pair, stands: Ahead) -> Finding:
+def _behind(context: Context, pair: Pair, stands: Ahead) -> Finding:
     table, sequence = f"{pair.schema}.{pair.table}", f"{pair.sequence_schema}.{pair.sequence}"
     collides = stands.near > 0 or stands.ahead >= _A_TENTH * stands.rows
     message = (
@@ -173,9 +173,9 @@ def _behind(scope: Scope, pair: Pair, stands: Ahead) -> Finding:
         f" {stands.ahead:,} rows hold numbers that it is still to give."
     )
     found = finding("sequence-behind", message, where=sequence)
-    level = scope.target.checks.sequences
-    if stands.at in _set_by(scope.toc, pair):
-        return at_source(found, level, asked=scope.asked("sequences"))
+    level = context.target.checks.sequences
+    if stands.at in _set_by(context.toc, pair):
+        return at_source(found, level, asked=context.asked("sequences"))
     return lowered(found, level if collides and pair.unique else "warning")
 
 

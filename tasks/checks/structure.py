@@ -17,23 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from psycopg import sql
 
+from tasks.checks.context import Context
 from tasks.checks.drift import all_of, listed
 from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import at_source, errored, judged, not_configured, not_run
-from tasks.checks.session import Connection, reading, translated
+from tasks.checks.session import Connection, translated
 from tasks.model.backup import Toc
 from tasks.model.bounded_list import listing
-from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding, Severity
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
-from tasks.model.sandbox import Sandbox
-from tasks.model.target import Target
 
 _POST_DATA = ("CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "TRIGGER", "INDEX ATTACH")
 _TABLES_WITH_TRACES = 2
@@ -63,29 +60,22 @@ class Catalogue:
     empty: frozenset[str] = frozenset()
 
 
-def check_structure(
-    sandbox: Sandbox,
-    restored: Restored,
-    inventory: Inventory,
-    target: Target,
-    *,
-    source: Inventory | None,
-    limit: Deadline,
-) -> Checked:
+def check_structure(context: Context, *, source: Inventory | None) -> Checked:
     """Return the checks of presence: tables, counts, data, keys, required tables and roles.
 
     *source* is what the source is known to have held: the manifest, or else the baseline.
     """
-    with translated("The structure", limit), reading(sandbox, restored.database, limit) as connection:
+    target, inventory = context.target, context.inventory
+    with translated("The structure", context.deadline), context.reading() as connection:
         catalogue = _read(connection, counted=target.checks.counts == "exact")
     empty = _empty_tables(inventory, catalogue)
     return (
-        _tables_present(restored, inventory, empty, known_empty=_held_nothing(source))
-        + _counts(sandbox, restored.database, inventory, catalogue, target=target, limit=limit)
-        + judged("table-data", _data_excluded(restored.toc, catalogue, empty))
-        + judged("keys-present", _no_keys(restored.toc, inventory, catalogue))
-        + _required_tables(restored, inventory, empty, source, target.expect.required_tables)
-        + _required_roles(restored, target.expect.required_roles)
+        _tables_present(context.restored, inventory, empty, known_empty=_held_nothing(source))
+        + _counts(context, catalogue)
+        + judged("table-data", _data_excluded(context.toc, catalogue, empty))
+        + judged("keys-present", _no_keys(context.toc, inventory, catalogue))
+        + _required_tables(context.restored, inventory, empty, source, target.expect.required_tables)
+        + _required_roles(context.restored, target.expect.required_roles)
     )
 
 
@@ -167,28 +157,19 @@ def _all_empty(toc: Toc, tables: int) -> Finding:
     return finding("all-tables-empty", f"All {tables} tables came back without a row.")
 
 
-def _counts(
-    sandbox: Sandbox,
-    database: str,
-    inventory: Inventory,
-    catalogue: Catalogue,
-    *,
-    target: Target,
-    limit: Deadline,
-) -> Checked:
+def _counts(context: Context, catalogue: Catalogue) -> Checked:
     """Judge whether every table was counted; one that was not is tried again, to say why."""
-    if target.checks.counts == "off":
+    tables = context.inventory.tables
+    if context.target.checks.counts == "off":
         return not_configured("counts", "checks.counts is off")
     missing = [
         table
         for table in catalogue.tables
-        if table.kind == "r"
-        and (figures := inventory.tables.get(table.full_name)) is not None
-        and figures.rows is None
+        if table.kind == "r" and (figures := tables.get(table.full_name)) is not None and figures.rows is None
     ]
     if not missing:
-        return judged("counts", observed=f"{len(inventory.tables)} tables counted", expected="all")
-    _, failed = count_rows(partial(reading, sandbox, database, limit), missing)
+        return judged("counts", observed=f"{len(tables)} tables counted", expected="all")
+    _, failed = count_rows(context.reading, missing)
     names = [table.full_name for table in missing]
     reason = next(iter(failed.values()), "it was not counted")
     return errored(

@@ -27,14 +27,13 @@ from expectations.suite import Gate, Suite, SuiteInvalid
 from expectations.suite import Severity as Weight
 from expectations.times import Unset
 from tasks.checks.baseline import choose_baselines
+from tasks.checks.context import Context
 from tasks.checks.outcome import errored, not_configured
 from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage, Verdict
 from tasks.model.history import History, PastDrill
-from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
-from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
 from tasks.sandbox import url
 
@@ -88,41 +87,31 @@ def read_suite(target: Target) -> Suite | None:
         raise ConfigInvalid(str(exc), str(path), "Correct the suite: nothing was validated.") from exc
 
 
-def check_suite(
-    sandbox: Sandbox,
-    database: str,
-    inventory: Inventory,
-    target: Target,
-    history: History,
-    *,
-    as_of: datetime,
-    deadline_s: float,
-    run: RunSuite = run_suite,
-    kept_out: Mapping[str, str] | None = None,
-) -> SuiteOutcome:
-    """Run the target's suite in *database* and judge it; what the drill *kept_out* of that is not judged.
+def check_suite(context: Context, run: RunSuite = run_suite) -> SuiteOutcome:
+    """Run the target's suite in the database and judge it; what the drill kept out of that is not judged.
 
     Raises:
         ConfigInvalid: the suite cannot be used.
         PermanentError: the sandbox cannot be reached.
     """
-    suite = read_suite(target)
+    suite = read_suite(context.target)
     if suite is None:
         return SuiteOutcome(not_configured("suite", "no suite is named", stage=STAGE))
-    known = known_tables(target, history, as_of)
+    inventory, as_of = context.inventory, context.as_of
+    known = known_tables(context.target, context.history, as_of)
     try:
         ran = run(
             suite,
-            url(sandbox, database, sandbox.reader),
+            url(context.sandbox, context.restored.database, context.sandbox.reader),
             as_of=as_of,
-            parameters=parameters_of(history, as_of, suite.tables, inventory.tables),
-            deadline_s=deadline_s,
+            parameters=parameters_of(context.history, as_of, suite.tables, inventory.tables),
+            deadline_s=context.deadline.check(),
         )
     except psycopg.Error as exc:
         raise PermanentError(
             "The restored database could not be reached for validation.", rule="postgres-failed"
         ) from exc
-    ran = without_kept_out(ran, kept_out)
+    ran = without_kept_out(ran, context.kept_out)
     seen = judge_suite(suite, ran, known | frozenset(inventory.tables))
     return SuiteOutcome(seen, ran, suite.sha256, _ages(ran, as_of))
 
@@ -195,7 +184,7 @@ def _ages(ran: SuiteResult, as_of: datetime) -> dict[str, dict[str, float | None
     }
 
 
-def without_kept_out(ran: SuiteResult, kept_out: Mapping[str, str] | None) -> SuiteResult:
+def without_kept_out(ran: SuiteResult, kept_out: Mapping[str, str]) -> SuiteResult:
     """Return *ran* with no answer for tables whose rows this host or policy kept out, good or bad."""
     if not kept_out:
         return ran

@@ -7,27 +7,24 @@ lower, so that it can name the exceptions that were made use of.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
-from typing import Any
+from datetime import date
 
 from tasks.checks.accept import apply_acceptances
 from tasks.checks.baseline import Baseline, choose_baselines
-from tasks.checks.context import Scope
+from tasks.checks.context import Context
 from tasks.checks.deep import check_deep
 from tasks.checks.drift import judge_drift
 from tasks.checks.manifest import compare_exactly, read_manifest
 from tasks.checks.outcome import judged, not_configured
 from tasks.checks.structure import check_structure
 from tasks.model.clock import utc_now
-from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding, Severity
 from tasks.model.history import History, load_seed
 from tasks.model.inventory import Inventory
-from tasks.model.restored import Checked, Restored
+from tasks.model.restored import Checked
 from tasks.model.rules import finding
-from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
 
 DRIFT_CHECKS: Mapping[str, frozenset[str]] = {
@@ -39,49 +36,24 @@ DRIFT_CHECKS: Mapping[str, frozenset[str]] = {
 """Each check of drift, and the rules that are its own."""
 
 
-def verify(
-    sandbox: Sandbox,
-    restored: Restored,
-    inventory: Inventory,
-    target: Target,
-    history: History,
-    manifest: dict[str, Any] | None = None,
-    *,
-    as_of: datetime,
-    deadline_s: float,
-    today: date | None = None,
-) -> Checked:
+def verify(context: Context, *, today: date | None = None) -> Checked:
     """Hold what came back against the archive, the manifest, the history and its own constraints.
 
-    *as_of* is the moment that is judged, *deadline_s* the seconds for all of it, *today* the day by which
-    dated exceptions count.
+    *today* is the day by which dated exceptions count.
 
     Raises:
         ConfigInvalid: seed or manifest cannot be used.
         PermanentError: the sandbox is at fault.
     """
-    limit = Deadline.within(deadline_s)
-    today = today or utc_now().date()
-    history = with_seed(history, target)
-    baselines = choose_baselines(history, as_of, target.expect.drift.baseline.last)
-    promised = None if manifest is None else read_manifest(manifest)
-    structure = check_structure(
-        sandbox, restored, inventory, target, source=_source(promised, baselines), limit=limit
-    )
-    scope = Scope(sandbox, restored, inventory, target, _deep_limit(target, limit))
+    target, history = context.target, with_seed(context.history, context.target)
+    context = replace(context, history=history)
+    baselines = choose_baselines(history, context.as_of, target.expect.drift.baseline.last)
+    promised = None if context.manifest is None else read_manifest(context.manifest)
     return (
-        structure
-        + check_manifest(inventory, promised, target, restored.kept_out)
-        + check_drift(
-            inventory,
-            baselines,
-            target,
-            history,
-            today=today,
-            exact=is_exact(promised),
-            kept_out=restored.kept_out,
-        )
-        + check_deep(scope)
+        check_structure(context, source=_source(promised, baselines))
+        + check_manifest(context, promised)
+        + check_drift(context, baselines, today=today or utc_now().date(), exact=is_exact(promised))
+        + check_deep(context.within_budget())
     )
 
 
@@ -93,20 +65,18 @@ def with_seed(history: History, target: Target) -> History:
     return replace(history, seed=load_seed(path))
 
 
-def check_manifest(
-    inventory: Inventory, promised: Inventory | None, target: Target, kept_out: Collection[str] = ()
-) -> Checked:
+def check_manifest(context: Context, promised: Inventory | None) -> Checked:
     """Return the check `manifest`: what the source held in the dump's own snapshot, exactly.
 
-    What this host or policy *kept_out* is not compared.
+    What this host or policy kept out is not compared.
     """
     if promised is None:
         return not_configured("manifest", "no manifest lies beside the backup")
-    findings = compare_exactly(inventory, promised, target.sandbox.extensions.absent_ok, kept_out)
+    findings = compare_exactly(context.inventory, promised, context.absent_ok, context.kept_out)
     return judged(
         "manifest",
         findings,
-        observed=f"{len(findings)} differences" if findings else _the_same(target),
+        observed=f"{len(findings)} differences" if findings else _the_same(context.target),
         expected=f"{len(promised.tables)} tables, exactly",
     )
 
@@ -115,20 +85,12 @@ def _the_same(target: Target) -> str:
     return "the same, rows not counted" if target.checks.counts == "off" else "the same"
 
 
-def check_drift(
-    inventory: Inventory,
-    baselines: Sequence[Baseline],
-    target: Target,
-    history: History,
-    *,
-    today: date,
-    exact: bool,
-    kept_out: Collection[str] = (),
-) -> Checked:
+def check_drift(context: Context, baselines: Sequence[Baseline], *, today: date, exact: bool) -> Checked:
     """Return the checks of drift; *exact* says that a manifest was compared and drift only informs.
 
-    What this host or policy *kept_out* is not compared.
+    What this host or policy kept out is not compared.
     """
+    target = context.target
     if not baselines:
         why = "no verified drill and no seed to compare with yet: this drill starts the baseline"
         started = finding(
@@ -138,24 +100,24 @@ def check_drift(
         for name in DRIFT_CHECKS:
             checks += not_configured(name, why)
         return checks + Checked((), (started,))
-    found = judge_drift(
-        inventory, baselines, target.expect.drift, target.sandbox.extensions.absent_ok, kept_out
+    findings = judge_drift(
+        context.inventory, baselines, target.expect.drift, context.absent_ok, context.kept_out
     )
     if exact:
-        found = tuple(replace(one, severity=Severity.INFO) for one in found)
-    accepted, _ = apply_acceptances(found, target.accept, history, today)
+        findings = tuple(replace(finding, severity=Severity.INFO) for finding in findings)
+    accepted, _ = apply_acceptances(findings, target.accept, context.history, today)
     checks = Checked()
     for name, rules in DRIFT_CHECKS.items():
         if name == "drift-rows" and target.checks.counts == "off":
             checks += not_configured(name, "checks.counts is off: no row was compared")
             continue
-        mine = [one for one in accepted if one.rule in rules]
+        mine = [finding for finding in accepted if finding.rule in rules]
         checks += Checked(judged(name, mine, observed=_observed(mine), expected=baselines[0].label).checks)
-    return checks + Checked((), found)
+    return checks + Checked((), findings)
 
 
-def _observed(found: Sequence[Finding]) -> str:
-    worse = sum(one.severity is not Severity.INFO for one in found)
+def _observed(findings: Sequence[Finding]) -> str:
+    worse = sum(finding.severity is not Severity.INFO for finding in findings)
     return f"{worse} differences" if worse else "nothing lost"
 
 
@@ -167,8 +129,3 @@ def is_exact(promised: Inventory | None) -> bool:
 def _source(promised: Inventory | None, baselines: Sequence[Baseline]) -> Inventory | None:
     """Return what the source is known to have held: the manifest says it exactly, else the baseline."""
     return promised or (baselines[0].inventory if baselines else None)
-
-
-def _deep_limit(target: Target, limit: Deadline) -> Deadline:
-    budget = target.checks.budget
-    return limit if budget is None else limit.sooner(Deadline.within(budget, "check-over-budget"))

@@ -9,7 +9,6 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from tasks.checks.context import Scope
 from tasks.checks.deep import check_deep
 from tasks.checks.inventory import take_inventory
 from tasks.checks.session import reading
@@ -18,7 +17,17 @@ from tasks.model.deadline import Deadline
 from tasks.model.findings import Outcome
 from tasks.model.restored import Checked
 from tests.corpus.application import ROLES, application_sql
-from tests.fix_checks import check, entry, failures, outcomes, restored_of, rules, target_of, warnings
+from tests.fix_checks import (
+    check,
+    context_of,
+    entry,
+    failures,
+    outcomes,
+    restored_of,
+    rules,
+    target_of,
+    warnings,
+)
 from tests.fix_postgres import Source
 
 MAJOR = 17
@@ -44,13 +53,14 @@ def deep(cluster: Callable[[int], Source]) -> Callable[..., Checked]:
         try:
             source.execute(script, database)
             inventory = take_inventory(source.sandbox, database)
-            limit = checks.pop("limit", None) or Deadline.within(60)
-            assert isinstance(limit, Deadline)
+            deadline = checks.pop("deadline", None) or Deadline.within(60)
             restored = replace(
                 restored_of(database, toc), unproven_keys=unproven_keys, kept_out=kept_out or {}
             )
-            scope = Scope(source.sandbox, restored, inventory, target_of(checks=checks), limit)
-            return check_deep(scope)
+            target = target_of(checks=checks)
+            return check_deep(
+                context_of(source.sandbox, restored, inventory=inventory, target=target, deadline=deadline)
+            )
         finally:
             with source.connect() as session:
                 session.execute(f"DROP DATABASE {database} WITH (FORCE)")
@@ -435,7 +445,7 @@ def test_disabled_triggers_are_named(deep: Deep) -> None:
 
 
 def test_checks_over_their_budget_did_not_run_and_say_so(deep: Deep) -> None:
-    seen = deep(SHOP, limit=Deadline.within(0, "check-over-budget"))
+    seen = deep(SHOP, deadline=Deadline.within(0, "check-over-budget"))
     assert set(outcomes(seen).values()) <= {Outcome.NOT_RUN, Outcome.NOT_CONFIGURED}
     assert rules(seen) == {"check-over-budget"}
 
@@ -446,7 +456,7 @@ def test_a_check_that_the_deadline_cuts_off_did_not_run(deep: Deep) -> None:
         "INSERT INTO c SELECT generate_series(1, 3000000);"
         "ALTER TABLE c ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES p NOT VALID;"
     )
-    seen = deep(slow, limit=Deadline.within(0.15))
+    seen = deep(slow, deadline=Deadline.within(0.15))
     assert check(seen, "foreign-keys").outcome is Outcome.NOT_RUN
     assert ("stage-deadline", "foreign-keys") in failures(seen)
 

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tasks.model.rules import finding
 from tests.fix_checks import (
     NOW,
     check,
+    context_of,
     entry,
     failures,
     inventory_of,
@@ -82,15 +83,18 @@ def verified(built: Callable[..., tuple[Source, str]]) -> Callable[..., Checked]
         source, database = built(script)
         target = target_of(**keys)
         inventory = take_inventory(source.sandbox, database, counts=target.checks.counts)
+        restored = replace(
+            restored_of(database, toc, roles), kept_out=kept_out or {}, findings=restore_findings
+        )
         return verify(
-            source.sandbox,
-            replace(restored_of(database, toc, roles), kept_out=kept_out or {}, findings=restore_findings),
-            inventory,
-            target,
-            history or History(),
-            manifest,
-            as_of=NOW,
-            deadline_s=60,
+            context_of(
+                source.sandbox,
+                restored,
+                inventory=inventory,
+                target=target,
+                history=history or History(),
+                manifest=manifest,
+            )
         )
 
     return run
@@ -207,13 +211,15 @@ def test_freshness_of_rows_that_this_host_kept_out_is_not_known(built: Any) -> N
     target = target_of(
         expect={"freshness": {"table": "public.orders", "column": "placed_at", "max_age": "1h"}}
     )
-    age_s, seen = measure_freshness(source.sandbox, database, target, NOW, kept_out=KEPT_OUT)
+    restored = restored_of(database)
+    kept_out = replace(restored, kept_out=KEPT_OUT)
+    age_s, seen = measure_freshness(context_of(source.sandbox, kept_out, target=target))
     assert (age_s, rules(seen), check(seen, "freshness").outcome) == (
         None,
         {"freshness-unknown"},
         Outcome.NOT_RUN,
     )
-    _, stale = measure_freshness(source.sandbox, database, target, NOW)
+    _, stale = measure_freshness(context_of(source.sandbox, restored, target=target))
     assert rules(stale) == {"content-stale"}
 
 
@@ -281,16 +287,7 @@ def test_a_table_that_cannot_be_counted_leaves_its_check_undone(tmp_path: Path) 
             (path,) = session.execute("SELECT pg_relation_filepath('bad')").fetchone() or ("",)
         (source.sandbox.workspace.data_dir / path).unlink()
         inventory = take_inventory(source.sandbox, database)
-        seen = verify(
-            source.sandbox,
-            restored_of(database),
-            inventory,
-            target_of(),
-            History(),
-            None,
-            as_of=NOW,
-            deadline_s=60,
-        )
+        seen = verify(context_of(source.sandbox, restored_of(database), inventory=inventory))
     assert check(seen, "counts").outcome is Outcome.NOT_RUN
     assert ("check-errored", "public.bad") in failures(seen)
 
@@ -400,7 +397,9 @@ def fresh(
     source: Source, database: str, column: str, table: str = "public.orders", **keys: Any
 ) -> tuple[float | None, Checked]:
     expect = {"freshness": {"table": table, "column": column, "max_age": "26h"}} | keys
-    return measure_freshness(source.sandbox, database, target_of(expect=expect), NOW)
+    return measure_freshness(
+        context_of(source.sandbox, restored_of(database), target=target_of(expect=expect))
+    )
 
 
 def test_the_newest_row_is_fresh_or_stale_by_the_moment_that_is_judged(built: Any) -> None:
@@ -411,7 +410,10 @@ def test_the_newest_row_is_fresh_or_stale_by_the_moment_that_is_judged(built: An
     target = target_of(
         expect={"freshness": {"table": "public.orders", "column": "placed_at", "max_age": "26h"}}
     )
-    age_s, seen = measure_freshness(source.sandbox, database, target, NOW + timedelta(days=9))
+    later = NOW + timedelta(days=9)
+    age_s, seen = measure_freshness(
+        context_of(source.sandbox, restored_of(database), target=target, as_of=later)
+    )
     assert age_s == 9 * 86400 + 3660
     assert failures(seen) == {("content-stale", "public.orders.placed_at")}
 
@@ -467,7 +469,7 @@ def test_a_required_table_that_is_gone_is_the_backups_fault(built: Any) -> None:
 
 def test_no_freshness_is_not_configured(built: Any) -> None:
     source, database = built(SHOP)
-    age_s, seen = measure_freshness(source.sandbox, database, target_of(), datetime.now(UTC))
+    age_s, seen = measure_freshness(context_of(source.sandbox, restored_of(database)))
     assert age_s is None
     assert check(seen, "freshness").outcome is Outcome.NOT_CONFIGURED
 
@@ -486,7 +488,10 @@ def test_a_suite_is_run_and_judged(built: Any, tmp_path: Path) -> None:
         "  public.typo:\n    - {type: expect_table_row_count_to_be_between, kwargs: {min_value: 1}}\n"
     )
     target = target_of(expect={"suite": str(suite)})
-    done = check_suite(source.sandbox, database, inventory, target, History(), as_of=NOW, deadline_s=120)
+    context = context_of(
+        source.sandbox, restored_of(database), inventory=inventory, target=target, deadline_s=120
+    )
+    done = check_suite(context)
     assert {rule for rule, _ in failures(done.seen)} == {"expectation-failed", "suite-table-unknown"}
     assert [one.outcome for one in done.seen.checks] == [Outcome.PASSED, Outcome.FAILED, Outcome.NOT_RUN]
     assert set(done.results) == {"shop"}
@@ -496,5 +501,5 @@ def test_a_suite_is_run_and_judged(built: Any, tmp_path: Path) -> None:
 def test_no_suite_is_not_configured(built: Any) -> None:
     source, database = built(SHOP)
     inventory = take_inventory(source.sandbox, database)
-    done = check_suite(source.sandbox, database, inventory, target_of(), History(), as_of=NOW, deadline_s=60)
+    done = check_suite(context_of(source.sandbox, restored_of(database), inventory=inventory))
     assert check(done.seen, "suite").outcome is Outcome.NOT_CONFIGURED

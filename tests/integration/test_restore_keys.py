@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.checks.context import Scope
 from tasks.checks.foreign_keys import check_foreign_keys
-from tasks.model.deadline import Deadline
-from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked
-from tests.fix_checks import failures, target_of
+from tests.fix_checks import context_of, failures
 from tests.fix_postgres import Source
 from tests.fix_restore import Outcome, Restore
 
@@ -38,8 +35,7 @@ ORPHANS = {("foreign-key-orphans", "public.child.child_p_fkey")}
 
 def checked(outcome: Outcome) -> Checked:
     assert outcome.restored is not None
-    scope = Scope(outcome.sandbox, outcome.restored, Inventory({}), target_of(), Deadline.within(60))
-    return check_foreign_keys(scope)
+    return check_foreign_keys(context_of(outcome.sandbox, outcome.restored))
 
 
 @pytest.mark.parametrize("way", ASLEEP)

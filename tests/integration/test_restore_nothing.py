@@ -11,7 +11,7 @@ from tasks.checks import take_inventory, verify
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked
-from tests.fix_checks import NOW, check, failures, inventory_of, past, target_of
+from tests.fix_checks import check, context_of, failures, inventory_of, past, target_of
 from tests.fix_postgres import Source
 from tests.fix_restore import Outcome, Restore
 
@@ -44,13 +44,13 @@ def dump(source: Source, path: Path, form: str) -> Path:
 def verified(outcome: Outcome, baseline: Inventory) -> Checked:
     assert outcome.restored is not None
     return verify(
-        outcome.sandbox,
-        outcome.restored,
-        take_inventory(outcome.sandbox, outcome.restored.database),
-        target_of(expect={"required_tables": ["public.t"]}),
-        History((past(baseline),)),
-        as_of=NOW,
-        deadline_s=60,
+        context_of(
+            outcome.sandbox,
+            outcome.restored,
+            inventory=take_inventory(outcome.sandbox, outcome.restored.database),
+            target=target_of(expect={"required_tables": ["public.t"]}),
+            history=History((past(baseline),)),
+        )
     )
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.checks import take_inventory, verify
-from tasks.model.history import History
 from tasks.model.restored import Checked
-from tests.fix_checks import NOW, failures, target_of, warnings
+from tests.fix_checks import context_of, failures, target_of, warnings
 from tests.fix_postgres import Source
 from tests.fix_restore import Outcome, Restore
 
@@ -39,7 +38,7 @@ def verified(outcome: Outcome, **keys: object) -> Checked:
     database = outcome.restored.database
     inventory = take_inventory(outcome.sandbox, database)
     target = target_of(**{"expect": REQUIRED, **keys})
-    return verify(outcome.sandbox, outcome.restored, inventory, target, History(), as_of=NOW, deadline_s=60)
+    return verify(context_of(outcome.sandbox, outcome.restored, inventory=inventory, target=target))
 
 
 @pytest.fixture

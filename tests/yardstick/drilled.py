@@ -9,10 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from tasks.catalog.opening import open_backup
-from tasks.checks import take_inventory, verify
+from tasks.checks import Context, take_inventory, verify
 from tasks.engines import restore
 from tasks.evidence.verdict import judge, settle
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, Severity, Stage, Verdict
 from tasks.model.history import History
@@ -89,7 +90,9 @@ def _drill(sandbox: Sandbox, dump: Path, target: Target) -> Drilled:
             backup, sandbox, target, globals_path=None, deadline_s=DEADLINE_S, progress=lambda _: None
         )
         inventory = take_inventory(sandbox, restored.database, counts="exact", deadline_s=DEADLINE_S)
-        seen = verify(sandbox, restored, inventory, target, History(), as_of=utc_now(), deadline_s=DEADLINE_S)
+        deadline = Deadline.within(DEADLINE_S)
+        context = Context(sandbox, restored, inventory, target, History(), None, utc_now(), deadline)
+        seen = verify(context)
     except StageFailed as stopped:
         return Drilled(judge(stopped.findings, ()), stopped.findings, (), None)
     except DrillError as error:

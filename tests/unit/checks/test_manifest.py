@@ -12,7 +12,7 @@ from tasks.checks.verify import check_drift, check_manifest, is_exact
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Outcome, Severity
 from tasks.model.history import History
-from tests.fix_checks import NOW, check, failures, inventory_of, past, rules, target_of
+from tests.fix_checks import NOW, check, context_of, failures, inventory_of, past, rules, target_of
 
 SOURCE = inventory_of(
     {"a.t": 1000, "a.p": 10, "a.p1": (10, "a.p", 0)},
@@ -93,19 +93,18 @@ def test_a_manifest_that_promises_no_table_leaves_drift_its_say() -> None:
     baselines = choose_baselines(history, NOW, 3)
     assert is_exact(empty) is False
     assert is_exact(SOURCE) is True
-    seen = check_drift(
-        inventory_of({"a.t": 10}), baselines, target_of(), history, today=NOW.date(), exact=is_exact(empty)
-    )
+    context = context_of(inventory=inventory_of({"a.t": 10}), history=history)
+    seen = check_drift(context, baselines, today=NOW.date(), exact=is_exact(empty))
     assert failures(seen) == {("table-lost", "a.gone")}
 
 
 def test_without_a_manifest_the_check_is_not_configured() -> None:
-    seen = check_manifest(restored(), None, target_of())
+    seen = check_manifest(context_of(inventory=restored()), None)
     assert check(seen, "manifest").outcome is Outcome.NOT_CONFIGURED
 
 
 def test_a_mismatch_fails_the_check() -> None:
-    seen = check_manifest(restored({"a.t": 1}), SOURCE, target_of())
+    seen = check_manifest(context_of(inventory=restored({"a.t": 1})), SOURCE)
     assert check(seen, "manifest").outcome is Outcome.FAILED
     assert failures(seen) == {("manifest-mismatch", "a.t")}
 
@@ -113,17 +112,17 @@ def test_a_mismatch_fails_the_check() -> None:
 def test_beside_a_manifest_drift_only_informs() -> None:
     history = History((past(inventory_of({"a.t": 5000, "a.gone": 5})),))
     baselines = choose_baselines(history, NOW, 5)
-    today = NOW.date()
-    exact = check_drift(restored(), baselines, target_of(), history, today=today, exact=True)
+    context = context_of(inventory=restored(), history=history)
+    exact = check_drift(context, baselines, today=NOW.date(), exact=True)
     assert {one.severity for one in exact.findings} == {Severity.INFO}
     assert {one.outcome for one in exact.checks} == {Outcome.PASSED}
-    alone = check_drift(restored(), baselines, target_of(), history, today=today, exact=False)
+    alone = check_drift(context, baselines, today=NOW.date(), exact=False)
     assert {"table-lost", "rows-dropped"} <= rules(alone)
     assert check(alone, "drift-rows").outcome is Outcome.FAILED
 
 
 def test_a_first_drill_starts_the_baseline_and_says_so() -> None:
-    seen = check_drift(restored(), (), target_of(), History(), today=NOW.date(), exact=False)
+    seen = check_drift(context_of(inventory=restored()), (), today=NOW.date(), exact=False)
     assert rules(seen) == {"baseline-started"}
     assert {one.outcome for one in seen.checks} == {Outcome.NOT_CONFIGURED}
 
@@ -131,13 +130,7 @@ def test_a_first_drill_starts_the_baseline_and_says_so() -> None:
 def test_a_check_whose_findings_are_all_accepted_has_passed() -> None:
     history = History((past(inventory_of({"a.t": 5000})),))
     accept = [{"rule": "rows-dropped", "where": "a.t", "until": "2026-04-30", "why": "purged"}]
-    seen = check_drift(
-        restored(),
-        choose_baselines(history, NOW, 5),
-        target_of(accept=accept),
-        history,
-        today=NOW.date(),
-        exact=False,
-    )
+    context = context_of(inventory=restored(), target=target_of(accept=accept), history=history)
+    seen = check_drift(context, choose_baselines(history, NOW, 5), today=NOW.date(), exact=False)
     assert check(seen, "drift-rows").outcome is Outcome.PASSED
     assert failures(seen) == {("rows-dropped", "a.t")}  # the record lowers it, and names the exception

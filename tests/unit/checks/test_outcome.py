@@ -9,17 +9,17 @@ from typing import Any, Self, cast
 import psycopg
 import pytest
 
-from tasks.checks.context import Scope, run_check
+from tasks.checks import Context
+from tasks.checks.deep import run_check
 from tasks.checks.outcome import errored, judged, lowered, not_configured, not_run
 from tasks.checks.reads import check_collations
 from tasks.checks.session import why
 from tasks.checks.structure import toc_findings
 from tasks.model.backup import Toc
-from tasks.model.deadline import Deadline
 from tasks.model.findings import Outcome, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
-from tests.fix_checks import check, entry, rules
+from tests.fix_checks import check, context_of, entry, rules
 
 LOST = finding("table-lost", "a.t is gone.", where="a.t")
 GROWN = finding("rows-grown", "a.t grew.", where="a.t")
@@ -48,18 +48,18 @@ def test_what_did_not_run_says_why() -> None:
 
 
 def test_a_check_that_errs_is_not_run_and_hides_values() -> None:
-    def broken(_: Scope) -> Checked:
+    def broken(_: Context) -> Checked:
         raise psycopg.errors.InvalidTextRepresentation('invalid input syntax for type integer: "secret"')
 
-    scope = cast("Scope", SimpleNamespace(limit=Deadline.within(None)))
-    seen = run_check("x", "failure", broken, scope)
+    context = context_of()
+    seen = run_check("x", "failure", broken, context)
     assert check(seen, "x").outcome is Outcome.NOT_RUN
     assert "secret" not in seen.findings[0].message
 
 
 def test_a_check_is_timed() -> None:
-    scope = cast("Scope", SimpleNamespace(limit=Deadline.within(None)))
-    assert (check(run_check("x", "failure", lambda _: judged("x"), scope), "x").seconds or 0) >= 0
+    context = context_of()
+    assert (check(run_check("x", "failure", lambda _: judged("x"), context), "x").seconds or 0) >= 0
 
 
 def test_an_error_is_told_in_one_line_without_values() -> None:
@@ -103,8 +103,8 @@ class _Answers:
 
 @pytest.mark.parametrize("names", [[], ["public.german"]])
 def test_a_collation_of_another_version_warns(names: list[str]) -> None:
-    scope = cast("Scope", SimpleNamespace(reading=lambda: _Answers([(name,) for name in names])))
-    seen = check_collations(scope)
+    context = cast("Context", SimpleNamespace(reading=lambda: _Answers([(name,) for name in names])))
+    seen = check_collations(context)
     assert [(one.rule, one.severity, one.where) for one in seen.findings] == [
         ("collation-mismatch", Severity.WARNING, name) for name in names
     ]
