@@ -17,7 +17,8 @@ from tasks.engines.database import MAINTENANCE
 from tasks.engines.errors.pg_restore_stderr import Transcript
 from tasks.engines.libpq_session import Expired, reading_ahead
 from tasks.engines.roles import Role
-from tasks.engines.script_runner import LONGEST_STATEMENT_BYTES, ScriptRunner
+from tasks.engines.script_runner import ScriptRunner
+from tasks.engines.script_stream import LONGEST_STATEMENT_BYTES, ScriptStream
 from tasks.engines.sql.splitter import scan
 from tasks.engines.ticker import ticking
 from tasks.model.backup import Extent, LocalBackup
@@ -40,20 +41,22 @@ def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...
         StageFailed: the script is hostile, or ends in the middle of a statement.
         PermanentError: `database-choice-ambiguous`, `database-not-in-dump`.
     """
-    runner = ScriptRunner(job, backup, choose_database(backup, job), globals_roles)
+    choice = choose_database(backup, job)
+    pieces = scan(reading_ahead(open_script(backup)), LONGEST_STATEMENT_BYTES)
+    stream = ScriptStream(pieces, backup.head.extent.lines)
+    runner = ScriptRunner(job, backup, stream, choice, globals_roles)
     started = time.monotonic()
     job.progress(f"running the script {backup.path.name}")
     try:
         with ticking(job):
-            runner.run(scan(reading_ahead(open_script(backup)), LONGEST_STATEMENT_BYTES))
-            runner.ensure_database()
+            runner.run()
     except Expired:
         runner.finish()
         return Transcript(timed_out=True)
     finally:
         runner.close()
     runner.finish()
-    _note_command(job, backup, started, creates=bool(runner.created))
+    _note_command(job, backup, started, creates=runner.databases.is_created)
     return Transcript()
 
 

@@ -31,8 +31,6 @@ class SecondDump:
         self._what = ""
         self._headers = 0
         self._announced: dict[tuple[str, str, str], int] = {}
-        self._filled: set[str] = set()
-        self._dropped: set[str] = set()
 
     def header(self, gap: bytes) -> None:
         """Take comments: each dump begins with its own."""
@@ -47,40 +45,23 @@ class SecondDump:
             if before != self._headers and self.line is None:
                 self.line, self._what = line, label(entry)
 
-    def filled(self, database: str) -> None:
-        """Note that *database* has content."""
-        self._filled.add(database)
-
-    def drops(self, database: str, connected: str) -> None:
-        """Note that the script drops *database*, which PostgreSQL refuses while it is *connected* to it."""
-        if database in self._filled and database != connected:
-            self._dropped.add(database)
-
     def starts_again(self) -> None:
         """Forget what was announced: another database is restored."""
         self._announced.clear()
         self.line = None
 
-    def findings(self, where: str, database: str, *, in_the_way: bool, whole: bool) -> tuple[Finding, ...]:
-        """Return what two dumps in one script come to.
-
-        Args:
-            where: the backup.
-            database: the restored one.
-            in_the_way: something of the second was refused.
-            whole: each dump creates its database, which only works if it was dropped before.
-        """
+    def findings(self, where: str, *, is_lost: bool) -> tuple[Finding, ...]:
+        """Return what two dumps in the script *where* come to; *is_lost* where the second changes nothing."""
         if self.line is None:
             return ()
-        lost = in_the_way or (whole and database not in self._dropped)
         came = (
             "What the first made is in its way: whoever restores the script gets the older rows."
-            if lost
+            if is_lost
             else "It drops what the first made, so that the newer comes back."
         )
         message = (
             f"A second dump of the database stands in the script: {self._what} is announced again at line "
             f"{self.line}. {came}"
         )
-        severity = None if lost else Severity.WARNING
+        severity = None if is_lost else Severity.WARNING
         return (finding("archive-doubled", message, where=where, severity=severity),)

@@ -1,0 +1,114 @@
+"""Which database of a script is restored, and which of its statements are that one's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum, auto
+
+from tasks.engines.database import DatabaseOptions, database_name, read_options
+from tasks.engines.sql.classifier import database_named
+from tasks.model.backup import ArchiveHead, Format
+from tasks.model.findings import Finding
+from tasks.model.rules import finding
+from tasks.model.target import Target
+
+
+class Move(Enum):
+    """What a change of database means for what was restored."""
+
+    NONE = auto()
+    LEAVE = auto()  # the restored database is left: its connections close
+    START_AGAIN = auto()  # the one that was asked for only comes now
+
+
+class ScriptDatabases:
+    """Follows a script from database to database.
+
+    Args:
+        head: of the script.
+        target: says what was asked for.
+        choice: the section of a script with several databases that is restored.
+
+    Attributes:
+        active: what comes now is of the restored database.
+        has_content: something was put into that.
+        others: databases that the script holds besides.
+        is_created: the script makes a database.
+    """
+
+    def __init__(self, head: ArchiveHead, target: Target, choice: str | None) -> None:
+        self.is_cluster = head.format is Format.CLUSTER
+        self.active = not self.is_cluster
+        self.has_content = False
+        self.others: tuple[str, ...] = ()
+        self.is_created = False
+        self._holds_several = len(head.databases) > 1
+        self._target = target
+        self._choice = choice
+        self._connected = ""
+        self._options: dict[str, DatabaseOptions] = {}
+        self._dropped: set[str] = set()
+        self._filled: set[str] = set()
+        self._emptied: set[str] = set()
+
+    def connect(self, name: str) -> Move:
+        """Take a change to the database *name*."""
+        if self.has_content:
+            self._filled.add(self._connected)
+        was, self._connected = self._connected, name
+        if self.is_cluster:
+            left, self.active = self.active, name == self._choice
+            return Move.LEAVE if left else Move.NONE
+        if self.has_content:
+            return Move.NONE if name == was else self._leave(was, name)
+        self.active = self._choice in (None, name) or not self._holds_several
+        return Move.NONE
+
+    def _leave(self, was: str, name: str) -> Move:
+        """Go on from a database with content to another."""
+        asked = name == self._choice and name in (self._target.backup.database, self._target.name)
+        self.others = tuple(dict.fromkeys((*self.others, was if asked else name)))
+        self.active = asked
+        self.has_content = self.has_content and not asked
+        return Move.START_AGAIN if asked else Move.NONE
+
+    def create(self, statement: bytes) -> None:
+        """Take a CREATE DATABASE: its options are the database's, made by us at the first content."""
+        self.is_created = True
+        self._options[database_named(statement)] = read_options(statement.decode("utf-8", "replace"))
+
+    def drop(self, statement: bytes) -> None:
+        """Take a DROP DATABASE, which is never run; PostgreSQL refuses it for the one it is connected to."""
+        name = database_named(statement)
+        self._dropped.add(name)
+        if name in self._filled and name != self._connected:
+            self._emptied.add(name)
+
+    def to_make(self, named: str, encoding: str) -> tuple[str, DatabaseOptions]:
+        """Return name and options of the database to make now.
+
+        Args:
+            named: by the script's comments, "" where they do not.
+            encoding: that the script is in, where its CREATE DATABASE does not say.
+        """
+        target = self._target
+        name = self._connected or self._choice or named or target.backup.database or target.name
+        options = self._options.get(self._connected) or DatabaseOptions()
+        return database_name(name), replace(options, encoding=(options.encoding or encoding).upper())
+
+    def go_to_choice(self) -> None:
+        """Be in the restored database, of which the script holds nothing."""
+        self._connected = self._choice or ("" if self.is_cluster else self._connected)
+
+    @property
+    def is_remade(self) -> bool:
+        """A later dump of the restored database would find it dropped, or does not need it to be."""
+        return not self.is_cluster or (self._choice or "") in self._emptied
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what the script would do to databases of others."""
+        names = ", ".join(sorted(self._dropped - self._options.keys()))
+        if not names:
+            return ()
+        message = f"The script drops the database {names} and does not create it again. It was refused."
+        return (finding("hostile-content", message, where=names),)
