@@ -167,6 +167,26 @@ def list_points(
     raise typer.Exit(list_recovery_points(fleet, database, select, as_json=as_json))
 
 
+@app.command("can-i-recover")
+def can_i_recover(
+    fleet: FleetFile,
+    database: Databases = None,
+    to: Annotated[
+        str, typer.Option(metavar="TIME", help="The moment to bring back, such as 2026-01-31T03:00:00Z.")
+    ] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ask first: is there a backup for that moment, which drill has proven it, how long does it take.
+
+    Nothing is downloaded or restored: listings and evidence answer, in seconds. Exit codes: 0 yes, by the
+    proof of a drill; 1 no; 2 perhaps, since no drill has proven it, or it could not be told.
+    """
+    from deployments.commands.can_i_recover import can_i_recover as answer  # noqa: PLC0415
+
+    raise typer.Exit(answer(fleet, tuple(database or ()), to, as_json=as_json))
+
+
 @app.command()
 def bisect(
     fleet: FleetFile, database: OneDatabase, evidence: EvidenceDir = "", *, as_json: AsJson = False

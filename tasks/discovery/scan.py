@@ -55,7 +55,7 @@ def look(target: Target, store: Store, now: datetime, selection: Selection) -> L
 def window_of(target: Target, pattern: KeyPattern, selection: Selection, now: datetime) -> Window:
     """Return the stretch of time that *selection* chooses from: up to now, or up to the time asked for."""
     length = timedelta(seconds=target.backup.window)
-    if selection.kind == "at" and selection.at is not None:
+    if selection.kind in ("at", "all") and selection.at is not None:
         asked = utc(selection.at)
         return Window(min(asked, moved(asked, -length)), asked, asked)
     if selection.kind == "key" and selection.key is not None:

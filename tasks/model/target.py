@@ -89,6 +89,7 @@ class Selection(Strict):
 
     Attributes:
         kind: `newest`, `random`, `all`, `at` or `key`.
+        at: of `at`, and of an `all` that is to end there.
     """
 
     kind: Literal["newest", "random", "all", "at", "key"] = "newest"

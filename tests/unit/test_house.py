@@ -89,7 +89,7 @@ def test_every_command_that_the_docs_show_exists() -> None:
             *re.findall(r"```sh\n(.*?)```", text, re.DOTALL),
             *re.findall(r"^    .+$", text, re.MULTILINE),
         ]
-        shown = re.findall(r"^\s*restore-drill ([a-z]+)", "\n".join(code), re.MULTILINE)
+        shown = re.findall(r"^\s*restore-drill ([a-z-]+)", "\n".join(code), re.MULTILINE)
         assert set(shown) <= known, f"{page.name}: {set(shown) - known}"
 
 

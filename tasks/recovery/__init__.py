@@ -1,0 +1,1 @@
+"""The ways back: what can be recovered, and from what."""
