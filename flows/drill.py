@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from expectations.results import SuiteResult
 from tasks.checks import Context
 from tasks.checks.preflight import major_to_use
 from tasks.discover import find_recovery_points, open_backup_store
@@ -153,15 +154,19 @@ def bring_back(ledger: Ledger) -> None:
 
 def wind_up(ledger: Ledger) -> None:
     """Measure and tear down, whatever came before; a measure that fails keeps nothing standing."""
-    drill = ledger.drill
     try:
-        if Stage.MEASURE not in drill.reached:
-            with ledger.entering(Stage.MEASURE) as stage:
-                drill.take(stage.surely(measure_objectives, closed(drill)))
+        if Stage.MEASURE not in ledger.drill.reached:
+            measure(ledger)
     except DrillError as error:
-        add_error(drill, error)
+        add_error(ledger.drill, error)
     with ledger.entering(Stage.TEARDOWN, TEARDOWN_S) as stage:
         dispose_of_sandbox(ledger, stage)
+
+
+def measure(ledger: Ledger) -> None:
+    """Hold ages and times against the objectives."""
+    with ledger.entering(Stage.MEASURE) as stage:
+        ledger.drill.take(stage.surely(measure_objectives, closed(ledger.drill)))
 
 
 def rebuild(ledger: Ledger) -> None:
@@ -201,8 +206,8 @@ def recall(ledger: Ledger, stage: StageRun) -> None:
     drill.take(seen)
 
 
-def prove(ledger: Ledger) -> None:
-    """From a restored database to what it is worth."""
+def prove(ledger: Ledger) -> SuiteResult | None:
+    """From a restored database to what it is worth; return how the suite came out, None without one."""
     drill = ledger.drill
     sandbox, restored, target = drill.running_sandbox, drill.completed_restore, drill.target
     with ledger.entering(Stage.VERIFY) as stage:
@@ -213,4 +218,6 @@ def prove(ledger: Ledger) -> None:
         drill.take(fresh)
     with ledger.entering(Stage.VALIDATE) as stage:
         run = ledger.options.run_suite
-        add_suite(drill, stage.run(validate_database, context.until(stage.deadline), run))
+        outcome = stage.run(validate_database, context.until(stage.deadline), run)
+        add_suite(drill, outcome)
+    return outcome.ran

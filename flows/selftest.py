@@ -5,41 +5,83 @@
     damage the backup                                    copies of the backup, each a whole drill of its own
     teardown -> record
 
-A healthy backup that is not verified proves nothing, and the self test is inconclusive.
+A healthy backup that is not verified proves nothing, and the self test is inconclusive. A mutant's drill is
+the drill, run in a lane: a process that is ended with the mutant that hangs, and started anew for the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.drill import discover_points, prove, rebuild, wind_up
+from expectations.results import SuiteResult
+from flows.drill import discover_points, measure, prove, rebuild, wind_up
+from tasks.discover import find_recovery_points
 from tasks.drill.closing import verdict_of
 from tasks.drill.entries import add_crash, add_error
+from tasks.drill.lanes import Lane, each_in_a_lane
 from tasks.drill.ledger import Ledger
 from tasks.drill.process import Stopped
+from tasks.drill.progress import Progress, tell
 from tasks.model.clock import utc_now
+from tasks.model.deadline import Deadline
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
-from tasks.model.findings import Verdict
-from tasks.model.selftest import Judged, Mutant
+from tasks.model.findings import Stage, Verdict
+from tasks.model.selftest import Fate, Judged, Mutant
 from tasks.model.target import Selection
+from tasks.mutants.judging import DrillOutcome
+from tasks.mutants.sampling import Slot
 from tasks.plan import begin, read_target
 from tasks.record import publish_report
-from tasks.selftest.backups import judge_backup, plan_damage
-from tasks.selftest.record import record_selftest
-from tasks.selftest.restored import Prepared, Wish, for_selftest, judge_mutants, not_judged, prepare
+from tasks.sandbox import url
+from tasks.selftest.backups import (
+    CANNOT_MISS,
+    Bench,
+    Plan,
+    PlannedBackup,
+    healthy_backup,
+    held_against,
+    ledger_of_served,
+    ledger_of_stranger,
+    not_comparable,
+)
+from tasks.selftest.restored import (
+    SIDE_BY_SIDE,
+    Damaged,
+    Ground,
+    Request,
+    for_selftest,
+    history_with,
+    judged_copy,
+    ledger_of_copy,
+    ledger_of_damaged,
+    limit_s,
+    mutant_of,
+    not_judged,
+    outcome_of,
+    remedied,
+    tables_of,
+)
+from tasks.selftest.steps import (
+    damage_copy,
+    drop_copy,
+    find_remedy,
+    make_twin,
+    plan_damage,
+    record_selftest,
+    serve_backup,
+)
 from tasks.states import conclude_selftest
 from tasks.teardown import dispose_of_sandbox, sweep_first
 
 Document = dict[str, Any]
-_STAGES = 10
-"""Each stage of a mutant's drill may use its whole limit."""
-_BATCH = 20
-"""Mutants judged in one step: if the drill's process is lost, the earlier ones' rows are kept."""
 
 
 @flow(name="selftest", flow_run_name="selftest {database}", persist_result=False)
@@ -56,75 +98,187 @@ def selftest(
         quick: only the ten that matter most.
         evidence: where the result goes; empty takes the fleet file's.
     """
-    target = for_selftest(read_target(fleet, database, evidence))
+    target, request = for_selftest(read_target(fleet, database, evidence)), Request(seed, mutants, quick)
     sweep_first(utc_now())
     base = begin(target, Selection(kind="newest"), utc_now())
-    wish = Wish(seed, mutants, quick)
     rows: list[Judged] = []
     try:
-        prepared = break_ground(base) if discover_points(base) else None
-        if prepared is not None:
-            rows = break_everything(base, prepared, wish)
+        ground = break_ground(base) if discover_points(base) else None
+        if ground is not None:
+            rows = break_everything(base, ground, request)
     finally:
         dispose_of_sandbox(base)
         base.runner.close()
-    document = record_selftest(base, rows, seed=seed, wanted=mutants, quick=quick)
+    document = record_selftest(base, rows, request)
     publish_report(target)
     return conclude_selftest(document)
 
 
-def break_ground(base: Ledger) -> Prepared | None:
+def break_ground(base: Ledger) -> Ground | None:
     """Drill the healthy backup; None, with the reason in *base*, where it or a copy of it is not verified."""
     try:
         rebuild(base)
-        fresh = base.copy_within(base.options)
+        fresh = replace(base.drill)
         prove(base)
         if verdict_of(base.drill) is not Verdict.VERIFIED:
             return None
-        preparing = base.working(_STAGES * base.drill.target.deadline)
-        prepared = preparing.run(prepare, fresh, base.drill, prove)
+        (ground,) = each_in_a_lane(
+            fresh.target.name, 1, lambda lane, proven: prove_twin(lane, fresh, proven), [base.drill]
+        )
     except DrillError as error:
         add_error(base.drill, error)
         return None
     except Exception as error:  # noqa: BLE001  as in a drill: told by its class, and never a pass
         add_crash(base.drill, error)
         return None
-    if prepared.healthy.verdict is not Verdict.VERIFIED:
-        base.drill.add(*prepared.healthy.findings)
+    if ground.outcome.verdict is not Verdict.VERIFIED:
+        base.drill.add(*ground.outcome.findings)
         return None
-    return prepared
+    return ground
 
 
-def break_everything(base: Ledger, prepared: Prepared, wish: Wish) -> list[Judged]:
+def prove_twin(lane: Lane, fresh: Drill, proven: Drill) -> Ground:
+    """Copy the healthy database once, and judge the copy as every mutant will be.
+
+    Args:
+        lane: to do it in.
+        fresh: the drill as its restore left it.
+        proven: the same after its checks, verified.
+    """
+    target, sandbox, restored = fresh.target, fresh.running_sandbox, fresh.completed_restore
+    history, name = history_with(proven), f"selftest_{fresh.drill_id}_twin"
+    twin = lane.run(
+        make_twin,
+        Deadline.within(target.deadline),
+        sandbox,
+        restored.database,
+        name,
+        tables_of(history),
+        target.expect.suite,
+    )
+    ledger = ledger_of_copy(fresh, history, target.deadline, lane)
+    ledger.drill.restored = replace(restored, database=name)
+    started = time.monotonic()
+    suite = prove_copy(ledger)
+    limit = limit_s(target, time.monotonic() - started)
+    return Ground(fresh, history, twin, outcome_of(ledger.drill), suite, limit)
+
+
+def break_everything(base: Ledger, ground: Ground, request: Request) -> list[Judged]:
     """Make every mutant and judge it; what could not be damaged, or not be judged, is listed too."""
-    ground, limit_s = prepared.ground, _STAGES * prepared.limit_s
     try:
-        plan = base.working(limit_s).run(plan_damage, ground, base.reached_store, wish, drill_mutant)
+        plan = plan_everything(base, ground, request)
     except DrillError as error:
         add_error(base.drill, error)
         return []
-    rows: list[Judged] = []
-    for start in range(0, len(plan.mutants), _BATCH):
-        batch = range(start, min(start + _BATCH, len(plan.mutants)))
-        step = partial(base.working(limit_s * (1 + len(batch))).run, judge_mutants, ground, plan.slots, batch)
-        rows += surely_judged(step, [plan.mutants[at] for at in batch])
-    for at, mutant in enumerate(plan.copies):
-        step = partial(base.working(3 * limit_s).run, judge_backup, plan.bench, plan.planned, at)
-        rows += surely_judged(step, [mutant])
-    return [*rows, *plan.impossible]
+    return [*judge_copies(ground, plan.slots), *judge_backups(ground, plan.backups), *plan.impossible]
 
 
-def surely_judged(step: Callable[[], list[Judged]], mutants: list[Mutant]) -> list[Judged]:
-    """Return what *step* says of *mutants*; whatever it meets, each has its row: the matrix always comes."""
+def plan_everything(base: Ledger, ground: Ground, request: Request) -> Plan:
+    """Choose what is damaged; a backup of the same window may stand in for the newest."""
+    work, target = base.working(ground.limit_s), base.drill.target
+    window = work.run(find_recovery_points, target, base.reached_store, Selection(kind="all"), utc_now())
+    return work.run(plan_damage, Bench.on(ground), ground.twin.schema, window.points, request)
+
+
+# --- restored data
+
+
+def judge_copies(ground: Ground, slots: Sequence[Slot]) -> list[Judged]:
+    """Judge a mutant of the restored data for each of *slots*; the result is in their order."""
+    news = news_of(ground, "restored data", len(slots))
+
+    def judge(lane: Lane, numbered: tuple[int, Slot]) -> Judged:
+        number, slot = numbered
+        row = surely_judged(lambda: judge_copy(lane, ground, number, slot), mutant_of(slot[0]))
+        return tell_row(row, next(news))
+
+    return each_in_a_lane(ground.drill.target.name, SIDE_BY_SIDE, judge, enumerate(slots))
+
+
+def judge_copy(lane: Lane, ground: Ground, number: int, slot: Slot) -> Judged:
+    """Damage a copy of the restored database, prove it as a drill does, and drop it."""
+    drill, name = ground.drill, f"selftest_{ground.drill.drill_id}_{number}"
+    sandbox, deadline = drill.running_sandbox, Deadline.within(ground.limit_s)
     try:
-        return step()
+        damaged = lane.run(damage_copy, deadline, sandbox, drill.completed_restore, name, slot, deadline)
+        if isinstance(damaged, Judged):
+            return damaged
+        ledger = ledger_of_damaged(ground, damaged, lane)
+        prove_copy(ledger)
+        row = judged_copy(ground, damaged, ledger.drill)
+        return look_for_remedy(lane, ground, damaged, row) if row.fate is Fate.SURVIVED else row
+    finally:
+        lane.surely(drop_copy, Deadline.within(ground.limit_s), sandbox, name)
+
+
+def prove_copy(ledger: Ledger) -> SuiteResult | None:
+    """Do what a drill does after its restore; return how the suite came out, if it did."""
+    try:
+        suite = prove(ledger)
+        measure(ledger)
     except Stopped:
         raise
-    except Exception as error:  # noqa: BLE001  told in the matrix
-        return [not_judged(mutant, error) for mutant in mutants]
+    except DrillError as error:
+        add_error(ledger.drill, error)
+        return None
+    return suite
 
 
-def drill_mutant(ledger: Ledger) -> None:
+def look_for_remedy(lane: Lane, ground: Ground, damaged: Damaged, row: Judged) -> Judged:
+    """Look for the expectation that would have caught a survivor; that none can be had is no error."""
+    sandbox, deadline = ground.drill.running_sandbox, Deadline.within(ground.limit_s)
+    place = url(sandbox, damaged.restored.database, sandbox.reader)
+    try:
+        return remedied(row, lane.run(find_remedy, deadline, ground.healthy, row.mutant, place))
+    except Stopped:
+        raise
+    except DrillError as error:
+        return replace(row, why=f"no expectation was looked for: {error.what}")
+
+
+# --- the backup
+
+
+def judge_backups(ground: Ground, backups: Sequence[PlannedBackup]) -> list[Judged]:
+    """Take each of *backups* through a whole drill, one after the other."""
+    bench, news = Bench.on(ground), news_of(ground, "the backup", len(backups))
+    healthy: dict[bool, DrillOutcome] = {}
+
+    def judge(lane: Lane, planned: PlannedBackup) -> Judged:
+        row = surely_judged(lambda: judge_backup(lane, bench, planned, healthy), planned.mutant)
+        return tell_row(row, next(news))
+
+    return each_in_a_lane(ground.drill.target.name, 1, judge, backups)
+
+
+def judge_backup(
+    lane: Lane, bench: Bench, planned: PlannedBackup, healthy: dict[bool, DrillOutcome]
+) -> Judged:
+    """Drill a damaged backup; *healthy* has what drills of undamaged ones came to, by whether made anew."""
+    if planned.make is None:
+        return held_against(planned, drill_mutant(ledger_of_stranger(bench, lane)), CANNOT_MISS)
+    if planned.anew not in healthy:
+        undamaged = drill_served(lane, bench, healthy_backup(anew=planned.anew))
+        if isinstance(undamaged, Judged):
+            return replace(undamaged, mutant=planned.mutant)
+        healthy[planned.anew] = outcome_of(undamaged)
+    row = not_comparable(planned, healthy[planned.anew])
+    if row is not None:
+        return row
+    damaged = drill_served(lane, bench, planned)
+    if isinstance(damaged, Judged):
+        return damaged
+    return held_against(planned, damaged, healthy[planned.anew])
+
+
+def drill_served(lane: Lane, bench: Bench, planned: PlannedBackup) -> Drill | Judged:
+    """Make a backup and drill it; a row, where there is nothing to be made."""
+    served = lane.run(serve_backup, Deadline.within(bench.limit_s), bench, planned)
+    return served if isinstance(served, Judged) else drill_mutant(ledger_of_served(bench, served, lane))
+
+
+def drill_mutant(ledger: Ledger) -> Drill:
     """Take a damaged backup through a whole drill; it leaves no evidence of its own."""
     try:
         if discover_points(ledger):
@@ -136,3 +290,33 @@ def drill_mutant(ledger: Ledger) -> None:
         add_crash(ledger.drill, error)
     finally:
         wind_up(ledger)
+    return ledger.drill
+
+
+# --- both
+
+
+def surely_judged(judge: Callable[[], Judged], mutant: Mutant) -> Judged:
+    """Return what *judge* says of *mutant*, timed; whatever it meets, it has its row."""
+    started = time.monotonic()
+    try:
+        row = judge()
+    except Stopped:
+        raise
+    except Exception as error:  # noqa: BLE001  told in the matrix
+        row = not_judged(mutant, error)
+    return replace(row, seconds=time.monotonic() - started)
+
+
+def news_of(ground: Ground, of: str, count: int) -> Iterator[Progress]:
+    """Yield the beginning of each line on a mutant that has been judged."""
+    for number in itertools.count(1):
+        yield Progress(
+            ground.drill.target.name, Stage.VALIDATE, "news", f"mutant {number} of {count} of {of}"
+        )
+
+
+def tell_row(row: Judged, progress: Progress) -> Judged:
+    """Tell what became of a mutant."""
+    tell(replace(progress, text=f"{progress.text}: {row.mutant.kind} {row.fate.value}"))
+    return row

@@ -10,7 +10,7 @@ from tasks.config import Fleet, load_fleet, parse_select
 from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.process import DrillProcess
-from tasks.drill.step import Here, Runner
+from tasks.drill.step import Runner
 from tasks.model.backup import RecoveryPoint
 from tasks.model.drill import Drill
 from tasks.model.findings import Stage
@@ -52,20 +52,27 @@ def choose_selection(target: Target, select: str) -> Selection:
     return parse_select(select, target.backup.timezone) if select else target.backup.select
 
 
-def begin(target: Target, selection: Selection, now: datetime, options: DrillOptions | None = None) -> Ledger:
-    """Begin a drill: nothing is known yet but what is to be drilled."""
-    options = options or DrillOptions()
+def begin(
+    target: Target,
+    selection: Selection,
+    now: datetime,
+    options: DrillOptions | None = None,
+    runner: Runner | None = None,
+) -> Ledger:
+    """Begin a drill: nothing is known yet but what is to be drilled.
+
+    Args:
+        target: what is drilled.
+        selection: of its backups.
+        now: aware UTC.
+        options: what sets it apart; None: nothing does.
+        runner: of its steps; None: they are task runs, in a process of the drill's own.
+    """
     drill = Drill(
         drill_id=uuid.uuid4().hex[:12], target=target, selection=selection, started_at=now, as_of=now
     )
-    return Ledger(drill, options, choose_runner(target, options))
-
-
-def choose_runner(target: Target, options: DrillOptions) -> Runner:
-    """Return how the steps of a drill are run: in a process of its own, but for a drill within another."""
-    if options.within:
-        return Here()
-    return TaskRuns(DrillProcess(target.name), suite=target.expect.suite is not None)
+    runner = runner or TaskRuns(DrillProcess(target.name), suite=target.expect.suite is not None)
+    return Ledger(drill, options or DrillOptions(), runner)
 
 
 def begin_older(first: Ledger, point: RecoveryPoint, now: datetime) -> Ledger:

@@ -21,8 +21,14 @@ from tasks.model.backup import LocalBackup, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Stage
-from tasks.model.sandbox import Workspace
+from tasks.model.restored import Restored
+from tasks.model.sandbox import Sandbox, Workspace
+from tasks.model.selftest import Judged
 from tasks.model.target import Target
+from tasks.mutants.sampling import Slot
+from tasks.selftest.backups import Bench, PlannedBackup
+from tasks.selftest.restored import Damaged
+from tasks.selftest.steps import damage_copy, serve_backup
 from tasks.stores import Fetched
 
 MIB = 1 << 20
@@ -100,6 +106,28 @@ def start_a_child(note: Path) -> None:
 
 Misdeed = Callable[[], object]
 MISDEEDS: dict[str, Misdeed] = {"spin": spin, "bloat": bloat, "die": die, "crash": crash}
+
+
+HUNG_KINDS = {"table-emptied", "truncated-data"}
+"""Of a self test's mutants."""
+
+
+@step("damage restored data")
+def damage_copy_badly(
+    sandbox: Sandbox, healthy: Restored, name: str, slot: Slot, deadline: Deadline
+) -> Damaged | Judged:
+    """Damage as the product does, but hang over one kind."""
+    if slot[0].kind in HUNG_KINDS:
+        spin()
+    return damage_copy(sandbox, healthy, name, slot, deadline)
+
+
+@step("damage the backup")
+def serve_backup_badly(bench: Bench, planned: PlannedBackup) -> Target | Judged:
+    """Damage as the product does, but hang over one kind."""
+    if planned.mutant.kind in HUNG_KINDS:
+        spin()
+    return serve_backup(bench, planned)
 
 
 @step("open backup")

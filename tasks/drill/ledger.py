@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from tasks.drill.held import Held
 from tasks.drill.options import DrillOptions
 from tasks.drill.progress import Progress, Reporter, tell
-from tasks.drill.step import Here, Runner, Step
+from tasks.drill.step import Runner, Step
 from tasks.model.deadline import Deadline
 from tasks.model.drill import Drill
 from tasks.model.errors import PermanentError
@@ -90,10 +90,6 @@ class Ledger:
     def reporter(self, stage: Stage) -> Reporter:
         """Return what tells how far *stage* is."""
         return Reporter(self.drill.target.name, stage, told=not self.options.within)
-
-    def copy_within(self, options: DrillOptions) -> Ledger:
-        """Return a drill within this one that goes its own way from here."""
-        return Ledger(replace(self.drill), replace(options, within=True), Here(), self.store)
 
     def _announce(self, state: str, text: str = "") -> None:
         if self.options.within:

@@ -14,8 +14,7 @@ class DrillOptions:
     """How a drill is run and judged, where that is not for its fleet file to say.
 
     Attributes:
-        within: it is a part of another drill, as the self test makes them: it runs in that one's process,
-            its steps are no task runs, and what it does is no news.
+        within: it is a part of another drill, as the self test makes them: what it does is no news.
         stranger: the store is reached with a key that is not valid.
         history: what it is judged by in place of the evidence of earlier drills.
         run_suite: how the suite is run: a self test leaves out what cannot come out otherwise.

@@ -88,18 +88,5 @@ class Runner(Protocol):
         ...
 
 
-class Here:
-    """Steps as plain functions, in the process that a drill within another is in already."""
-
-    def run(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: ARG002  each keeps its own
-        """Run *step*."""
-        return step(*args, **kwargs)
-
-    surely = run
-
-    def close(self) -> None:
-        """There is nothing to let go of."""
-
-
 def _find(module: str, name: str) -> object:
     return getattr(importlib.import_module(module), name)

@@ -24,7 +24,7 @@ _FLIPS = (0.5, 0.2, 0.85)
 _TOC = "toc.dat"
 
 Spoil = Callable[[Path, Path], None]
-"""Writes the spoilt copy of the first path to the second."""
+"""Writes the spoilt copy of the first path to the second; it travels between processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def spoils(original: Path, backup: LocalBackup, seed: int) -> Iterator[Spoilt]:
     cuts = [_cut("truncated-data", _within(share, start, size, chance), size) for share in _CUTS]
     flips = [_flip("flipped-byte-data", _within(share, start, size, chance)) for share in _FLIPS]
     yield cuts[0]
-    yield _spoilt("empty-object", "the object is empty", lambda _, to: to.touch())
+    yield _spoilt("empty-object", "the object is empty", _nothing)
     yield flips[0]
     yield _cut("truncated-end", max(0, size - _END_BYTES), size)
     yield _cut("truncated-head", min(_HEAD_BYTES, size // 2), size)
@@ -94,28 +94,31 @@ def _of_folder(folder: Path, chance: random.Random) -> Iterator[Spoilt]:
 
 def _cut(kind: str, at: int, size: int) -> Spoilt:
     what = f"cut after {at:,} of {size:,} bytes"
-
-    def make(source: Path, to: Path) -> None:
-        shutil.copyfile(source, to)
-        _keep(to, at=at)
-
-    return _spoilt(kind, what, make)
+    return _spoilt(kind, what, partial(_spoilt_file, spoil=partial(_keep, at=at)))
 
 
 def _flip(kind: str, at: int) -> Spoilt:
-    def make(source: Path, to: Path) -> None:
-        shutil.copyfile(source, to)
-        _turn(to, at=at)
-
+    make = partial(_spoilt_file, spoil=partial(_turn, at=at))
     return _spoilt(kind, f"one byte turned, at {at:,}", make, must=False)
 
 
 def _in_folder(kind: str, name: str, what: str, spoil: Callable[[Path], None]) -> Spoilt:
-    def make(source: Path, to: Path) -> None:
-        shutil.copytree(source, to)
-        spoil(to / name)
-
+    make = partial(_spoilt_folder, name=name, spoil=spoil)
     return _spoilt(kind, what, make, must=not kind.startswith("flipped"))
+
+
+def _spoilt_file(source: Path, to: Path, *, spoil: Callable[[Path], None]) -> None:
+    shutil.copyfile(source, to)
+    spoil(to)
+
+
+def _spoilt_folder(source: Path, to: Path, *, name: str, spoil: Callable[[Path], None]) -> None:
+    shutil.copytree(source, to)
+    spoil(to / name)
+
+
+def _nothing(_: Path, to: Path) -> None:
+    to.touch()
 
 
 def _spoilt(kind: str, what: str, make: Spoil, *, must: bool = True) -> Spoilt:

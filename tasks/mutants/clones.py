@@ -54,7 +54,7 @@ def copied(sandbox: Sandbox, source: str, name: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        _drop(sandbox, name)
+        drop_copy(sandbox, name)
 
 
 def make_copy(sandbox: Sandbox, source: str, name: str) -> None:
@@ -124,7 +124,7 @@ def _create(ours: Connection, sandbox: Sandbox, source: str, name: str) -> None:
     ours.execute(_SETTINGS, {"copy": name, "source": source})
 
 
-def _drop(sandbox: Sandbox, name: str) -> None:
+def drop_copy(sandbox: Sandbox, name: str) -> None:
     """Drop a copy; where the server is gone, the whole sandbox goes with it."""
     try:
         with connect(sandbox) as ours:

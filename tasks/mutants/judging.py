@@ -2,6 +2,7 @@
 
 Decided here: only what the healthy one does not say counts. A mutant whose drill ended for the worker's
 reasons (no time, no disk, no memory, a server that died, a fault of ours) was not judged: that is no catch.
+So is one that hangs: its drill's deadline ends it, and a drill that only time ends has not seen the damage.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ MOST_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DrillOutcome:
     """What a drill came to: verdict, findings as settled, and its checks."""
 
     verdict: Verdict
@@ -50,7 +51,7 @@ class Said:
     checks: tuple[Check, ...]
 
 
-def fate_of(mutant: Said, healthy: Said) -> tuple[Fate, tuple[str, ...], str | None]:
+def fate_of(mutant: DrillOutcome, healthy: DrillOutcome) -> tuple[Fate, tuple[str, ...], str | None]:
     """Return the fate, what decided it as `rule where`, and for an errored one the reason."""
     new = [
         finding

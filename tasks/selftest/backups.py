@@ -3,45 +3,42 @@
 Decided here: the copies are served from a folder of the self test, one after the other under the same name
 and time, to a target that differs from the user's in where its backups lie and in nothing that judges them.
 A stored checksum is left out: the damage is taken to have come before it was made. An undamaged copy goes
-first, and one that pg_dump made anew; what they already fail of is not held against the mutants.
+first, and one that pg_dump made anew; what they already fail of is not held against the mutants. Each stage
+of a mutant's drill has the limit that a copy's has.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import psycopg
-
-from tasks.discover import find_recovery_points
-from tasks.drill.held import Held
 from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
-from tasks.drill.progress import Progress, tell
-from tasks.drill.step import step
+from tasks.drill.step import Runner
 from tasks.evidence import to_json
-from tasks.model.backup import dump_point
+from tasks.model.backup import DumpPoint, RecoveryPoint, dump_point
 from tasks.model.clock import stamp, utc_now
 from tasks.model.drill import Drill
-from tasks.model.errors import DrillError
-from tasks.model.findings import Stage, Verdict
+from tasks.model.findings import Verdict
+from tasks.model.history import History
 from tasks.model.sandbox import Sandbox
 from tasks.model.selftest import Family, Fate, Judged, Mutant
 from tasks.model.target import Selection, StoreConfig, Target
-from tasks.mutants.byte_damage import Spoilt, spoils
+from tasks.mutants.byte_damage import Spoil, spoils
 from tasks.mutants.damage import Void
-from tasks.mutants.judging import Said, fate_of
+from tasks.mutants.judging import DrillOutcome, fate_of
 from tasks.mutants.operators import candidates
-from tasks.mutants.redump import SUFFIX, Redump, dump_again, make_other, redumps
+from tasks.mutants.redump import SUFFIX, dump_again, make_other, redumps
 from tasks.mutants.sampling import Slot, choose
+from tasks.mutants.schema import Schema
 from tasks.plan import begin
-from tasks.selftest.restored import Ground, Wish, mutant_of, said_by, without_candidates
-from tasks.stores import Store, fetch_backup
+from tasks.selftest.restored import Ground, Request, outcome_of, without_candidates
+from tasks.stores import fetch_backup, open_store
 from tasks.stores.fetch import local_name
 from tasks.stores.uris import is_s3
 
@@ -52,18 +49,56 @@ _BACKUP_SHARE = 0.25
 QUICK_BACKUPS = 2
 _STORES_PLACE = 2  # what concerns the store, and no byte of the backup, comes after the first two
 
-WholeDrill = Callable[[Ledger], None]
-"""Takes a ledger through a whole drill; what it shows, also why it ended, is in the ledger."""
-Make = Callable[[Path], None]
+CANNOT_MISS = DrillOutcome(Verdict.VERIFIED, (), ())
+"""What a drill that reaches its store comes to, as far as a denied key is held against it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Bench:
+    """What damaged backups are made of, and where.
+
+    Attributes:
+        drill: of the healthy backup, as the restore left it.
+        history: with the healthy backup as its newest entry.
+        limit_s: for each stage of a mutant's drill.
+    """
+
+    drill: Drill
+    history: History
+    limit_s: float
+
+    @classmethod
+    def on(cls, ground: Ground) -> Bench:
+        """Return the bench on *ground*."""
+        return cls(ground.drill, ground.history, ground.limit_s)
+
+    @property
+    def folder(self) -> Path:
+        """A folder of ours, removed with the sandbox."""
+        return self.drill.own_workspace.root / "damaged"
+
+    @property
+    def original(self) -> Path:
+        """The backup as it was stored."""
+        return self.drill.own_workspace.backup_dir / local_name(self.drill.chosen_point.label)
+
+    @property
+    def database(self) -> str:
+        """The restored database."""
+        return self.drill.completed_restore.database
+
+
+Make = Callable[[Bench, Path], None]
+"""Writes a backup to a path; it travels between processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBackup:
     """A damage to the backup that can be done.
 
     Attributes:
-        make: writes the damaged backup to a path; None for a denied key, which damages no byte.
-        anew: pg_dump made it, so that it is held against a healthy one that pg_dump made.
+        make: None for a denied key, which damages no byte.
+        anew: pg_dump makes it, so that it is held against a healthy one that pg_dump made.
     """
 
     mutant: Mutant
@@ -72,83 +107,50 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """Where damaged backups are made and drilled.
-
-    Attributes:
-        folder: of ours, removed with the sandbox.
-        store: that the user's backups lie in.
-        drill: the whole drill.
-        healthy: what a drill says of an undamaged copy, and (True) of one that pg_dump made anew.
-    """
-
-    ground: Ground
-    folder: Path
-    store: Held[Store]
-    drill: WholeDrill
-    healthy: dict[bool, Said] = field(default_factory=dict)
-
-    @property
-    def base(self) -> Drill:
-        """The drill of the healthy backup."""
-        return self.ground.fresh.drill
-
-    @property
-    def original(self) -> Path:
-        """The backup as it was stored."""
-        return self.base.own_workspace.backup_dir / local_name(self.base.chosen_point.label)
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be damaged; how stays in the drill's process.
+    """What will be damaged: restored data, and the backup.
 
     Attributes:
-        mutants, copies: of the restored data, and of the backup, as the matrix names them.
         impossible: what the backup and the database offer no place for.
     """
 
-    slots: Held[Sequence[Slot]]
-    bench: Held[Bench]
-    planned: Held[Sequence[Planned]]
-    mutants: Sequence[Mutant]
-    copies: Sequence[Mutant]
-    impossible: list[Judged]
+    slots: Sequence[Slot]
+    backups: Sequence[PlannedBackup]
+    impossible: Sequence[Judged]
 
 
-@step("plan the damage")
-def plan_damage(ground: Held[Ground], store: Held[Store], wish: Wish, drill: WholeDrill) -> Plan:
-    """Choose what is damaged, by the seed; *drill* takes a damaged backup through a whole drill."""
-    folder = ground.value.fresh.drill.own_workspace.root / "damaged"
-    bench = Bench(ground.value, folder, store, drill)
-    found = candidates(ground.value.schema, wish.seed)
-    planned, left = plan_backups(bench, wish.seed)
-    planned = planned[: share_of(wish.mutants, quick=wish.quick)]
-    slots = choose(found, wish.mutants - len(planned), wish.seed, quick=wish.quick)
-    impossible = [] if wish.quick else [*without_candidates(found), *left]
-    mutants, copies = [mutant_of(slot[0]) for slot in slots], [one.mutant for one in planned]
-    return Plan(Held(slots), Held(bench), Held(planned), mutants, copies, impossible)
+# --- planning
 
 
-def plan_backups(bench: Bench, seed: int) -> tuple[list[Planned], list[Judged]]:
+def plan(bench: Bench, schema: Schema, points: Sequence[RecoveryPoint], request: Request) -> Plan:
+    """Choose what is damaged, by the seed.
+
+    Args:
+        bench: what damaged backups are made of.
+        schema: of the restored database.
+        points: every backup of the window.
+        request: what was asked for.
+    """
+    damages = candidates(schema, request.seed)
+    backups, impossible = plan_backups(bench, schema, points, request.seed)
+    backups = backups[: share_of(request.mutants, quick=request.quick)]
+    slots = choose(damages, request.mutants - len(backups), request.seed, quick=request.quick)
+    return Plan(slots, backups, [] if request.quick else [*without_candidates(damages), *impossible])
+
+
+def plan_backups(
+    bench: Bench, schema: Schema, points: Sequence[RecoveryPoint], seed: int
+) -> tuple[list[PlannedBackup], list[Judged]]:
     """Return what can be done to the backup, what matters most first, and what cannot, with the reason."""
-    planned: list[Planned] = []
-    left: list[Judged] = []
-    spoilt = list(spoils(bench.original, bench.base.proven_backup, seed))
-    anew = list(redumps(bench.ground.schema))
-    for one in _in_turn(anew, spoilt):
-        if one.reason:
-            left.append(Judged(one.mutant, Fate.NOT_APPLICABLE, why=one.reason))
-        elif isinstance(one, Redump):
-            planned.append(Planned(one.mutant, _redumped(bench, one), anew=True))
-        elif one.make is not None:
-            planned.append(Planned(one.mutant, _copied(bench, one)))
-    for found in (_older(bench), _denied(bench)):
-        if isinstance(found, Judged):
-            left.append(found)
+    rows = [*_in_turn(_redumped(schema), _spoilt(bench, seed))]
+    backups = [row for row in rows if isinstance(row, PlannedBackup)]
+    impossible = [row for row in rows if isinstance(row, Judged)]
+    for row in (_older(bench, points), _denied(bench)):
+        if isinstance(row, Judged):
+            impossible.append(row)
         else:
-            planned.insert(min(len(planned), _STORES_PLACE), found)
-    return planned, left
+            backups.insert(min(len(backups), _STORES_PLACE), row)
+    return backups, impossible
 
 
 def share_of(mutants: int, *, quick: bool) -> int:
@@ -156,48 +158,186 @@ def share_of(mutants: int, *, quick: bool) -> int:
     return QUICK_BACKUPS if quick else max(1, round(mutants * _BACKUP_SHARE))
 
 
-@step("damage the backup")
-def judge_backup(bench: Held[Bench], planned: Held[Sequence[Planned]], at: int) -> list[Judged]:
-    """Take the one of *planned* at *at* through a drill."""
-    judged = _judge(bench.value, planned.value[at], bench.value.healthy)
-    text = f"mutant {at + 1} of {len(planned.value)} of the backup: {judged.mutant.kind} {judged.fate.value}"
-    tell(Progress(bench.value.base.target.name, Stage.VALIDATE, "news", text))
-    return [judged]
+def healthy_backup(*, anew: bool) -> PlannedBackup:
+    """Return the undamaged copy, or the one that pg_dump makes anew."""
+    mutant = Mutant(Family.BACKUP, "healthy", "nothing")
+    return PlannedBackup(mutant, partial(_dump, options=(), other=False) if anew else _copy, anew)
 
 
-def _judge(bench: Bench, one: Planned, healthy: dict[bool, Said]) -> Judged:
-    started = time.monotonic()
+def _in_turn(
+    first: Sequence[PlannedBackup | Judged], second: Sequence[PlannedBackup | Judged]
+) -> Iterator[PlannedBackup | Judged]:
+    """Yield of both in turn, so that the first few are of both."""
+    for at in range(max(len(first), len(second))):
+        yield from second[at : at + 1]
+        yield from first[at : at + 1]
+
+
+def _redumped(schema: Schema) -> list[PlannedBackup | Judged]:
+    return [
+        Judged(redump.mutant, Fate.NOT_APPLICABLE, why=redump.reason)
+        if redump.reason
+        else PlannedBackup(
+            redump.mutant, partial(_dump, options=redump.options, other=redump.other), anew=True
+        )
+        for redump in redumps(schema)
+    ]
+
+
+def _spoilt(bench: Bench, seed: int) -> list[PlannedBackup | Judged]:
+    return [
+        Judged(spoilt.mutant, Fate.NOT_APPLICABLE, why=spoilt.reason)
+        if spoilt.make is None
+        else PlannedBackup(spoilt.mutant, partial(_spoil, spoil=spoilt.make))
+        for spoilt in spoils(bench.original, bench.drill.proven_backup, seed)
+    ]
+
+
+def _older(bench: Bench, points: Sequence[RecoveryPoint]) -> PlannedBackup | Judged:
+    """Return the oldest backup of the window, under the newest one's name."""
+    mutant = Mutant(Family.BACKUP, "older-backup", "the oldest backup of the window under today's name")
+    oldest = dump_point(min(points, key=lambda point: point.at))
+    if oldest.uri == bench.drill.chosen_point.uri:
+        return Judged(mutant, Fate.NOT_APPLICABLE, why="the window holds one backup only")
+    mutant = replace(mutant, what=f"the backup of {stamp(oldest.at)} under the newest one's name")
+    return PlannedBackup(mutant, partial(_fetch, point=oldest))
+
+
+def _denied(bench: Bench) -> PlannedBackup | Judged:
+    mutant = Mutant(Family.BACKUP, "denied-key", "the store reached with a key that is not valid", must=True)
+    if not is_s3(bench.drill.target.backup.at):
+        return Judged(mutant, Fate.NOT_APPLICABLE, why="the backups lie in a folder, which has no keys")
+    return PlannedBackup(mutant, None)
+
+
+# --- making
+
+
+def _copy(bench: Bench, to: Path) -> None:
+    if bench.original.is_dir():
+        shutil.copytree(bench.original, to)
+    else:
+        shutil.copyfile(bench.original, to)
+
+
+def _spoil(bench: Bench, to: Path, *, spoil: Spoil) -> None:
+    spoil(bench.original, to)
+
+
+def _dump(bench: Bench, to: Path, *, options: tuple[str, ...], other: bool) -> None:
+    sandbox = bench.drill.running_sandbox
+    database = _other(sandbox, bench) if other else bench.database
+    dump_again(sandbox, database, options, to, bench.limit_s)
+
+
+def _other(sandbox: Sandbox, bench: Bench) -> str:
+    name = f"selftest_{bench.drill.drill_id}_other"
+    make_other(sandbox, name)
+    return name
+
+
+def _fetch(bench: Bench, to: Path, *, point: DumpPoint) -> None:
+    target, dest = bench.drill.target, bench.folder / "older"
+    store = open_store(target.store, target.backup.at, target.backup.globals)
+    fetched = fetch_backup(point, store, target, dest, lambda _done, _all: None, bench.limit_s)
+    if fetched.sha256 == bench.drill.proven_backup.sha256:
+        raise Void("the oldest backup of the window holds the very same bytes")
+    fetched.path.rename(to)
+
+
+def serve(bench: Bench, planned: PlannedBackup) -> Target | Judged:
+    """Make a backup the newest that a target of ours finds; return that target, or why there is nothing."""
+    shelf = bench.folder / "shelf"
+    shutil.rmtree(shelf, ignore_errors=True)
+    shelf.mkdir(parents=True)
+    target, at = _target_of(bench, shelf, anew=planned.anew), bench.drill.chosen_point.at
+    place = shelf / Path(at.strftime(target.backup.at)).name
     try:
-        if one.make is None:
-            found = _fate(one, _drilled_as_stranger(bench), Said(Verdict.VERIFIED, (), ()))
-        else:
-            if one.anew not in healthy:
-                healthy[one.anew] = _drilled(bench, _healthy(bench, anew=one.anew), anew=one.anew)
-                started = time.monotonic()
-            found = _held_against(bench, one, healthy[one.anew])
+        if planned.make is not None:
+            planned.make(bench, place)
     except Void as void:
-        found = Judged(one.mutant, Fate.NOT_APPLICABLE, why=str(void))
-    except (DrillError, OSError, psycopg.Error) as error:
-        what = error.what if isinstance(error, DrillError) else type(error).__name__
-        found = Judged(one.mutant, Fate.ERRORED, why=f"it could not be made: {what}")
-    return replace(found, seconds=time.monotonic() - started)
+        return Judged(planned.mutant, Fate.NOT_APPLICABLE, why=str(void))
+    manifest = bench.drill.manifest
+    if manifest is not None:
+        place.with_name(place.name + MANIFEST_SUFFIX).write_text(to_json(manifest))
+    if target.backup.globals is not None:
+        (given,) = _globals(bench)
+        shutil.copyfile(given, shelf / Path(at.strftime(target.backup.globals)).name)
+    return target
 
 
-def _held_against(bench: Bench, one: Planned, healthy: Said) -> Judged:
-    if healthy.verdict is not Verdict.VERIFIED:
-        named = next((found.rule for found in healthy.findings), "no finding")
-        copy = "backup made anew by pg_dump" if one.anew else "copy of the backup"
-        why = f"not even an undamaged {copy} is verified ({named}), so that nothing could be held against it"
-        return Judged(one.mutant, Fate.NOT_APPLICABLE, why=why)
-    make = one.make
-    if make is None:
-        raise ValueError("a mutant without a backup has nothing to be drilled")
-    return _fate(one, _drilled(bench, make, anew=one.anew), healthy)
+# --- drilling
 
 
-def _fate(one: Planned, said: Said, healthy: Said) -> Judged:
-    fate, by, why = fate_of(said, healthy)
-    return Judged(one.mutant, fate, None, by, why or _advice(one.mutant, fate))
+def ledger_of_stranger(bench: Bench, runner: Runner) -> Ledger:
+    """Return the drill of the user's own backup with a key that is not valid."""
+    target = bench.drill.target.model_copy(update=_apart(bench))
+    return _ledger(bench, target, runner, stranger=True)
+
+
+def ledger_of_served(bench: Bench, target: Target, runner: Runner) -> Ledger:
+    """Return the drill of what was served to *target*."""
+    return _ledger(bench, target, runner, stranger=False)
+
+
+def _ledger(bench: Bench, target: Target, runner: Runner, *, stranger: bool) -> Ledger:
+    options = DrillOptions(within=True, stranger=stranger, history=bench.history)
+    ledger = begin(target, Selection(kind="newest"), utc_now(), options, runner)
+    ledger.drill.as_of = bench.drill.judged_at
+    return ledger
+
+
+def _target_of(bench: Bench, shelf: Path, *, anew: bool) -> Target:
+    """Return the user's target with its backups on *shelf*."""
+    own, drill = bench.drill.target, bench.drill
+    folder = str(shelf).replace("%", "%%")
+    ending = SUFFIX if anew else _ENDINGS.search(drill.chosen_point.label).group()  # type: ignore[union-attr] # it matches ""
+    slash = "/" if bench.original.is_dir() and not anew else ""
+    age_s = (utc_now() - drill.chosen_point.at).total_seconds()
+    backup = own.backup.model_copy(
+        update={
+            "at": f"{folder}/backup_%Y%m%dT%H%M%SZ{ending}{slash}",
+            "timezone": "UTC",
+            "window": max(own.backup.window, age_s + _HOUR_S),
+            "select": Selection(),
+            "checksum": "none",
+            "manifest": "none" if drill.manifest is None else "auto",
+            "globals": f"{folder}/globals_%Y%m%dT%H%M%SZ.sql" if _globals(bench) else None,
+            "decrypt": None if anew else own.backup.decrypt,
+        }
+    )
+    return own.model_copy(update={"backup": backup, "store": StoreConfig(), **_apart(bench)})
+
+
+def _apart(bench: Bench) -> dict[str, object]:
+    """Return what keeps a mutant's drill apart from the healthy one's: its lock, and its own time limit."""
+    own = bench.drill.target
+    return {"fleet": f"{own.fleet}.selftest", "deadline": min(own.deadline, bench.limit_s)}
+
+
+def _globals(bench: Bench) -> tuple[Path, ...]:
+    with suppress(FileNotFoundError):
+        return tuple((bench.drill.own_workspace.backup_dir / "globals").iterdir())[:1]
+    return ()
+
+
+# --- judging
+
+
+def held_against(planned: PlannedBackup, drill: Drill, healthy: DrillOutcome) -> Judged:
+    """Return the row of a damaged backup whose drill is over."""
+    fate, by, why = fate_of(outcome_of(drill), healthy)
+    return Judged(planned.mutant, fate, None, by, why or _advice(planned.mutant, fate))
+
+
+def not_comparable(planned: PlannedBackup, healthy: DrillOutcome) -> Judged | None:
+    """Return the row of a mutant whose undamaged twin is not verified either; None where it is."""
+    if healthy.verdict is Verdict.VERIFIED:
+        return None
+    rule = next((finding.rule for finding in healthy.findings), "no finding")
+    copy = "backup made anew by pg_dump" if planned.anew else "copy of the backup"
+    why = f"not even an undamaged {copy} is verified ({rule}), so that nothing could be held against it"
+    return Judged(planned.mutant, Fate.NOT_APPLICABLE, why=why)
 
 
 def _advice(mutant: Mutant, fate: Fate) -> str | None:
@@ -216,147 +356,3 @@ _ADVICE = {
     "schema-only": "Name the tables that matter under expect.required_tables.",
     "wrong-database": "Name the tables that matter under expect.required_tables.",
 }
-
-
-# --- drilling
-
-
-def _drilled(bench: Bench, make: Make, *, anew: bool) -> Said:
-    """Serve what *make* writes as the newest backup, and drill it."""
-    shelf = bench.folder / "shelf"
-    shutil.rmtree(shelf, ignore_errors=True)
-    shelf.mkdir(parents=True)
-    target = _target(bench, shelf, anew=anew)
-    at = bench.base.chosen_point.at
-    place = shelf / Path(at.strftime(target.backup.at)).name
-    make(place)
-    manifest = bench.base.manifest
-    if manifest is not None:
-        place.with_name(place.name + MANIFEST_SUFFIX).write_text(to_json(manifest))
-    if target.backup.globals is not None:
-        (given,) = _globals(bench)
-        shutil.copyfile(given, shelf / Path(at.strftime(target.backup.globals)).name)
-    try:
-        return _said(bench, target)
-    finally:
-        shutil.rmtree(shelf, ignore_errors=True)
-
-
-def _drilled_as_stranger(bench: Bench) -> Said:
-    return _said(bench, bench.base.target.model_copy(update=_apart(bench)), stranger=True)
-
-
-def _said(bench: Bench, target: Target, *, stranger: bool = False) -> Said:
-    options = DrillOptions(within=True, stranger=stranger, history=bench.ground.history)
-    ledger = begin(target, Selection(kind="newest"), utc_now(), options)
-    ledger.drill.as_of = bench.base.judged_at
-    bench.drill(ledger)
-    return said_by(ledger.drill)
-
-
-def _target(bench: Bench, shelf: Path, *, anew: bool) -> Target:
-    """Return the user's target with its backups on *shelf*."""
-    own, base = bench.base.target, bench.base
-    folder = str(shelf).replace("%", "%%")
-    ending = SUFFIX if anew else _ENDINGS.search(base.chosen_point.label).group()  # type: ignore[union-attr] # it matches ""
-    slash = "/" if bench.original.is_dir() and not anew else ""
-    age_s = (utc_now() - base.chosen_point.at).total_seconds()
-    backup = own.backup.model_copy(
-        update={
-            "at": f"{folder}/backup_%Y%m%dT%H%M%SZ{ending}{slash}",
-            "timezone": "UTC",
-            "window": max(own.backup.window, age_s + _HOUR_S),
-            "select": Selection(),
-            "checksum": "none",
-            "manifest": "none" if base.manifest is None else "auto",
-            "globals": f"{folder}/globals_%Y%m%dT%H%M%SZ.sql" if _globals(bench) else None,
-            "decrypt": None if anew else own.backup.decrypt,
-        }
-    )
-    return own.model_copy(update={"backup": backup, "store": StoreConfig(), **_apart(bench)})
-
-
-def _apart(bench: Bench) -> dict[str, object]:
-    """Return what keeps a mutant's drill apart from the healthy one's: its lock, and its own time limit."""
-    own = bench.base.target
-    return {"fleet": f"{own.fleet}.selftest", "deadline": min(own.deadline, bench.ground.limit_s)}
-
-
-def _globals(bench: Bench) -> tuple[Path, ...]:
-    with suppress(FileNotFoundError):
-        return tuple((bench.base.own_workspace.backup_dir / "globals").iterdir())[:1]
-    return ()
-
-
-# --- making
-
-
-def _in_turn(first: Sequence[Redump], second: Sequence[Spoilt]) -> Iterator[Redump | Spoilt]:
-    """Yield of both in turn, so that the first few are of both."""
-    for at in range(max(len(first), len(second))):
-        yield from second[at : at + 1]
-        yield from first[at : at + 1]
-
-
-def _copied(bench: Bench, one: Spoilt) -> Make:
-    def make(to: Path) -> None:
-        if one.make is not None:
-            one.make(bench.original, to)
-
-    return make
-
-
-def _redumped(bench: Bench, one: Redump) -> Make:
-    def make(to: Path) -> None:
-        sandbox, limit_s = bench.ground.sandbox, bench.ground.limit_s
-        name = _other(sandbox, bench) if one.other else bench.ground.source
-        dump_again(sandbox, name, one.options, to, limit_s)
-
-    return make
-
-
-def _other(sandbox: Sandbox, bench: Bench) -> str:
-    name = f"selftest_{bench.base.drill_id}_other"
-    make_other(sandbox, name)
-    return name
-
-
-def _healthy(bench: Bench, *, anew: bool) -> Make:
-    def make(to: Path) -> None:
-        if anew:
-            dump_again(bench.ground.sandbox, bench.ground.source, (), to, bench.ground.limit_s)
-        elif bench.original.is_dir():
-            shutil.copytree(bench.original, to)
-        else:
-            shutil.copyfile(bench.original, to)
-
-    return make
-
-
-def _older(bench: Bench) -> Planned | Judged:
-    """Return the oldest backup of the window, under the newest one's name."""
-    base, target = bench.base, bench.base.target
-    mutant = Mutant(Family.BACKUP, "older-backup", "the oldest backup of the window under today's name")
-    discovery = find_recovery_points(target, bench.store, Selection(kind="all"), utc_now())
-    oldest = dump_point(min(discovery.points, key=lambda point: point.at))
-    if oldest.uri == base.chosen_point.uri:
-        return Judged(mutant, Fate.NOT_APPLICABLE, why="the window holds one backup only")
-    mutant = replace(mutant, what=f"the backup of {stamp(oldest.at)} under the newest one's name")
-
-    def make(to: Path) -> None:
-        dest = bench.folder / "older"
-        fetched = fetch_backup(
-            oldest, bench.store.value, target, dest, lambda _done, _all: None, bench.ground.limit_s
-        )
-        if fetched.sha256 == base.proven_backup.sha256:
-            raise Void("the oldest backup of the window holds the very same bytes")
-        fetched.path.rename(to)
-
-    return Planned(mutant, make)
-
-
-def _denied(bench: Bench) -> Planned | Judged:
-    mutant = Mutant(Family.BACKUP, "denied-key", "the store reached with a key that is not valid", must=True)
-    if not is_s3(bench.base.target.backup.at):
-        return Judged(mutant, Fate.NOT_APPLICABLE, why="the backups lie in a folder, which has no keys")
-    return Planned(mutant, None)

@@ -19,7 +19,6 @@ from tasks.drill.entries import (
 from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.process import Stopped
-from tasks.drill.step import Here
 from tasks.evidence import build_evidence
 from tasks.model.backup import Candidate, Discovery, DumpPoint, StoredObject
 from tasks.model.drill import Drill
@@ -162,14 +161,6 @@ def test_a_phase_entered_twice_is_added_up() -> None:
             pass
     assert under_way.drill.reached.count(Stage.FETCH) == 2
     assert set(closed(under_way.drill).phases_s) == {"fetch"}
-
-
-def test_a_drill_within_another_goes_its_own_way() -> None:
-    outer = ledger()
-    inner = outer.copy_within(outer.options)
-    inner.drill.add(finding("schema-only", "No rows."))
-    assert outer.drill.findings == ()
-    assert isinstance(inner.runner, Here)
 
 
 def test_a_record_can_be_handed_to_another_process() -> None:

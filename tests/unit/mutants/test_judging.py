@@ -7,13 +7,15 @@ import pytest
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage, Verdict
 from tasks.model.rules import RULES, finding
 from tasks.model.selftest import Fate
-from tasks.mutants.judging import THE_WORKERS, Said, fate_of
+from tasks.mutants.judging import THE_WORKERS, DrillOutcome, fate_of
 
-HEALTHY = Said(Verdict.VERIFIED, (finding("object-new", "x", where="public.t"),), ())
+HEALTHY = DrillOutcome(Verdict.VERIFIED, (finding("object-new", "x", where="public.t"),), ())
 
 
-def said(*findings: Finding, verdict: Verdict = Verdict.FAILED, checks: tuple[Check, ...] = ()) -> Said:
-    return Said(verdict, (*HEALTHY.findings, *findings), checks)
+def said(
+    *findings: Finding, verdict: Verdict = Verdict.FAILED, checks: tuple[Check, ...] = ()
+) -> DrillOutcome:
+    return DrillOutcome(verdict, (*HEALTHY.findings, *findings), checks)
 
 
 def test_a_new_failure_catches_and_is_named_with_its_place() -> None:
@@ -34,8 +36,8 @@ def test_new_warnings_alone_only_notice() -> None:
 def test_a_warning_of_the_healthy_one_that_became_a_failure_is_new() -> None:
     warned = finding("sequence-behind", "x", where="s", severity=Severity.WARNING)
     failed = finding("sequence-behind", "x", where="s")
-    healthy = Said(Verdict.VERIFIED, (warned,), ())
-    assert fate_of(Said(Verdict.FAILED, (failed,), ()), healthy)[0] is Fate.CAUGHT
+    healthy = DrillOutcome(Verdict.VERIFIED, (warned,), ())
+    assert fate_of(DrillOutcome(Verdict.FAILED, (failed,), ()), healthy)[0] is Fate.CAUGHT
 
 
 def test_information_is_no_notice() -> None:

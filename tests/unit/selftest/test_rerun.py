@@ -10,8 +10,8 @@ import pytest
 
 from expectations.results import ExpectationResult, Outcome, SuiteResult
 from expectations.suite import Expectation, Gate, Severity, Suite
-from tasks.checks import partial
-from tasks.checks.partial import Rerun
+from tasks.selftest import rerun as rerunning
+from tasks.selftest.rerun import Rerun
 
 PLAIN = frozenset({"public.a", "public.b", "public.b_2026"})
 AS_OF = datetime(2026, 3, 4, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_results_come_back_in_the_suites_order(monkeypatch: pytest.MonkeyPatch) 
         asked.append(suite.expectations)
         return suite_result(*(result_of(each, Outcome.FAILED) for each in suite.expectations))
 
-    monkeypatch.setattr(partial, "run_suite", run_suite)
+    monkeypatch.setattr(rerunning, "run_suite", run_suite)
     expectations = (one("public.b"), one("public.a"), one("public.b", column="y"))
     suite = Suite("s", Gate.FAIL, expectations)
     before = suite_result(*map(result_of, expectations))
