@@ -8,8 +8,9 @@ one, the choice is the user's.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tasks.model.bounded_list import listing
 from tasks.model.errors import PermanentError
@@ -17,6 +18,12 @@ from tasks.model.errors import PermanentError
 LISTED = 6
 """Places that one sentence names."""
 _DATE = re.compile(r"[-_]\d{6,14}(?:[-_T]\d{2,6}Z?)?$")
+_APPLICATIONS = (
+    ("backup_information.yml", re.compile(r"db/[^/]+\.sql(\.gz)?")),
+    ("manifest.json", re.compile(r"dump\.(sql|dump)(\.gz)?")),
+)
+"""A file that GitLab's or Odoo's backups hold, and their dumps; the rest are uploads, whatever they are."""
+File = TypeVar("File")
 _JUNK = frozenset({"__MACOSX", ".DS_Store", "@eaDir", "Thumbs.db", ".AppleDouble"})
 
 
@@ -60,6 +67,15 @@ def parts_of(name: str) -> tuple[str, ...]:
     """Return the parts of a member's name; empty for what operating systems leave beside the files."""
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     return () if any(part in _JUNK or part.startswith("._") for part in parts) else parts
+
+
+def application_dumps(files: Mapping[str, File]) -> dict[str, File]:
+    """Return the dumps of an archive that a known application wrote; none where it is no such archive."""
+    for marker, dumps in _APPLICATIONS:
+        held = {name: file for name, file in files.items() if dumps.fullmatch(name)}
+        if marker in files and held:
+            return held
+    return {}
 
 
 def choose(dumps: Sequence[Contained], wanted: Wanted, where: str) -> Contained:

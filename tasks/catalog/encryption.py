@@ -52,18 +52,23 @@ def check_key(kind: str, decrypt: Decrypt | None, where: str) -> None:
         PermanentError: `decryption-key-missing`, `decryption-tool-missing`, `format-unsupported`.
     """
     if kind not in {GPG, AGE}:  # no key would help, so none is asked for
-        raise PermanentError(
-            f"The backup is encrypted with {kind}, which this drill cannot open. The backup may be good.",
-            where,
-            "Encrypt with gpg or age, which also prove that the bytes are whole.",
-            rule="format-unsupported",
-        )
+        raise not_openable(kind, where)
     if decrypt is None:
         raise _no_key(f"The backup is encrypted with {kind} and no key is configured.", where)
     if kind == GPG:
         _check_gpg(decrypt.gpg, where)
     else:
         _check_age(decrypt.age, where)
+
+
+def not_openable(program: str, where: str) -> PermanentError:
+    """Return why a backup that *program* encrypted is not drilled."""
+    return PermanentError(
+        f"The backup is encrypted with {program}, which this drill cannot open. The backup may be good.",
+        where,
+        "Encrypt with gpg or age, which also prove that the bytes are whole, or drill a decrypted copy.",
+        rule="format-unsupported",
+    )
 
 
 def decrypt_file(

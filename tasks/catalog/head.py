@@ -9,11 +9,13 @@ from itertools import islice
 from tasks.catalog import physical, script, tar
 from tasks.catalog import terminal_lines as terminal
 from tasks.catalog.compression import COMPRESSIONS, unwrap
-from tasks.catalog.contained import Wanted, parts_of
+from tasks.catalog.contained import Wanted, application_dumps, parts_of
 from tasks.catalog.directory import TOC_NAME, below, dump_folder, is_data_member, read_directory_head
-from tasks.catalog.sniff import ENCRYPTIONS, SNIFF_BYTES, sniff
+from tasks.catalog.encryption import not_openable
+from tasks.catalog.sniff import ENCRYPTIONS, SNIFF_BYTES, ZIP, sniff
 from tasks.catalog.sources import UNWRAPPED_LIMIT_BYTES, HeadLimitError, Stream, growing_reads, limited
 from tasks.catalog.toc import ParsedToc, TocCutError, read_toc_pieces
+from tasks.catalog.zip_archive import ZipArchive
 from tasks.model.backup import ArchiveHead, ByteSource, Format, Toc
 from tasks.model.errors import PermanentError
 
@@ -50,7 +52,8 @@ def read_head(
     if isinstance(source, Mapping):
         return read_directory_head(below(source, dump_folder(source, wanted, name)), name)
     try:
-        return read_stream_head(Stream(growing_reads(source), UNWRAPPED_LIMIT_BYTES), name, wanted=wanted)
+        head = read_stream_head(Stream(growing_reads(source), UNWRAPPED_LIMIT_BYTES), name, wanted=wanted)
+        return _zip_head(source, name, wanted) if head.wrappers == (ZIP,) else head
     except HeadLimitError:
         return ArchiveHead(Format.UNKNOWN)
     except PermanentError as error:
@@ -73,7 +76,7 @@ def read_stream_head(
         limit = stream.unwrapped_limit
         unwrapped = limited(unwrap(kind, stream.rest(), name), limit)
         return _inside(Stream(unwrapped, limit), name, (*wrappers, kind), wanted)
-    if kind in ENCRYPTIONS:
+    if kind in ENCRYPTIONS or kind == ZIP:
         return ArchiveHead(Format.UNKNOWN, (*wrappers, kind))
     if kind == "custom":
         return _custom_head(stream, name, wrappers)
@@ -138,6 +141,8 @@ def _no_backup(kind: str, looks_like: str, first: bytes, name: str) -> Permanent
             name,
             rule="format-unsupported",
         )
+    if kind == "cipher":
+        return not_openable(looks_like, name)
     if kind == "unknown" and len(first) < _SMALLEST:
         return PermanentError(
             f"The backup has {len(first)} bytes, of no format. There is nothing to restore.",
@@ -186,12 +191,12 @@ class _Sequential:
 
 
 @dataclass(slots=True)
-class _TarHeads:
-    """The dumps that the first members of a tar showed, as far as they were read.
+class _Heads:
+    """The dumps that the first members of a tar or ZIP archive showed, as far as they were read.
 
     Attributes:
         seen: names of all members.
-        heads: of what could be the backup, by its place in the tar.
+        heads: of what could be the backup, by its place in the archive.
         opaque: something was met that could be a dump and could not be read here.
     """
 
@@ -208,7 +213,7 @@ def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Want
     """
     if tar.is_pg_dumps(stream.peek(tar.BLOCK)):
         return _own_tar_head(stream, name, wrappers)
-    reader, found = _Sequential(stream), _TarHeads()
+    reader, found = _Sequential(stream), _Heads()
     try:
         for member in islice(tar.walk(reader.read, name), _TAR_MEMBERS + 1):
             layout = _note_member(member, reader, found, (*wrappers, TAR), wanted)
@@ -221,31 +226,58 @@ def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Want
         found.opaque = True
     if not found.seen:
         raise PermanentError("The backup is a tar without a member.", name, rule="archive-tiny")
+    return _head_of(found, (*wrappers, TAR), wanted)
+
+
+def _head_of(found: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
     if not found.opaque and len(found.heads) == 1:
         return next(iter(found.heads.values()))
     meant = next((head for head in found.heads.values() if _is_meant(head, wanted)), None)
-    return ArchiveHead(Format.UNKNOWN, (*wrappers, TAR)) if meant is None else _in_part(meant)
+    return ArchiveHead(Format.UNKNOWN, wrappers) if meant is None else _in_part(meant)
+
+
+def _zip_head(source: ByteSource, name: str, wanted: Wanted) -> ArchiveHead:
+    """Return what a ZIP archive's directory, and the first of its members that may be dumps, tell."""
+    archive, found = ZipArchive(source, name), _Heads()
+    layout = physical.recognise_layout(archive.files)
+    if layout is not None:
+        return ArchiveHead(layout, (ZIP,))
+    if not archive.files:
+        raise PermanentError("The backup is a ZIP archive without a file.", name, rule="archive-tiny")
+    files = application_dumps(archive.files) or archive.files
+    found.opaque = len(files) > _TAR_MEMBERS
+    for place, member in islice(files.items(), _TAR_MEMBERS):
+        _note_file(place, Stream(archive.pieces(member), UNWRAPPED_LIMIT_BYTES), found, (ZIP,), wanted)
+    refusals = [refusal for member in files.values() if (refusal := archive.refusal(member)) is not None]
+    if refusals and not found.heads:
+        raise refusals[0]
+    return _head_of(found, (ZIP,), wanted)
 
 
 def _note_member(
-    member: tar.TarMember, reader: _Sequential, found: _TarHeads, wrappers: tuple[str, ...], wanted: Wanted
+    member: tar.TarMember, reader: _Sequential, found: _Heads, wrappers: tuple[str, ...], wanted: Wanted
 ) -> Format | None:
     """Look at one member; return the layout of a physical backup that the names so far show."""
     found.seen.append(member.name)
     layout = physical.recognise_layout(found.seen)
-    parts = parts_of(member.name)
-    if layout is not None or member.kind != tar.REGULAR or not parts or is_data_member(parts[-1]):
-        return layout
-    place, pieces = "/".join(parts), Stream(reader.pieces(member.offset, member.size))
+    place = "/".join(parts_of(member.name))
+    if layout is None and member.kind == tar.REGULAR and place:
+        _note_file(place, Stream(reader.pieces(member.offset, member.size)), found, wrappers, wanted)
+    return layout
+
+
+def _note_file(place: str, pieces: Stream, found: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> None:
+    folder, _, base = place.rpartition("/")
+    if is_data_member(base):
+        return
     try:
-        if parts[-1] == TOC_NAME:
+        if base == TOC_NAME:
             toc = read_stream_toc(pieces, place).toc
-            found.heads["/".join(parts[:-1])] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
+            found.heads[folder] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
         else:
             found.heads[place] = _inside(pieces, place, wrappers, wanted)
     except PermanentError:
-        found.opaque = True  # no dump, or a broken one: known when the whole tar is there
-    return None
+        found.opaque = True  # no dump, or a broken one: known when the whole archive is there
 
 
 def _is_meant(head: ArchiveHead, wanted: Wanted) -> bool:

@@ -6,35 +6,25 @@ is in them is for the restore and the checks to say.
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.catalog import script, tar
 from tasks.catalog import terminal_lines as terminal
 from tasks.catalog.compression import COMPRESSIONS, proves_content, unwrap_all
-from tasks.catalog.contained import Contained, Wanted, choose
+from tasks.catalog.contained import Wanted
 from tasks.catalog.custom import verify_custom
-from tasks.catalog.directory import (
-    TOC_NAME,
-    below,
-    databases_of,
-    directory_dumps,
-    dump_folder,
-    read_directory_head,
-    unsupported,
-    verify_directory,
-)
+from tasks.catalog.directory import below, dump_folder, read_directory_head, unsupported, verify_directory
 from tasks.catalog.disk import write_pieces
 from tasks.catalog.encryption import decrypt_file
+from tasks.catalog.extracting import Extraction, extract, member_pieces
 from tasks.catalog.foreign_lines import Trimmed, trim
 from tasks.catalog.head import read_stream_head, read_stream_toc, script_text
-from tasks.catalog.physical import TOOLS, recognise_layout
-from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, misnamed
-from tasks.catalog.sources import PIECE_BYTES, FileSource, Stream, file_pieces, files_below
+from tasks.catalog.physical import TOOLS
+from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL, SNIFF_BYTES, ZIP, misnamed
+from tasks.catalog.sources import FileSource, Stream, file_pieces, files_below
 from tasks.model.backup import ArchiveHead, Extent, Format, LocalBackup
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
@@ -42,9 +32,7 @@ from tasks.model.findings import Finding, Severity
 from tasks.model.rules import finding
 from tasks.model.target import Decrypt
 
-_MOST_LAYERS = 4  # encryptions and tars round one another
-_NO_DUMP = frozenset({"not-a-backup", "archive-tiny", "archive-empty", "format-unsupported"})
-"""What a file is that lies beside a dump and is none."""
+_MOST_LAYERS = 4  # encryptions and archives round one another
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +138,7 @@ def _within(pieces: Iterator[bytes], extent: Extent) -> Iterator[bytes]:
 
 
 def _still_on(wrappers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the wrappers of the file reached: the compressions inside the last encryption or tar."""
+    """Return the wrappers of the file reached: the compressions inside the last encryption or archive."""
     last = max((at for at, wrapper in enumerate(wrappers) if wrapper not in COMPRESSIONS), default=-1)
     return wrappers[last + 1 :]
 
@@ -198,7 +186,7 @@ def _open_file(layers: _Layers, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[
 def _peel(
     layers: _Layers, head: ArchiveHead, peeled: str, job: _Job
 ) -> tuple[_Layers, ArchiveHead, tuple[Finding, ...]]:
-    """Take off everything up to the encryption or tar *peeled*, and go on with what was inside."""
+    """Take off everything up to the encryption or archive *peeled*, and go on with what was inside."""
     if len(layers.made) > 2 * _MOST_LAYERS:
         raise PermanentError("The backup is wrapped over and over.", job.name, rule="not-a-backup")
     outside = head.wrappers[: head.wrappers.index(peeled)]
@@ -210,7 +198,7 @@ def _peel(
     if peeled in ENCRYPTIONS:
         decrypt_file(peeled, layers.path, dest, decrypt=job.decrypt, deadline=job.deadline, where=job.name)
     else:
-        appended = _extract(layers.path, dest, job)
+        appended = extract(peeled, layers.path, dest, Extraction(job.name, job.wanted, job.deadline))
     inner = _superseded(layers, dest, (peeled,), began)
     if not dest.is_dir():
         opened, head, findings = _open_file(inner, job)
@@ -239,122 +227,6 @@ def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...], began: fl
     return _Layers(dest, (*layers.removed, *removed), (*layers.made, dest), seconds)
 
 
-def _extract(path: Path, dest: Path, job: _Job) -> tuple[Finding, ...]:
-    """Take the dump that is meant out of a tar that somebody made: a directory dump's folder, or a file."""
-    source = FileSource(path, deadline=job.deadline)
-    walked = tar.members_of(source, job.name)
-    layout = recognise_layout(member.name for member in walked if member.kind == tar.REGULAR)
-    if layout is not None:
-        raise unsupported(layout, job.name)
-    appended = tar.refuse_appended(source, walked, job.name)
-    files = tar.files_of(walked)
-    folders = directory_dumps(files)
-    if folders:
-        places = [
-            Contained(place, databases_of(_Member(source, held[TOC_NAME])) if TOC_NAME in held else ())
-            for place, held in folders.items()
-        ]
-        _write_folder(source, folders[choose(places, job.wanted, job.name).place], dest, job)
-    else:
-        _write_file(source, _file_meant(source, files, job), dest, job)
-    return appended
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """A member of a tar as a source of its own."""
-
-    container: FileSource
-    member: tar.TarMember
-
-    @property
-    def uri(self) -> str:
-        return self.member.name
-
-    @property
-    def size(self) -> int:
-        return self.member.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self.container.read(self.member.offset + offset, max(0, min(length, self.size - offset)))
-
-
-def _write_folder(source: FileSource, files: Mapping[str, tar.TarMember], dest: Path, job: _Job) -> None:
-    shutil.rmtree(dest, ignore_errors=True)  # of an attempt before this one
-    dest.mkdir()
-    dest.chmod(0o755)
-    written: dict[int, Path] = {}
-    for name, member in files.items():
-        if member.offset in written:  # a link: the bytes are there already
-            os.link(written[member.offset], dest / name)
-            continue
-        _write_member(source, member, dest / name, job)
-        written[member.offset] = dest / name
-
-
-def _write_file(source: FileSource, member: tar.TarMember, dest: Path, job: _Job) -> None:
-    if dest.is_dir():
-        shutil.rmtree(dest)
-    _write_member(source, member, dest, job)
-
-
-def _write_member(source: FileSource, member: tar.TarMember, dest: Path, job: _Job) -> None:
-    if member.kind == tar.SPARSE:
-        raise PermanentError(
-            f"The tar's member {member.name} is stored as a sparse file, which this drill cannot unpack.",
-            job.name,
-            "Make the tar without --sparse (-S).",
-            rule="format-unsupported",
-        )
-    write_pieces(_member_pieces(source, member), dest, job.deadline, job.name)
-
-
-def _file_meant(source: FileSource, files: Mapping[str, tar.TarMember], job: _Job) -> tar.TarMember:
-    """Return the one file of a tar that is the backup: the only one, or the only dump that can be meant."""
-    if len(files) == 1:
-        return next(iter(files.values()))
-    dumps = [
-        Contained(name, databases)
-        for name, member in files.items()
-        if (databases := _databases_in(source, member, name)) is not None
-    ]
-    if not dumps:
-        raise PermanentError(
-            f"The tar holds {len(files)} files, none of them a dump. Which of them is the backup cannot be "
-            "known.",
-            job.name,
-            "Store each dump by itself, or the folder of a directory dump as one tar.",
-            rule="format-unsupported",
-        )
-    return files[choose(dumps, job.wanted, job.name).place]
-
-
-def _databases_in(source: FileSource, member: tar.TarMember, name: str) -> tuple[str, ...] | None:
-    """Return the databases that a file names, if it is a dump of any; None where it is something else.
-
-    A file that holds roles alone is not what is restored.
-    """
-    try:
-        head = read_stream_head(Stream(_member_pieces(source, member)), name)
-    except PermanentError as error:
-        return None if error.rule in _NO_DUMP else ()
-    if head.format is Format.CLUSTER and not head.databases:
-        return None
-    if head.databases:
-        return head.databases
-    return (head.toc.database,) if head.toc is not None and head.toc.database else ()
-
-
-def _member_pieces(source: FileSource, member: tar.TarMember) -> Iterator[bytes]:
-    at, end = member.offset, member.offset + member.size
-    while at < end:
-        piece = source.read(at, min(PIECE_BYTES, end - at))
-        if not piece:
-            return
-        at += len(piece)
-        yield piece
-
-
 def _verify_archive(path: Path, form: Format, job: _Job) -> tuple[Finding, ...]:
     """Prove a custom archive or a tar of pg_dump's complete."""
     name = job.name
@@ -362,7 +234,7 @@ def _verify_archive(path: Path, form: Format, job: _Job) -> tuple[Finding, ...]:
         return verify_custom(path, read_stream_toc(Stream(file_pieces(path, job.deadline)), name), name)
     source = FileSource(path, deadline=job.deadline)
     first = next(tar.walk(source.read, name))
-    parsed = read_stream_toc(Stream(_member_pieces(source, first)), name)
+    parsed = read_stream_toc(Stream(member_pieces(source, first)), name)
     return tar.verify(source, parsed.toc, name)
 
 
@@ -399,6 +271,8 @@ def _integrity(integrity: str, path: Path, head: ArchiveHead, name: str) -> tupl
 def _proves_itself(path: Path, head: ArchiveHead) -> bool:
     if any(wrapper in ENCRYPTIONS and wrapper != OPENSSL for wrapper in head.wrappers):
         return True  # gpg and age authenticate what they encrypt
+    if ZIP in head.wrappers:
+        return True  # it holds a CRC-32 of each file
     if head.wrappers and path.is_file():
         with path.open("rb") as file:
             if proves_content(head.wrappers[0], file.read(SNIFF_BYTES)):

@@ -19,6 +19,8 @@ from tasks.model.rules import finding
 SNIFF_BYTES = 4096
 GPG, AGE, OPENSSL = "gpg", "age", "openssl"
 ENCRYPTIONS = (GPG, AGE, OPENSSL)
+ZIP = "zip"
+"""A wrapper as `tar` is: one dump in it, beside other files."""
 
 _MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", GZIP),
@@ -30,10 +32,11 @@ _MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"-----BEGIN PGP MESSAGE-----", GPG),
     (b"Salted__", OPENSSL),
     (b"U2FsdGVkX1", OPENSSL),
+    (b"PK\x03\x04", ZIP),
+    (b"PK\x05\x06", ZIP),
 )
 _CONTAINERS = (
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"PK\x07\x08", "the first part of a split ZIP archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"\x02\x21\x4c\x18", "an lz4 stream in the legacy format"),
@@ -42,7 +45,24 @@ _CONTAINERS = (
     (b"LZIP", "an lzip stream"),
     (b"\xff\x06\x00\x00sNaPpY", "a snappy stream"),
     (b"[backrest]", "a file of pgBackRest's repository"),
+    (b"\xa3\x01", "an OpenPGP message that is signed or packed and not encrypted"),
+    (b"\xa3\x02", "an OpenPGP message that is signed or packed and not encrypted"),
+    (b"\xa3\x03", "an OpenPGP message that is signed or packed and not encrypted"),
+    (b"\x90\x0d\x03", "an OpenPGP message that is signed and not encrypted"),
+    (b"-----BEGIN PGP SIGNED MESSAGE-----", "an OpenPGP message that is signed and not encrypted"),
 )
+_CIPHERS = (
+    (b"-----BEGIN CMS-----", "openssl cms"),
+    (b"-----BEGIN PKCS7-----", "openssl smime"),
+    (b"$ANSIBLE_VAULT;", "Ansible Vault"),
+    (b"RCLONE\x00\x00", "rclone crypt"),
+    (b"AES\x02", "AES Crypt"),
+    (b"AES\x03", "AES Crypt"),
+    (b"scrypt\x00", "scrypt"),
+    (b"LUKS\xba\xbe", "LUKS"),
+)
+_ENVELOPED = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"
+"""Object identifier of CMS's enveloped data, as it stands in DER."""
 _STRANGERS = (
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"%PDF-", "a PDF document"),
@@ -56,7 +76,7 @@ _NEW_PGP = (0xC1, 0xC3)
 _PGP_VERSIONS = (3, 4, 5, 6)
 _TARS = (Format.TAR, Format.DIRECTORY, Format.BASEBACKUP)
 _PLAIN_NAMES, _PLAIN = (".sql",), (Format.PLAIN, Format.CLUSTER)
-_ENCRYPTED_NAMES = {".gpg": GPG, ".pgp": GPG, ".asc": GPG, ".age": AGE}
+_WRAPPER_NAMES = SUFFIXES | {".gpg": GPG, ".pgp": GPG, ".asc": GPG, ".age": AGE, ".zip": ZIP}
 _SHORTHANDS = {".tgz": ".tar.gz", ".tzst": ".tar.zst", ".tbz2": ".tar.bz2", ".txz": ".tar.xz"}
 _SUFFIX = re.compile(r"\.[a-z0-9]+$")
 
@@ -66,9 +86,9 @@ class Sniffed:
     """What the first bytes look like.
 
     Attributes:
-        kind: a compression, an encryption, `custom`, `tar`, `text`, `container`, `stranger`, `empty` or
-            `unknown`.
-        looks_like: for containers and strangers, what a person would call it.
+        kind: a compression, an encryption, `custom`, `tar`, `zip`, `text`, `container`, `cipher`,
+            `stranger`, `empty` or `unknown`.
+        looks_like: for containers and strangers, what a person would call it; of a cipher, its program.
     """
 
     kind: str
@@ -86,7 +106,7 @@ def sniff(head: bytes) -> Sniffed:
             return Sniffed(kind)
     if head[:3] == b"BZh" and head[4:10] in {b"1AY&SY", b"\x17rE8P\x90"}:
         return Sniffed(BZIP2)
-    for table, kind in ((_CONTAINERS, "container"), (_STRANGERS, "stranger")):
+    for table, kind in ((_CONTAINERS, "container"), (_CIPHERS, "cipher"), (_STRANGERS, "stranger")):
         for magic, name in table:
             if head.startswith(magic):
                 return Sniffed(kind, name)
@@ -102,7 +122,7 @@ def misnamed(name: str, head: ArchiveHead) -> Finding | None:
         return None  # a folder's name claims nothing
     wrappers, formats = _claims(name)
     actual = " in ".join((head.format.value, *reversed(head.wrappers)))
-    compressed = tuple(w for w in head.wrappers if w in COMPRESSIONS or w in ENCRYPTIONS)
+    compressed = tuple(w for w in head.wrappers if w in COMPRESSIONS or w in ENCRYPTIONS or w == ZIP)
     lies = [w for w in wrappers if w not in compressed]
     is_tar = formats == _TARS and "tar" in head.wrappers
     if (
@@ -130,13 +150,13 @@ def _by_shape(head: bytes) -> Sniffed:
         return Sniffed("tar")
     if _is_pgp(head):
         return Sniffed(GPG)
+    if cipher := _cipher(head):
+        return Sniffed("cipher", cipher)
     if not head.strip(b"\0"):
         return Sniffed("stranger", "nothing but zero bytes")
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return Sniffed("stranger", "text in UTF-16, as PowerShell's > writes it, which psql cannot read")
-    if b"\0" in head or not _is_text(head):
-        return Sniffed("unknown")
-    return Sniffed("text")
+    return Sniffed("unknown" if b"\0" in head or not _is_text(head) else "text")
 
 
 def _is_pgp(head: bytes) -> bool:
@@ -149,6 +169,15 @@ def _is_pgp(head: bytes) -> bool:
     else:
         return False
     return len(head) > at and head[at] in _PGP_VERSIONS
+
+
+def _cipher(head: bytes) -> str:
+    """Return the program that encrypted this, where no fixed first bytes tell; "" for none."""
+    if head[:1] == b"\x30" and _ENVELOPED in head[:24]:
+        return "openssl cms or smime"
+    if head.startswith(b"MIME-Version:") and b"pkcs7-mime" in head[:512]:
+        return "openssl smime"
+    return "sops" if b"ENC[AES256_GCM," in head[:256] else ""
 
 
 def _is_text(head: bytes) -> bool:
@@ -171,7 +200,7 @@ def _claims(name: str) -> tuple[list[str], tuple[Format, ...]]:
         if rest.endswith(short):
             rest = rest.removesuffix(short) + long
     while found := _SUFFIX.search(rest):
-        wrapper = SUFFIXES.get(found[0]) or _ENCRYPTED_NAMES.get(found[0])
+        wrapper = _WRAPPER_NAMES.get(found[0])
         if wrapper is None:
             return wrappers, _PLAIN if found[0] in _PLAIN_NAMES else _tar_formats(found[0])
         wrappers.append(wrapper)
