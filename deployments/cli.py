@@ -188,6 +188,23 @@ def can_i_recover(
 
 
 @app.command()
+def compare(
+    fleet: FleetFile,
+    database: Databases = None,
+    select: Select = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Restore two ways back of one database side by side and compare them, table by table.
+
+    Name both: -d A -d B. Exit codes: 0 they agree, 1 they differ, 2 that could not be told.
+    """
+    from deployments.commands.compare import compare_two  # noqa: PLC0415
+
+    raise typer.Exit(compare_two(fleet, tuple(database or ()), select, as_json=as_json))
+
+
+@app.command()
 def bisect(
     fleet: FleetFile, database: OneDatabase, evidence: EvidenceDir = "", *, as_json: AsJson = False
 ) -> None:

@@ -95,6 +95,21 @@ def conclude_selftest(document: dict[str, Any]) -> State[dict[str, Any]]:
     return make(name=_ABILITIES[ability], message=message, data=document)
 
 
+def conclude_comparison(document: dict[str, Any]) -> State[dict[str, Any]]:
+    """Return the final state of a comparison: `Agree`, `Differ` or `Untold`."""
+    word = str(document["agreement"])
+    names = f"{document['first']['database']} and {document['second']['database']}"
+    counted = f"{document['tables']:,} tables, {document['rows']:,} rows compared"
+    different = len(document["differences"])
+    text = {
+        "agree": f"{names} agree: {counted}",
+        "differ": f"{names} differ: in {different:,} of {counted}, and in what only one of them has",
+        "untold": f"whether {names} agree cannot be told: {counted}, not all",
+    }[word]
+    make = Completed if word == "agree" else Failed
+    return make(name=word.capitalize(), message=printable(text), data=document)
+
+
 def crashed(database: str, error: Exception) -> State[Drills]:
     """Return the final state of a drill whose run itself could not be carried on."""
     _log.error("%s: the run could not be carried on: %s", database, type(error).__name__)

@@ -1,0 +1,77 @@
+"""`restore-drill compare`: two ways back of one database, restored side by side, from a shell.
+
+Exit codes: 0 they agree, 1 they differ, 2 that could not be told.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from deployments.commands.run import at_work
+from deployments.terminal import echo
+from tasks.evidence import to_json
+from tasks.model.bounded_list import listing
+from tasks.model.errors import ConfigInvalid
+from tasks.plan import choose_selection, read_target
+
+_EXIT = {"agree": 0, "differ": 1, "untold": 2}
+
+
+def compare_two(fleet: Path, databases: Sequence[str], select: str, *, as_json: bool) -> int:
+    """Restore and compare two databases of *fleet*; print what differs; return the exit code.
+
+    Raises:
+        ConfigInvalid: the fleet file cannot be used, or not two databases are named.
+        DrillError: one of them could not be restored.
+    """
+    if len(set(databases)) != 2 or len(databases) != 2:  # noqa: PLR2004  a comparison is of two
+        raise ConfigInvalid(
+            "two databases are compared", hint="Name both: -d orders-dump -d orders-physical."
+        )
+    for name in databases:
+        target = read_target(str(fleet), name)
+        if choose_selection(target, select).kind in ("all", "random"):
+            raise ConfigInvalid(
+                f"{name}: one backup of each is compared", hint="Select newest, at:TIME or key:KEY."
+            )
+    with at_work(list(databases), as_json=as_json):
+        from flows.compare import compare  # noqa: PLC0415  imports Prefect
+
+        state = compare(str(fleet), *databases, select, return_state=True)
+        document = cast(
+            "dict[str, Any]", state.result(raise_on_failure=state.name not in {"Differ", "Untold"})
+        )
+    if as_json:
+        sys.stdout.write(to_json(document))
+    for line in lines_of(document):
+        echo(line, err=as_json)
+    echo(state.message, err=as_json)
+    return _EXIT[document["agreement"]]
+
+
+def lines_of(document: dict[str, Any]) -> Iterator[str]:
+    """Yield what was compared and what differs, in lines."""
+    for side in (document["first"], document["second"]):
+        yield f"{side['database']}: {side['uri']} of {side['at']}"
+        for message in side["failures"]:
+            yield f"  its restore: {message}"
+    for item in document["differences"]:
+        yield f"  {item['table']}: {_rows(item)}"
+    for which in ("first", "second"):
+        for kind, names in document[f"only_{which}"].items():
+            yield f"  only in {document[which]['database']}: {kind} {listing(names)}"
+    for table, reason in document["not_compared"].items():
+        yield f"  not compared: {table}: {reason}"
+
+
+def _rows(item: dict[str, Any]) -> str:
+    first, second = item["rows"]
+    parts = [f"{first:,} and {second:,} rows"]
+    parts += [f"{item['only_first']:,} only in the first"] if item["only_first"] else []
+    parts += [f"{item['only_second']:,} only in the second"] if item["only_second"] else []
+    parts += [f"{item['changed']:,} that differ"] if item["changed"] else []
+    parts += [f"columns of one alone: {listing(item['columns'])}"] if item["columns"] else []
+    return ", ".join(parts)
