@@ -21,6 +21,7 @@ from tasks.engines.database import (
     collations_named,
     create_database,
     database_name,
+    has_icu,
     is_icu,
     read_options,
     substitute_collation,
@@ -175,18 +176,15 @@ def _collations(job: Job, session: Connection) -> set[int]:
     there = {name for (name,) in session.execute("SELECT nspname FROM pg_namespace")}
     may_be = there | {entry.tag for entry in job.toc.of("SCHEMA")}
     icu = [entry for entry in job.toc.of("COLLATION") if is_icu(entry.defn)]
-    wanted = [entry for entry in icu if entry.namespace in may_be]  # what the backup lacks stays lacking
-    if (
-        not wanted
-        or session.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1").fetchone()
-    ):
+    replaced = [entry for entry in icu if entry.namespace in may_be]  # what the backup lacks stays lacking
+    if not replaced or has_icu(session):
         return set()
-    for entry in wanted:
+    for entry in replaced:
         if entry.namespace not in there:
             make_schema(job, session, entry.namespace)
             there.add(entry.namespace)
         substitute_collation(job, entry.namespace, entry.tag, session)
-    return {entry.dump_id for entry in wanted}
+    return {entry.dump_id for entry in replaced}
 
 
 def make_schema(job: Job, session: Connection, name: str) -> None:

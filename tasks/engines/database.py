@@ -28,6 +28,15 @@ _CLIENTS_ONLY = frozenset({"SJIS", "SHIFT_JIS_2004", "BIG5", "GBK", "GB18030", "
 _C = frozenset({"c", "posix", "c.utf-8", "c.utf8"})
 _COLLATE = re.compile(r'COLLATE\s+pg_catalog\.("(?:[^"]|"")+"|\w+)')
 _ICU = re.compile(r"provider\s*=\s*'?icu", re.IGNORECASE)
+_LACKING = """
+SELECT n, EXISTS (SELECT FROM pg_collation c WHERE collname = n
+                  AND collnamespace = 'pg_catalog'::regnamespace AND collencoding = -1)
+FROM unnest(%(names)s::text[]) n WHERE NOT EXISTS (
+    SELECT FROM pg_collation c JOIN pg_database d ON d.datname = current_database()
+    WHERE collname = n AND collnamespace = 'pg_catalog'::regnamespace
+        AND collencoding IN (-1, d.encoding) AND (collprovider <> 'i' OR %(icu)s))
+"""
+"""Collations that cannot be used here; whether they are listed nevertheless, as ICU's `unicode` always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,23 +188,35 @@ def collations_named(texts: Iterable[str]) -> frozenset[str]:
 
 def supply_collations(job: Job, names: Iterable[str], session: Connection) -> None:
     """Put C in the place of the system's collations that this host lacks, and say so."""
-    wanted = sorted(set(names))
-    if not wanted:
+    if not (listed := sorted(set(names))):
         return
-    rows = session.execute(
-        "SELECT n FROM unnest(%s::text[]) n WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collname = n"
-        " AND collnamespace = 'pg_catalog'::regnamespace AND (collencoding = -1 OR "
-        "pg_encoding_to_char(collencoding)"
-        " = (SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database())))",
-        (wanted,),
-    ).fetchall()
-    for (name,) in rows:
-        session.execute(
-            sql.SQL("CREATE COLLATION IF NOT EXISTS pg_catalog.{} (LOCALE = 'C')").format(
-                sql.Identifier(name)
+    for name, is_listed in session.execute(_LACKING, {"names": listed, "icu": has_icu(session)}).fetchall():
+        if is_listed:
+            _become_c(session, name)
+        else:
+            session.execute(
+                sql.SQL("CREATE COLLATION IF NOT EXISTS pg_catalog.{} (LOCALE = 'C')").format(
+                    sql.Identifier(name)
+                )
             )
-        )
         job.findings.append(_substituted(name))
+
+
+def _become_c(session: Connection, name: str) -> None:
+    """Make a collation of the system's, which cannot be dropped, sort as C does."""
+    session.execute("SET allow_system_table_mods = on")
+    session.execute(
+        "UPDATE pg_collation SET collprovider = 'c', collcollate = 'C', collctype = 'C'"
+        " WHERE collname = %s AND collnamespace = 'pg_catalog'::regnamespace",
+        (name,),
+    )
+    session.execute("RESET allow_system_table_mods")
+
+
+def has_icu(session: Connection) -> bool:
+    """Tell whether the server was built with ICU: from 16 on the row `unicode` is there without it too."""
+    row = session.execute("SELECT FROM pg_collation WHERE collprovider = 'i' AND collname = 'und-x-icu'")
+    return row.fetchone() is not None
 
 
 def is_icu(definition: str) -> bool:

@@ -14,6 +14,7 @@ from tasks.engines.database import (
     DatabaseOptions,
     collations_named,
     create_database,
+    has_icu,
     is_icu,
     substitute_collation,
     supply_collations,
@@ -27,8 +28,6 @@ from tasks.engines.roles import Role, create_roles
 from tasks.engines.sql.tokens import real_roles
 from tasks.engines.superuser_statements import Privileged, libraries_here, loads
 from tasks.model.backup import TocEntry
-
-_WITHOUT_ICU = "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i')"
 
 
 class ScriptOwner:
@@ -211,7 +210,7 @@ class ScriptSession:
 
     def substitutes(self, entry: TocEntry, definition: str) -> bool:
         """Make C stand in for a collation of ICU where this build has none; False where none is needed."""
-        if not is_icu(definition) or self.superuser.execute(_WITHOUT_ICU).fetchone() is None:
+        if not is_icu(definition) or has_icu(self.superuser):
             return False
         substitute_collation(self._job, entry.namespace, entry.tag, self.superuser)
         return True

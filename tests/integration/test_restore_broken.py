@@ -292,6 +292,43 @@ def test_collations_that_are_not_here_are_stood_in_for(
     assert outcome.rules == {"locale-differs"}
 
 
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+@pytest.mark.parametrize(
+    ("major", "locale"), [(15, "colliculocale"), (16, "colliculocale"), (18, "colllocale")]
+)
+def test_icu_collations_are_stood_in_for_where_the_server_knows_none(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, major: int, locale: str, form: str
+) -> None:
+    """From 16 on a server without ICU has a collation of ICU's all the same."""
+    more = f"""
+        CREATE COLLATION loose (LOCALE = 'C');
+        CREATE TABLE folk (name text COLLATE loose PRIMARY KEY);
+        INSERT INTO folk SELECT 'n' || g FROM generate_series(1, 50) g;
+        UPDATE pg_collation SET collprovider = 'i', collcollate = NULL, collctype = NULL,
+            collisdeterministic = false, {locale} = 'und-u-ks-level2' WHERE collname = 'loose';
+    """
+    source = shop(major, more)
+    with source.connect("shop") as session:
+        icu = session.execute("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'").fetchone()
+    dump = source.dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    outcome = restore_dump(major, dump)
+    assert outcome.rules == (set() if icu else {"locale-differs"})
+    with outcome.sandbox_session() as session:
+        assert session.execute("SELECT count(*) FROM public.folk").fetchone() == (50,)
+
+
+def test_the_collation_unicode_is_stood_in_for_without_icu(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    source = shop(18, 'CREATE TABLE sorted (name text COLLATE "ucs_basic" PRIMARY KEY);\n')
+    source.execute("INSERT INTO sorted VALUES ('a'), ('b')", "shop")
+    dump = source.dump("shop", tmp_path / "shop.sql", "--no-owner")
+    dump.write_bytes(dump.read_bytes().replace(b"ucs_basic", b"unicode"))
+    outcome = restore_dump(18, dump)
+    assert outcome.failures == set()
+    assert outcome.rules == {"locale-differs"}
+
+
 def test_an_archive_of_a_newer_pg_dump_is_restored_on_the_older_server(
     cluster: Callable[[int], Source], shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
 ) -> None:

@@ -11,9 +11,9 @@ import pytest
 from tasks.model.findings import Verdict
 from tests.fix_postgres import Source, running_source
 from tests.yardstick.drilled import drill
-from tests.yardstick.generator import make_statements, quoted
+from tests.yardstick.generator import make_statements
 from tests.yardstick.judging import disagreements
-from tests.yardstick.truth import restore_as_person
+from tests.yardstick.truth import forget_subscriptions, restore_as_person
 
 KINDS = 14
 SEEDS = ((14, 3), (16, 8), (18, 21))
@@ -22,8 +22,8 @@ SEEDS = ((14, 3), (16, 8), (18, 21))
 @pytest.fixture(scope="module", params=SEEDS, ids=[f"{major}-seed{seed}" for major, seed in SEEDS])
 def random_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Source, Path, str]]:
-    """Make a random database; give a cluster without it, that has its roles, and its dump."""
+) -> Iterator[tuple[Source, Path]]:
+    """Make a random database; give a cluster that has its roles, and its dump."""
     major, seed = request.param
     folder = tmp_path_factory.mktemp(f"yardstick{seed}")
     statements, _ = make_statements(seed, major, KINDS)
@@ -32,20 +32,9 @@ def random_database(
         with source.connect("shop") as session:
             for statement in statements:
                 session.execute(statement.encode())
-            role = session.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^owner'").fetchone()
         dump = source.dump("shop", folder / "shop.dump", "-Fc")
         forget_subscriptions(source, "shop")
-        assert role is not None
-        yield source, dump, str(role[0])
-
-
-def forget_subscriptions(source: Source, database: str) -> None:
-    """Take a database's subscriptions away: with them it cannot be dropped."""
-    with source.connect(database) as session:
-        for (name,) in session.execute("SELECT subname FROM pg_subscription").fetchall():
-            session.execute(f"ALTER SUBSCRIPTION {quoted(name)} DISABLE".encode())
-            session.execute(f"ALTER SUBSCRIPTION {quoted(name)} SET (slot_name = NONE)".encode())
-            session.execute(f"DROP SUBSCRIPTION {quoted(name)}".encode())
+        yield source, dump
 
 
 def as_script(source: Source, dump: Path, path: Path) -> Path:
@@ -60,9 +49,9 @@ def as_script(source: Source, dump: Path, path: Path) -> Path:
 
 @pytest.mark.parametrize("form", ["custom", "script"])
 def test_what_a_superuser_brings_back_whole_is_verified_and_the_same(
-    random_database: tuple[Source, Path, str], form: str, tmp_path: Path
+    random_database: tuple[Source, Path], form: str, tmp_path: Path
 ) -> None:
-    source, archive, _ = random_database
+    source, archive = random_database
     dump = archive if form == "custom" else as_script(source, archive, tmp_path / "shop.sql")
     drilled = drill(dump, source.major)
     truth = restore_as_person(source, dump, "truth")
@@ -72,10 +61,8 @@ def test_what_a_superuser_brings_back_whole_is_verified_and_the_same(
     assert disagreements(truth, drilled) == ()
 
 
-def test_an_archive_that_lost_its_end_is_failed(
-    random_database: tuple[Source, Path, str], tmp_path: Path
-) -> None:
-    source, archive, _ = random_database
+def test_an_archive_that_lost_its_end_is_failed(random_database: tuple[Source, Path], tmp_path: Path) -> None:
+    source, archive = random_database
     cut = tmp_path / "shop.dump"
     cut.write_bytes(archive.read_bytes()[:-64])
     assert drill(cut, source.major).verdict is Verdict.FAILED

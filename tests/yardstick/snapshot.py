@@ -18,6 +18,7 @@ from psycopg import sql
 
 _HEADER = re.compile(r"^-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: ?(.*)$")
 _NOISE = re.compile(r"^(?:--.*|SET .*|SELECT pg_catalog\.set_config\('search_path'.*|\\(?:un)?restrict .*|)$")
+_LENT = re.compile(r"^(?:GRANT|REVOKE) .* (?:TO|FROM) drill_owner\b.*\n?", re.MULTILINE)
 _SUPERUSER = re.compile(r"\bdrill_[0-9a-f]{12}\b")
 _EVENT_TRIGGER_OFF = re.compile(r"\nALTER EVENT TRIGGER (?:\w+|\"(?:[^\"]|\"\")*\") DISABLE;")
 _ROWS = """
@@ -96,12 +97,12 @@ def split_entries(text: str) -> dict[tuple[str, str, str], str]:
 def differences(truth: Snapshot, drilled: Snapshot) -> tuple[str, ...]:
     """Return in words what of *truth* the other lacks, has besides, or has otherwise; () where they agree.
 
-    What the sandbox's reader may do with PostgreSQL's own functions is the sandbox's, not the dump's, and
-    event triggers are switched off in it.
+    What the sandbox's reader may do with PostgreSQL's own functions, and what is lent to the restoring role,
+    is the sandbox's, not the dump's, and event triggers are switched off in it.
     """
     own = {key: text for key, text in drilled.entries.items() if key[:2] != ("ACL", "pg_catalog")}
     own |= {key: drilled.entries[key] for key in truth.entries.keys() & drilled.entries.keys()}
-    own = {key: _EVENT_TRIGGER_OFF.sub("", text) for key, text in own.items()}
+    own = {key: _LENT.sub("", _EVENT_TRIGGER_OFF.sub("", text)) for key, text in own.items()}
     return (*_compared("", truth.entries, own), *_compared("rows of ", truth.rows, drilled.rows))
 
 

@@ -50,16 +50,11 @@ VITAL_DESCS = frozenset(
 """Entries without which a database is not what it was: refused by policy, the drill cannot judge."""
 EVALUATED_DESCS = frozenset(
     {
-        "TABLE DATA",
-        "INDEX",
-        "CONSTRAINT",
-        "CHECK CONSTRAINT",
-        "MATERIALIZED VIEW DATA",
-        "TABLE ATTACH",
-        "DOMAIN",
+        "TABLE", "FOREIGN TABLE", "TABLE DATA", "TABLE ATTACH", "INDEX", "CONSTRAINT", "CHECK CONSTRAINT",
+        "DEFAULT", "DOMAIN", "MATERIALIZED VIEW DATA", "STATISTICS",
     }
-)
-"""Entries during which code of the dump runs."""
+)  # fmt: skip
+"""Entries during which code of the dump runs, or is put in the place of its call: a generated column's is."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
