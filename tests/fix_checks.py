@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.checks import Context
+from tasks.engines.expected import expected_of
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.deadline import Deadline
 from tasks.model.findings import Check, Outcome, Severity, Verdict
@@ -39,7 +40,8 @@ def entry(desc: str, name: str, **extra: Any) -> TocEntry:
 
 def restored_of(database: str, entries: Iterable[TocEntry] = (), roles: tuple[str, ...] = ()) -> Restored:
     """Return what a restore of an archive with *entries* leaves."""
-    return Restored(database, Toc(tuple(entries)), findings=(), checks=(), commands=(), roles=roles)
+    expected = expected_of(Toc(tuple(entries)))
+    return Restored(database, findings=(), checks=(), commands=(), roles=roles, expected=expected)
 
 
 NOWHERE = Sandbox(

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from tasks.checks.session import Connection, reading
-from tasks.model.backup import Toc
 from tasks.model.deadline import Deadline
 from tasks.model.drill import Drill
+from tasks.model.expected import Expected
 from tasks.model.history import History
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Restored
@@ -53,9 +53,9 @@ class Context:
         )
 
     @property
-    def toc(self) -> Toc:
-        """What the archive listed."""
-        return self.restored.toc
+    def expected(self) -> Expected:
+        """What the backup says that should be there."""
+        return self.restored.expected
 
     @property
     def kept_out(self) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
 """Whether the materialised views came back with their rows.
 
-Decided here: the archive refreshes a view that was populated at the source (an entry MATERIALIZED VIEW
-DATA). One without that entry was unpopulated there, or the script does not say: a warning. One that this host
-or policy could not refresh is the matter of the finding that said so.
+Decided here: a backup fills a view that was populated at the source. One that it does not fill was
+unpopulated there, or the script does not say: a warning. One that this host or policy could not refresh is
+the matter of the finding that said so.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def check_matviews(context: Context) -> Checked:
     """Return the check `matviews`."""
     with context.reading() as connection:
         views = connection.execute(_VIEWS).fetchall()
-    refreshed = {f"{entry.namespace}.{entry.tag}" for entry in context.toc.of("MATERIALIZED VIEW DATA")}
     unpopulated = [f"{schema}.{name}" for schema, name, populated in views if not populated]
-    findings = [_unpopulated(context, name, promised=name in refreshed) for name in unpopulated]
+    findings = [
+        _unpopulated(context, name, promised=name in context.expected.filled_views) for name in unpopulated
+    ]
     filled = len(views) - len(unpopulated)
     return judged("matviews", findings, observed=f"{filled} of {len(views)} populated")
 

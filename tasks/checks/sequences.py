@@ -17,7 +17,6 @@ Decided here:
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -25,12 +24,10 @@ from psycopg import sql
 from tasks.checks.context import Context
 from tasks.checks.outcome import at_source, judged, lowered
 from tasks.checks.session import Connection
-from tasks.model.backup import Toc
 from tasks.model.findings import Finding
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
 
-_SETVAL = re.compile(r"\bsetval\('(?:[^']|'')*', (?P<value>-?\d{1,19}), (?P<called>true|false)\)")
 NEAR = 1000
 """Numbers just ahead of a sequence: one of them taken means that it will soon collide."""
 _A_TENTH = 0.1
@@ -174,20 +171,9 @@ def _behind(context: Context, pair: Pair, stands: Ahead) -> Finding:
     )
     found = finding("sequence-behind", message, where=sequence)
     level = context.target.checks.sequences
-    if stands.at in _set_by(context.toc, pair):
+    if stands.at in context.expected.positions_of(pair.sequence_schema, pair.sequence):
         return at_source(found, level, asked=context.asked("sequences"))
     return lowered(found, level if collides and pair.unique else "warning")
-
-
-def _set_by(toc: Toc, pair: Pair) -> set[tuple[int, bool]]:
-    """Return where the backup itself sets the sequence."""
-    entries = (
-        entry
-        for entry in toc.of("SEQUENCE SET")
-        if entry.tag == pair.sequence and entry.namespace in (pair.sequence_schema, "")
-    )
-    found = (_SETVAL.search(entry.defn) for entry in entries)
-    return {(int(match["value"]), match["called"] == "true") for match in found if match is not None}
 
 
 def _source(pair: Pair) -> sql.Composed:

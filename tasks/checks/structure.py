@@ -15,7 +15,7 @@ Decided here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from psycopg import sql
@@ -25,14 +25,13 @@ from tasks.checks.drift import all_of, listed
 from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import at_source, errored, judged, not_configured, not_run
 from tasks.checks.session import Connection, translated
-from tasks.model.backup import Toc
 from tasks.model.bounded_list import listing
+from tasks.model.expected import Expected
 from tasks.model.findings import Finding, Severity
 from tasks.model.inventory import Inventory
 from tasks.model.restored import Checked, Restored
 from tasks.model.rules import finding
 
-_POST_DATA = ("CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "TRIGGER", "INDEX ATTACH")
 _TABLES_WITH_TRACES = 2
 _TRACES = r"""
 SELECT count(DISTINCT a.attrelid)
@@ -72,20 +71,20 @@ def check_structure(context: Context, *, source: Inventory | None) -> Checked:
     return (
         _tables_present(context.restored, inventory, empty, known_empty=_held_nothing(source))
         + _counts(context, catalogue)
-        + judged("table-data", _data_excluded(context.toc, catalogue, empty))
-        + judged("keys-present", _no_keys(context.toc, inventory, catalogue))
+        + judged("table-data", _data_excluded(context.expected, catalogue, empty))
+        + judged("keys-present", _no_keys(context, catalogue))
         + _required_tables(context.restored, inventory, empty, source, target.expect.required_tables)
         + _required_roles(context.restored, target.expect.required_roles)
     )
 
 
-def toc_findings(toc: Toc) -> tuple[Finding, ...]:
-    """Return what the table of contents alone shows: data without tables."""
-    if toc.of("TABLE DATA") and not toc.of("TABLE", "EXTENSION"):  # an extension's table comes with it
-        count = len(toc.of("TABLE DATA"))
-        message = f"The archive holds the data of {count} tables and creates none: nothing can be loaded."
-        return (finding("data-only", message),)
-    return ()
+def data_only(expected: Expected) -> list[Finding]:
+    """Return what the archive alone shows: data without tables."""
+    if not expected.is_data_only:
+        return []
+    count = len(expected.with_data)
+    message = f"The archive holds the data of {count} tables and creates none: nothing can be loaded."
+    return [finding("data-only", message)]
 
 
 def _read(connection: Connection, *, counted: bool) -> Catalogue:
@@ -130,26 +129,23 @@ def _tables_present(
     restored: Restored, inventory: Inventory, empty: frozenset[str], *, known_empty: bool
 ) -> Checked:
     tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
-    found: list[Finding] = list(toc_findings(restored.toc))
-    said = restored.kept_out or any(one.rule == "nothing-restored" for one in restored.findings)
-    if not tables and not found and not said:
-        found.append(finding("nothing-restored", "The restored database holds not one table."))
+    expected = restored.expected
+    findings = data_only(expected)
+    said = restored.kept_out or any(told.rule == "nothing-restored" for told in restored.findings)
+    if not tables and not findings and not said:
+        findings.append(finding("nothing-restored", "The restored database holds not one table."))
     elif tables and all(name in empty for name in tables) and not known_empty:
-        lost_here = any(name in restored.kept_out for name in (*inventory.tables, *_listed(restored.toc)))
+        lost_here = any(name in inventory.tables or name in expected.tables for name in restored.kept_out)
         severity = Severity.WARNING if lost_here else None  # rows that this host or policy kept out
-        found.append(replace(_all_empty(restored.toc, len(tables)), severity=severity or Severity.FAILURE))
+        findings.append(replace(_all_empty(expected, len(tables)), severity=severity or Severity.FAILURE))
     rows = sum(inventory.tables[name].rows or 0 for name in tables)
     return judged(
-        "tables-present", found, observed=f"{len(tables)} tables, {rows} rows", expected="some of both"
+        "tables-present", findings, observed=f"{len(tables)} tables, {rows} rows", expected="some of both"
     )
 
 
-def _listed(toc: Toc) -> Iterator[str]:
-    return (f"{entry.namespace}.{entry.tag}" for entry in toc.of("TABLE"))
-
-
-def _all_empty(toc: Toc, tables: int) -> Finding:
-    if toc.of("TABLE") and not toc.of("TABLE DATA"):
+def _all_empty(expected: Expected, tables: int) -> Finding:
+    if expected.is_schema_only:
         return finding(
             "schema-only",
             f"The archive creates {tables} tables and holds no data for any: it is a schema-only dump.",
@@ -177,23 +173,22 @@ def _counts(context: Context, catalogue: Catalogue) -> Checked:
     )
 
 
-def _data_excluded(toc: Toc, catalogue: Catalogue, empty: frozenset[str]) -> list[Finding]:
+def _data_excluded(expected: Expected, catalogue: Catalogue, empty: frozenset[str]) -> list[Finding]:
     """Return the warning of tables whose rows the archive leaves out; without any, it is schema-only."""
-    created = {f"{entry.namespace}.{entry.tag}" for entry in toc.of("TABLE")}
-    with_data = {f"{entry.namespace}.{entry.tag}" for entry in toc.of("TABLE DATA")}
     ordinary = {table.full_name for table in catalogue.tables if table.kind == "r"}
-    left_out = (created & ordinary & empty) - with_data
-    if not with_data or not left_out:
+    left_out = (expected.tables & ordinary & empty) - expected.with_data
+    if not expected.with_data or not left_out:
         return []
     message = f"The archive creates {len(left_out)} tables without a data entry: {listed(left_out)}."
     where = min(left_out) if len(left_out) == 1 else None
     return [finding("table-data-excluded", message, where=where, names=all_of(left_out))]
 
 
-def _no_keys(toc: Toc, inventory: Inventory, catalogue: Catalogue) -> list[Finding]:
+def _no_keys(context: Context, catalogue: Catalogue) -> list[Finding]:
+    inventory, objects = context.inventory, context.inventory.objects
     tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
-    held = inventory.objects
-    if not tables or held.get("indexes") or held.get("triggers") or inventory.keys or toc.of(*_POST_DATA):
+    there = objects.get("indexes") or objects.get("triggers") or inventory.keys
+    if not tables or there or context.expected.has_post_data:
         return []
     said = f"None of the {len(tables)} tables has a key, an index or a trigger, and the archive lists none."
     if catalogue.with_traces >= _TABLES_WITH_TRACES:
@@ -254,9 +249,8 @@ def _was_empty(name: str, restored: Restored, inventory: Inventory, source: Inve
         return figures.rows == 0
     if any(one.severity is Severity.FAILURE for one in restored.findings):
         return False
-    with_data = {f"{entry.namespace}.{entry.tag}" for entry in restored.toc.of("TABLE DATA")}
     leaves = _leaves(name, inventory)
-    return bool(leaves) and leaves <= with_data
+    return bool(leaves) and leaves <= restored.expected.with_data
 
 
 def _leaves(name: str, inventory: Inventory) -> frozenset[str]:

@@ -65,8 +65,8 @@ def add_sandbox(drill: Drill, sandbox: Sandbox) -> None:
 def add_restored(drill: Drill, restored: Restored) -> None:
     """Add the restored database."""
     drill.restored = restored
-    used = [entry.tag for entry in restored.toc.of("EXTENSION")]
-    drill.add(*restored.findings, *extension_findings(drill.running_sandbox.postgres, used))
+    extensions = restored.expected.extensions
+    drill.add(*restored.findings, *extension_findings(drill.running_sandbox.postgres, extensions))
     drill.checks += restored.checks
 
 

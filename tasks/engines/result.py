@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.engines.analyze import analyze, forget_settings
 from tasks.engines.comments import comment_late
@@ -15,6 +15,7 @@ from tasks.engines.errors.failure import Failure, label
 from tasks.engines.errors.pg_restore_stderr import Transcript
 from tasks.engines.errors.root_causes import Judged, judge, worst
 from tasks.engines.errors.tool_failures import raise_if_dead, tool_finding
+from tasks.engines.expected import expected_of, origin_of
 from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.kept_out import kept_out
 from tasks.engines.keys import unproven_keys
@@ -33,7 +34,6 @@ from tasks.model.restored import Restored
 from tasks.model.rules import finding
 from tasks.model.units import format_duration
 
-_WITH_PASSWORDS = frozenset({"USER MAPPING", "SUBSCRIPTION", "SERVER"})
 _TABLES = (
     "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN "
     "('r', 'p')"
@@ -82,7 +82,6 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _stop_on_environment(job, Transcript())
     return Restored(
         database=job.database,
-        toc=_to_keep(job.toc),
         findings=tuple(findings),
         checks=_checks(job, judged, settled),
         commands=tuple(job.commands),
@@ -91,6 +90,8 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
         other_databases=job.other_databases,
         kept_out=kept_out(judged.causes, job.toc),
         unproven_keys=settled.unproven_keys,
+        expected=expected_of(job.toc),
+        origin=origin_of(job.toc),
         restore_s=time.monotonic() - started - job.analyze_s,
         analyze_s=job.analyze_s,
     )
@@ -271,20 +272,6 @@ def _silent(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]:
         else:
             silent.append(entry)
     return silent
-
-
-def _to_keep(toc: Toc) -> Toc:
-    """Return *toc* without passwords."""
-    return Toc(
-        tuple(replace(entry, defn="") if entry.desc in _WITH_PASSWORDS else entry for entry in toc.entries),
-        archive_version=toc.archive_version,
-        server_version=toc.server_version,
-        dump_version=toc.dump_version,
-        database=toc.database,
-        made_at=toc.made_at,
-        compression=toc.compression,
-        encoding=toc.encoding,
-    )
 
 
 def _checks(job: Job, judged: Judged, settled: _Settled) -> tuple[Check, ...]:

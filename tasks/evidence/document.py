@@ -18,8 +18,10 @@ from tasks.evidence.host_facts import describe_host, tool_versions
 from tasks.evidence.measure import objectives_of
 from tasks.evidence.not_proven import checks_off, not_proven
 from tasks.evidence.verdict import judge, settle
+from tasks.model.backup import Toc
 from tasks.model.clock import iso, stamp
 from tasks.model.drill import Drill
+from tasks.model.expected import Origin
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
 from tasks.model.printable import escaped, is_printable
 from tasks.model.redact import redact
@@ -208,9 +210,9 @@ def _candidate(item: dict[str, Any]) -> dict[str, Any]:
 
 def _archive(facts: Drill) -> dict[str, Any]:
     head = facts.archive_head
-    toc = None if head is None else head.toc
+    toc: Toc | Origin | None = None if head is None else head.toc
     if toc is None and facts.restored is not None:
-        toc = facts.restored.toc
+        toc = facts.restored.origin
     return {
         "format": head.format.value if head else None,
         "wrappers": list(head.wrappers) if head else [],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tasks.model.backup import Toc
+from tasks.model.expected import Expected, Origin
 from tasks.model.findings import Check, Finding
 
 
@@ -31,7 +31,6 @@ class Restored:
 
     Attributes:
         database: its name in the sandbox.
-        toc: what the archive listed (of a plain dump: what its comments announced).
         findings: every line of stderr that meant something, classified by archive entry.
         checks: what the restore step itself looked at (`restore-errors`, `owners-and-grants`).
         commands: see `RecoveryCommand`.
@@ -41,11 +40,12 @@ class Restored:
         kept_out: what this host or policy kept out, by the catalogue's names, and the rule that says so:
             what misses it is no finding about the backup.
         unproven_keys: valid foreign keys, `schema.table.name`, that this restore did not prove; None for all.
+        expected: what the backup says that should be there.
+        origin: what it tells of how it came to be.
         restore_s, analyze_s: wall seconds.
     """
 
     database: str
-    toc: Toc
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...]
     commands: tuple[RecoveryCommand, ...]
@@ -54,6 +54,8 @@ class Restored:
     other_databases: tuple[str, ...] = ()
     kept_out: Mapping[str, str] = field(default_factory=dict)
     unproven_keys: frozenset[str] | None = frozenset()
+    expected: Expected = field(default_factory=Expected)
+    origin: Origin = field(default_factory=Origin)
     restore_s: float = 0.0
     analyze_s: float = 0.0
 

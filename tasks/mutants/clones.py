@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 
 import psycopg
 from psycopg import errors, sql
 
-from tasks.model.backup import Toc, TocEntry
+from tasks.model.expected import Expected, Position
 from tasks.model.sandbox import Sandbox
 from tasks.mutants.schema import Connection
 from tasks.sandbox import connect
@@ -88,30 +87,23 @@ def refresh_views(sandbox: Sandbox, database: str, touched: frozenset[str], time
     return None
 
 
-def as_dumped(sandbox: Sandbox, database: str, toc: Toc) -> Toc:
-    """Return *toc* with each sequence set to where it stands in *database*, as an archive of that would.
+def as_dumped(sandbox: Sandbox, database: str, expected: Expected) -> Expected:
+    """Return *expected* with each sequence set to where it stands in *database*, as in a backup of that.
 
     Raises:
         psycopg.Error: a sequence could not be read.
     """
     with connect(sandbox, database) as ours:
-        entries = tuple(
-            replace(entry, defn=_set_to(ours, entry)) if entry.desc == "SEQUENCE SET" else entry
-            for entry in toc.entries
-        )
-    copied_toc = copy(toc)
-    copied_toc.entries = entries
-    return copied_toc
+        return replace(expected, sequences={name: _position(ours, *name) for name in expected.sequences})
 
 
-def _set_to(ours: Connection, entry: TocEntry) -> str:
-    name = sql.Identifier(entry.namespace, entry.tag)
+def _position(ours: Connection, schema: str, sequence: str) -> frozenset[Position]:
+    name = sql.Identifier(*filter(None, (schema, sequence)))
     try:
         row = ours.execute(sql.SQL("SELECT last_value, is_called FROM {}").format(name)).fetchone()
     except errors.UndefinedTable:  # gone with its table
-        return ""
-    last, called = row or (0, False)
-    return f"SELECT pg_catalog.setval('{entry.tag}', {last}, {str(called).lower()});"
+        return frozenset()
+    return frozenset({row or (0, False)})
 
 
 def _create(ours: Connection, sandbox: Sandbox, source: str, name: str) -> None:

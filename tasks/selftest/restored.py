@@ -231,10 +231,10 @@ def damage_copy(
             reason = str(void)
             continue
         seen = _as_restored(sandbox, name, damage, deadline)
-        toc = restored.toc
+        expected = restored.expected
         if damage.kind == "sequence-set-back":  # a backup of the damaged copy sets them as they are there
-            toc = as_dumped(sandbox, name, toc)
-        return Damaged(damage, rows, seen, replace(restored, database=name, toc=toc))
+            expected = as_dumped(sandbox, name, expected)
+        return Damaged(damage, rows, seen, replace(restored, database=name, expected=expected))
     return Judged(mutant_of(slot[0]), Fate.NOT_APPLICABLE, why=reason)
 
 

@@ -211,7 +211,7 @@ def test_a_subscription_is_never_made_and_its_password_goes_nowhere(
     assert outcome.failures == set()
     assert outcome.restored is not None
     assert outcome.restored.not_restored == ("SUBSCRIPTION follows",)
-    assert "planted-Pa55word" not in repr((outcome.findings, outcome.restored.toc.entries))
+    assert "planted-Pa55word" not in repr((outcome.findings, outcome.restored))
 
 
 @pytest.mark.parametrize("form", ["-Fc", "-Fp"])

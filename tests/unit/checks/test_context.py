@@ -1,12 +1,16 @@
-"""What checks work on: it travels to the drill's process, and its deadline only ever narrows."""
+"""What checks work on: it travels to the drill's process, its deadline only narrows, it holds no archive."""
 
 from __future__ import annotations
 
+import ast
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import tasks.checks
 from tasks.model.deadline import Deadline
 from tests.fix_checks import context_of, inventory_of, restored_of, target_of
 
@@ -44,3 +48,26 @@ def test_what_the_fleet_file_says_is_told_from_a_default() -> None:
     context = context_of(target=target_of(checks={"sequences": "failure"}))
     assert context.asked("sequences")
     assert not context.asked("matviews")
+
+
+def imported(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+READS_HEADS = "preflight.py"
+CHECKS = sorted(Path(tasks.checks.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("module", CHECKS, ids=lambda module: module.stem)
+def test_no_check_knows_how_a_backup_is_stored(module: Path) -> None:
+    """A database may come from no archive at all; only the look before a restore reads a head."""
+    names = {
+        name
+        for name in imported(module)
+        if name.startswith(("tasks.catalog", "tasks.engines", "tasks.model.backup"))
+    }
+    assert (names != set()) == (module.name == READS_HEADS)

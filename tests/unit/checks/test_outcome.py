@@ -14,12 +14,11 @@ from tasks.checks.deep import run_check
 from tasks.checks.outcome import errored, judged, lowered, not_configured, not_run
 from tasks.checks.reads import check_collations
 from tasks.checks.session import why
-from tasks.checks.structure import toc_findings
-from tasks.model.backup import Toc
+from tasks.checks.structure import data_only
 from tasks.model.findings import Outcome, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
-from tests.fix_checks import check, context_of, entry, rules
+from tests.fix_checks import check, context_of, entry, restored_of, rules
 
 LOST = finding("table-lost", "a.t is gone.", where="a.t")
 GROWN = finding("rows-grown", "a.t grew.", where="a.t")
@@ -79,8 +78,8 @@ def test_an_error_is_told_in_one_line_without_values() -> None:
     ],
 )
 def test_an_archive_with_data_and_no_table_is_data_only(descs: list[str], found: set[str]) -> None:
-    toc = Toc(tuple(entry(desc, "a.t") for desc in descs))
-    assert {one.rule for one in toc_findings(toc)} == found
+    restored = restored_of("shop", [entry(desc, "a.t") for desc in descs])
+    assert {one.rule for one in data_only(restored.expected)} == found
 
 
 class _Answers:

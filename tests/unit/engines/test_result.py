@@ -7,7 +7,7 @@ from tasks.engines.errors.failure import Failure
 from tasks.engines.errors.pg_restore_stderr import Transcript
 from tasks.engines.errors.root_causes import Omission, judge
 from tasks.engines.objects_present import DatabaseObject
-from tasks.engines.result import _incomplete, _to_keep, _uncounted
+from tasks.engines.result import _incomplete, _uncounted
 from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Toc, TocEntry
 from tests.unit.engines.errors.test_root_causes import INDEX, LATER, TABLE, TOC, VIEW, entry
@@ -53,14 +53,6 @@ def test_what_lacks_and_nobody_spoke_of_is_a_failure() -> None:
 def test_what_lacks_and_was_spoken_of_is_not_said_again() -> None:
     judged = judge([Failure(VIEW, "syntax error")], [Omission(INDEX)], TOC)
     assert _incomplete([VIEW, LATER, INDEX], judged, TOC) == []
-
-
-def test_passwords_are_not_kept() -> None:
-    mapping = TocEntry(42, "USER MAPPING", "m", "", "app", "none", "OPTIONS (password 'planted')")
-    kept = _to_keep(Toc((TABLE, mapping), server_version="17.1", encoding="UTF8"))
-    assert [one.desc for one in kept.entries] == ["TABLE", "USER MAPPING"]
-    assert "planted" not in repr(kept.entries)
-    assert (kept.server_version, kept.encoding) == ("17.1", "UTF8")
 
 
 class _Job:

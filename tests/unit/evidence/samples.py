@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tasks.engines.expected import origin_of
 from tasks.model import rules
 from tasks.model.backup import (
     ArchiveHead,
@@ -190,8 +191,8 @@ def checks() -> tuple[Check, ...]:
     )
 
 
-def restored(newest: datetime) -> Restored:
-    toc = Toc(
+def toc_of(newest: datetime) -> Toc:
+    return Toc(
         (),
         archive_version=(1, 16),
         server_version="17.11",
@@ -201,6 +202,9 @@ def restored(newest: datetime) -> Restored:
         compression="gzip",
         encoding="UTF8",
     )
+
+
+def restored(newest: datetime) -> Restored:
     commands = (
         RecoveryCommand(
             "createdb --template=template0 --encoding=UTF8 --lc-collate=C --lc-ctype=C orders", 0.1
@@ -211,7 +215,8 @@ def restored(newest: datetime) -> Restored:
         ),
         RecoveryCommand("psql --dbname=orders --command=ANALYZE", 1.3),
     )
-    return Restored("orders", toc, (), (), commands, restore_s=34.6, analyze_s=1.3)
+    origin = origin_of(toc_of(newest))
+    return Restored("orders", (), (), commands, origin=origin, restore_s=34.6, analyze_s=1.3)
 
 
 def verified(
@@ -219,7 +224,7 @@ def verified(
 ) -> Drill:
     """A healthy drill of the newest backup, four hours old."""
     newest = now - 4 * HOUR
-    head = ArchiveHead(Format.CUSTOM, (), restored(newest).toc, ("orders",), "pg_dump")
+    head = ArchiveHead(Format.CUSTOM, (), toc_of(newest), ("orders",), "pg_dump")
     return Drill(
         drill_id=drill_id,
         target=target(name),
