@@ -11,7 +11,7 @@ import pytest
 
 from tasks.checks import measure_freshness
 from tasks.model.findings import Outcome
-from tests.fix_checks import NOW, check, failures, rules, target_of
+from tests.fix_checks import NOW, check, context_of, failures, restored_of, rules, target_of
 from tests.fix_postgres import Source
 
 MAJOR = 17
@@ -41,7 +41,8 @@ def measured(built: Built, kind: str, value: object, **keys: Any) -> tuple[float
         f"CREATE TABLE t (id int PRIMARY KEY, at {kind}); INSERT INTO t VALUES (1, {value}), (2, NULL);"
     )
     freshness = {"table": "public.t", "column": "at", "max_age": "6h"} | keys
-    return measure_freshness(source.sandbox, database, target_of(expect={"freshness": freshness}), NOW)
+    target = target_of(expect={"freshness": freshness})
+    return measure_freshness(context_of(source.sandbox, restored_of(database), target=target))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,8 @@ def test_one_number_in_another_unit_neither_hides_the_age_nor_decides(built: Bui
         f"INSERT INTO t VALUES (10, {NOW_S * 1000}), (11, 0), (12, -1);"
     )
     freshness = {"table": "public.t", "column": "at", "max_age": "6h"}
-    age_s, seen = measure_freshness(source.sandbox, database, target_of(expect={"freshness": freshness}), NOW)
+    target = target_of(expect={"freshness": freshness})
+    age_s, seen = measure_freshness(context_of(source.sandbox, restored_of(database), target=target))
     assert age_s == 9 * 86400
     assert rules(seen) == {"content-stale", "content-in-future"}
 
