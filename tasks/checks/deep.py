@@ -13,14 +13,17 @@ from dataclasses import replace
 
 import psycopg
 
+from tasks.checks.amcheck import check_amcheck
+from tasks.checks.collations import check_collations
 from tasks.checks.context import Context
 from tasks.checks.foreign_keys import check_foreign_keys
+from tasks.checks.full_read import check_full_read
 from tasks.checks.large_objects import check_large_objects
 from tasks.checks.matviews import check_matviews
 from tasks.checks.outcome import errored, not_configured, not_run
-from tasks.checks.reads import check_amcheck, check_collations, check_full_read, check_triggers
 from tasks.checks.sequences import check_sequences
 from tasks.checks.session import timed_out, why
+from tasks.checks.triggers import check_triggers
 from tasks.model.deadline import Deadline
 from tasks.model.restored import Checked
 from tasks.model.rules import finding

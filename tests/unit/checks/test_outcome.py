@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from tasks.checks import Context
+from tasks.checks.collations import check_collations
 from tasks.checks.deep import run_check
 from tasks.checks.outcome import errored, judged, lowered, not_configured, not_run
-from tasks.checks.reads import check_collations
 from tasks.checks.session import why
 from tasks.checks.structure import data_only
 from tasks.model.findings import Outcome, Severity
