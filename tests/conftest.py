@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fix_proxy",
     "tests.fix_restore",
     "tests.fix_s3",
+    "tests.fix_wal",
     "tests.fix_drill",  # imports others, which must be known as plugins by then
     "tests.fix_worker",
 ]

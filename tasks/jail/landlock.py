@@ -59,7 +59,13 @@ def parts_of(version: int) -> set[str]:
     return {name for since, names in parts.items() if version >= since for name in names}
 
 
-def restrict(parts: Iterable[str], program: str | None, read: Iterable[str], write: Iterable[str]) -> None:
+def restrict(
+    parts: Iterable[str],
+    program: str | None,
+    read: Iterable[str],
+    write: Iterable[str],
+    helpers: Iterable[str] = (),
+) -> None:
     """Put this process and its children under the rules of *parts*, for good.
 
     Args:
@@ -67,6 +73,7 @@ def restrict(parts: Iterable[str], program: str | None, read: Iterable[str], wri
         program: the only one that may be executed, with the loader that it needs; None leaves that open.
         read: files and folders that may be read, with all below them.
         write: the same, also written.
+        helpers: what may be executed besides *program*, with their loaders.
 
     Raises:
         OSError: the kernel refuses.
@@ -83,7 +90,7 @@ def restrict(parts: Iterable[str], program: str | None, read: Iterable[str], wri
     if not any(attributes):
         return
     rules = call("landlock", _CREATE, ctypes.c_char_p(attributes), len(attributes), 0)
-    for path in executables(program) if program is not None else ():
+    for path in _executables_of(program, *helpers):
         _allow(rules, path, (_EXECUTE | READ) & handled)
     for path in read:
         _allow(rules, path, READ & handled)
@@ -105,6 +112,10 @@ def executables(program: str) -> list[str]:
         program = os.fsdecode(words[0]) if words else "/"
     loader = _loader(paths[-1])
     return [*paths, loader] if loader else paths
+
+
+def _executables_of(program: str | None, *helpers: str) -> list[str]:
+    return [] if program is None else [path for name in (program, *helpers) for path in executables(name)]
 
 
 def _handled(version: int, *, files: bool, exec_too: bool) -> int:

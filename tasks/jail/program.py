@@ -162,7 +162,7 @@ def _fork(orders: dict[str, Any]) -> int:
     theirs.close()
     os.write(go_write, b"1")
     with door:
-        orders["keeper"] = wall.take_key(door, child, orders["execs"])
+        orders["keeper"] = wall.take_key(door, child, orders["execs"], orders["helpers"])
     failed = _await_exec(error_read, orders["keeper"])
     if failed:
         os.waitpid(child, 0)

@@ -5,7 +5,8 @@ fails for a call that we did not think of would be called a broken backup. Calls
 unknown to the sandbox (ENOSYS), which every libc takes as an old kernel.
 
 `execve` is not forbidden but asked about: the kernel stops the caller and the jail answers. It lets its own
-child become the program, and nothing else ever.
+child become the program, whoever was forked since become one of the named helpers (none but for a server
+that recovers), and nothing else ever.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import os
 import socket
 import struct
+from collections.abc import Iterable
 
-from tasks.jail.kernel import MACHINE, MACHINES, call
+from tasks.jail.kernel import LIBC, MACHINE, MACHINES, call
 
 Instruction = tuple[int, int, int, int]
 
@@ -109,9 +112,11 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _ALLOW, _ASK, _ERRNO = 0x7FFF0000, 0x7FC00000, 0x00050000
 
 _SET_MODE_FILTER, _SPEC_ALLOW, _NEW_LISTENER = 1, 4, 8
-_RECV, _SEND = 0xC0502100, 0xC0182101
+_RECV, _SEND, _STILL_VALID = 0xC0502100, 0xC0182101, 0x40082102
 _NOTICE, _ANSWER = struct.Struct("=QII64s"), struct.Struct("=QqiI")
 _CONTINUE = 1
+_CALL, _CALL_ARGUMENTS = struct.Struct("=I"), struct.Struct("=6Q")  # of struct seccomp_data
+_LONGEST_PATH = 64
 
 
 def build(machine: str, *, ask_exec: bool, connect: bool) -> list[Instruction]:
@@ -163,12 +168,19 @@ def install(*, ask_exec: bool, connect: bool) -> int:
 
 
 class Doorkeeper:
-    """Answers who asks to execute something: the child, as often as it takes to become its program."""
+    """Answers who asks to execute something: the child, as often as it takes to become its program.
 
-    def __init__(self, listener: int, child: int, times: int) -> None:
+    Args:
+        helpers: paths that everybody else may execute, exactly as written here. Whoever shares his memory
+            with another could change the path after it was read: Landlock, where it is had, holds him to
+            the same list.
+    """
+
+    def __init__(self, listener: int, child: int, times: int, helpers: Iterable[str] = ()) -> None:
         self._listener = listener
         self._child = child
         self._times = times
+        self._helpers = frozenset(map(os.fsencode, helpers))
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when somebody asks."""
@@ -178,17 +190,43 @@ class Doorkeeper:
         """Take one question and answer it; one whose asker is gone meanwhile is forgotten."""
         try:
             notice = fcntl.ioctl(self._listener, _RECV, bytes(_NOTICE.size))
-            asked, pid, _, _ = _NOTICE.unpack(notice)
-            fcntl.ioctl(self._listener, _SEND, self._verdict(asked, pid))
+            asked, pid, _, data = _NOTICE.unpack(notice)
+            fcntl.ioctl(self._listener, _SEND, self._verdict(asked, pid, data))
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
                 raise
 
-    def _verdict(self, asked: int, pid: int) -> bytes:
+    def _verdict(self, asked: int, pid: int, data: bytes) -> bytes:
         if pid == self._child and self._times > 0:
             self._times -= 1
             return _ANSWER.pack(asked, 0, 0, _CONTINUE)
+        if self._helpers and pid != self._child and self._asks_for_helper(asked, pid, data):
+            return _ANSWER.pack(asked, 0, 0, _CONTINUE)
         return _ANSWER.pack(asked, 0, -errno.EACCES, 0)
+
+    def _asks_for_helper(self, asked: int, pid: int, data: bytes) -> bool:
+        """Say whether *pid*, who is stopped in execve and still the one who asked, names a helper."""
+        if _CALL.unpack_from(data)[0] != _EXECVE["execve"][MACHINES.index(MACHINE)]:
+            return False
+        path = _text_of(pid, _CALL_ARGUMENTS.unpack_from(data, _ARGUMENTS)[0])
+        fcntl.ioctl(self._listener, _STILL_VALID, struct.pack("=Q", asked))
+        return path in self._helpers
+
+
+def _text_of(pid: int, address: int) -> bytes:
+    """Return the short text at *address* in the memory of *pid*; nothing where it cannot be read."""
+    text = ctypes.create_string_buffer(_LONGEST_PATH)
+    room = _LONGEST_PATH
+    while room:
+        local = (ctypes.c_uint64 * 2)(ctypes.addressof(text), room)
+        remote = (ctypes.c_uint64 * 2)(address, room)
+        if (
+            LIBC.process_vm_readv(pid, local, ctypes.c_ulong(1), remote, ctypes.c_ulong(1), ctypes.c_ulong(0))
+            > 0
+        ):
+            return text.raw.partition(b"\0")[0]
+        room //= 2  # the text may lie at the end of its page
+    return b""
 
 
 def _on(number: int, body: list[Instruction]) -> list[Instruction]:

@@ -38,7 +38,8 @@ def put_up(orders: dict[str, Any], door: socket.socket) -> None:
     """
     parts, execs = orders["parts"], orders["execs"]
     prctl(PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict(parts, orders["argv"][0] if execs else None, orders["read"], orders["write"])
+    program = orders["argv"][0] if execs else None
+    landlock.restrict(parts, program, orders["read"], orders["write"], orders["helpers"])
     if "seccomp" not in parts:
         return
     guarded = bool(execs) and "exec" in parts
@@ -50,12 +51,17 @@ def put_up(orders: dict[str, Any], door: socket.socket) -> None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), "exec")
 
 
-def take_key(door: socket.socket, child: int, times: int) -> seccomp.Doorkeeper | None:
-    """Return who opens the door for *child*, *times* times; None where it has no such door."""
+def take_key(
+    door: socket.socket, child: int, times: int, helpers: tuple[str, ...] = ()
+) -> seccomp.Doorkeeper | None:
+    """Return who opens the door for *child*, *times* times, and for others to *helpers*.
+
+    None where it has no such door.
+    """
     with contextlib.suppress(OSError):
         _, handles, _, _ = socket.recv_fds(door, 1, 1)
         if handles:
-            return seccomp.Doorkeeper(handles[0], child, times)
+            return seccomp.Doorkeeper(handles[0], child, times, helpers)
     return None
 
 
@@ -97,7 +103,15 @@ def _try(canary: Callable[[], bool], parts: set[str]) -> bool:
 
 
 def _sing(canary: Callable[[], bool], parts: set[str], door: socket.socket) -> None:
-    orders = {"parts": parts, "execs": 1, "argv": [os.devnull], "read": [], "write": [], "connect": False}
+    orders = {
+        "parts": parts,
+        "execs": 1,
+        "helpers": [],
+        "argv": [os.devnull],
+        "read": [],
+        "write": [],
+        "connect": False,
+    }
     signal.alarm(_CANARY_S)
     with contextlib.suppress(BaseException):
         put_up(orders, door)

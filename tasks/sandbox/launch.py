@@ -43,6 +43,7 @@ class Orders:
         view: see `tasks.jail.view.build_view`.
         readable, writable: the files and folders that Landlock lets it open.
         execs: how often it may become a program, and nothing else ever; 0: as often as it likes.
+        helpers: programs that its children may become besides.
         connect: whether it may connect a socket to another.
         limits: see `tasks.jail.limits`.
         groups: control groups that it enters.
@@ -60,6 +61,7 @@ class Orders:
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     execs: int = 0
+    helpers: tuple[str, ...] = ()
     connect: bool = True
     limits: Mapping[str, int] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Orders:
             "read": self.readable,
             "write": self.writable,
             "execs": self.execs,
+            "helpers": self.helpers,
             "connect": self.connect,
             "groups": self.groups,
             "limits": dict(self.limits) if "limits" in self.parts else {},

@@ -42,15 +42,25 @@ class Role(Enum):
 
     MAKER: a program of ours that meets nothing of a backup (initdb) and may run others. TOOL: reads a backup
     and talks to the server. SERVER: runs what the backup brought; it answers and never asks anybody.
+    RECOVERING: a server that replays WAL and lets nobody in, so that no code of a backup runs; it may run the
+    shell, by which PostgreSQL runs restore_command (tasks/wal/relay.py), and nothing else.
     """
 
     MAKER = "maker"
     TOOL = "tool"
     SERVER = "server"
+    RECOVERING = "recovering"
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is a server."""
+        return self in {Role.SERVER, Role.RECOVERING}
 
 
 _NOT_FOR_MAKERS = {"exec", "files"}  # initdb runs `postgres` by a shell
-_EXECS = {Role.MAKER: 0, Role.TOOL: 1, Role.SERVER: 3}  # some systems have wrappers around `postgres`
+_EXECS = {Role.MAKER: 0, Role.TOOL: 1, Role.SERVER: 3, Role.RECOVERING: 3}  # some wrap `postgres` in scripts
+SHELL = "/bin/sh"
+"""What PostgreSQL runs a restore_command by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ def jail_orders(
     role: Role,
 ) -> Orders:
     """Return the orders for a process that works in *workspace* under its isolation."""
-    view = view_of(workspace, install_dir, server=role is Role.SERVER)
+    view = view_of(workspace, install_dir, server=role.serves)
     return Orders(
         drill_id=workspace.drill_id,
         argv=tuple(argv),
@@ -163,11 +173,12 @@ def jail_orders(
         readable=view.readable,
         writable=view.writable,
         execs=_EXECS[role],
-        connect=role is not Role.SERVER or needs_name_service(workspace),
-        limits=process_limits(workspace, server=role is Role.SERVER),
+        helpers=(SHELL,) if role is Role.RECOVERING else (),
+        connect=not role.serves or needs_name_service(workspace),
+        limits=process_limits(workspace, server=role.serves),
         # Entering one waits for the kernel, 20 ms; of a tool the limits of its one process are enough.
-        groups=tuple(map(str, workspace.groups)) if role is Role.SERVER else (),
-        death_signal=signal.SIGQUIT if role is Role.SERVER else signal.SIGKILL,
+        groups=tuple(map(str, workspace.groups)) if role.serves else (),
+        death_signal=signal.SIGQUIT if role.serves else signal.SIGKILL,
     )
 
 

@@ -15,6 +15,7 @@ from tasks.model.rules import (
     discovery,
     drill,
     objectives,
+    physical,
     restore,
     validation,
 )
@@ -22,7 +23,7 @@ from tasks.model.rules.rule import Rule
 
 RULES: dict[str, Rule] = {
     rule.name: rule
-    for module in (discovery, access, archive, restore, content, validation, objectives, drill)
+    for module in (discovery, access, archive, restore, physical, content, validation, objectives, drill)
     for rule in module.RULES
 }
 
