@@ -32,7 +32,10 @@ class Store(Protocol):
     def list(
         self, prefix: str, *, start_after: str | None = None, limit: int | None = None
     ) -> Iterator[StoredObject]:
-        """Yield what is stored under *prefix*, lazily, in the order of the URIs, after *start_after*."""
+        """Yield what is stored under *prefix*, lazily, in the store's order, after *start_after* in that.
+
+        The order is that of the URIs; some S3-compatible servers order by folders instead.
+        """
         ...
 
     def folders(self, prefix: str) -> tuple[str, ...]:

@@ -154,10 +154,10 @@ class LocalStore:
         return [path for path, _ in zip(paths, range(_MANY), strict=False)]
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, _Entry]]:
-        """Yield what lies below *prefix* and is no folder, in the order of names."""
+        """Yield what lies below *prefix* and is no folder, in the order of paths."""
         folder, _, part = prefix.rpartition("/")
         linked: set[tuple[int, int]] = set()
-        first = (entry for entry in self._entries(folder or "/") if entry.name.startswith(part))
+        first = (entry for entry in self._in_order(folder or "/") if entry.name.startswith(part))
         waiting: list[tuple[str, Iterator[_Entry]]] = [(folder.rstrip("/"), first)]
         while waiting:
             above, entries = waiting[-1]
@@ -171,7 +171,18 @@ class LocalStore:
                 yield path, entry
             elif len(waiting) <= _DEEPEST and not (entry.is_link and identity in linked):
                 linked |= {identity} if entry.is_link else set()
-                waiting.append((path, iter(self._entries(path))))
+                waiting.append((path, iter(self._in_order(path))))
+
+    def _in_order(self, folder: str) -> Sequence[_Entry]:
+        """Return what is in *folder* in the order of paths: a folder's continue with a slash."""
+        entries = self._entries(folder)
+        if not any(entry.is_folder or entry.is_link for entry in entries):
+            return entries
+        above = folder.rstrip("/")
+        return sorted(
+            entries,
+            key=lambda entry: entry.name + "/" * (self._folder(f"{above}/{entry.name}", entry) is not None),
+        )
 
     def _folder(self, path: str, entry: _Entry) -> tuple[int, int] | None:
         """Return the identity of the folder that *path* is or leads to; None for anything else."""

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tasks.model.backup import ByteSource, StoredObject
+from tasks.model.deadline import Deadline
+from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.target import Backup, Selection, Target
 from tasks.stores.base import Progress
 from tasks.stores.checksums import Digests
+from tasks.stores.ranged_reads import BlockSource
 
 PAGE = 1000
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -23,13 +26,14 @@ AT = BUCKET + "prod/orders/%Y/%m/%d/orders_%Y%m%dT%H%M%SZ.dump"
 
 @dataclass
 class FakeStore:
-    """Keys without bytes. `pages` counts what a real store would answer a thousand keys at a time."""
+    """Keys, and bytes where they were given. `pages` counts a real store's answers of a thousand keys."""
 
     objects: dict[str, StoredObject] = field(default_factory=dict)
     hidden: list[StoredObject] = field(default_factory=list)
     pages: int = 0
     prefixes: list[str] = field(default_factory=list)
     skew_s: float | None = None
+    bodies: dict[str, bytes] = field(default_factory=dict)
     _sorted: list[str] = field(default_factory=list)
 
     def put(self, key: str, size: int = 100, modified_at: datetime = NOW, **more: Any) -> StoredObject:
@@ -37,6 +41,17 @@ class FakeStore:
         self.objects[uri] = StoredObject(uri=uri, bytes=size, modified_at=modified_at, **more)
         self._sorted = []
         return self.objects[uri]
+
+    def put_body(self, key: str, body: bytes) -> str:
+        """Store *body*; return the URI."""
+        uri = self.put(key, len(body)).uri
+        self.bodies[uri] = body
+        return uri
+
+    def remove(self, uri: str) -> None:
+        del self.objects[uri]
+        self.bodies.pop(uri, None)
+        self._sorted = []
 
     def put_all(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -66,17 +81,20 @@ class FakeStore:
     def folders(self, prefix: str) -> tuple[str, ...]:
         self.pages += 1
         below = (uri[len(prefix) :].split("/") for uri in self._under(prefix, None))
-        return tuple(dict.fromkeys(f"{prefix}{parts[0]}/" for parts in below if len(parts) > 1))
+        names = dict.fromkeys(f"{prefix}{parts[0]}/" for parts in below if len(parts) > 1)
+        return tuple(names)[:PAGE]
 
     def files(self, prefix: str) -> tuple[str, ...]:
         self.pages += 1
-        return tuple(uri for uri in self._under(prefix, None) if "/" not in uri[len(prefix) :])
+        return tuple(uri for uri in self._under(prefix, None) if "/" not in uri[len(prefix) :])[:PAGE]
 
     def head(self, uri: str) -> StoredObject:
+        if uri not in self.objects:
+            raise PermanentError("There is no such object.", uri, rule="object-gone")
         return self.objects[uri]
 
     def source(self, obj: StoredObject) -> ByteSource:
-        raise NotImplementedError
+        return BlockSource(obj.uri, obj.bytes, lambda offset, length: self._body(obj)[offset:][:length])
 
     def fetch(
         self,
@@ -86,7 +104,16 @@ class FakeStore:
         deadline_s: float,
         digests: Digests | None = None,
     ) -> None:
-        raise NotImplementedError
+        body = self._body(obj)
+        Deadline.within(deadline_s).check("the backup was downloaded", obj.uri)
+        dest.write_bytes(body)
+        if digests is not None:
+            digests.update(body)
+        progress(len(body), len(body))
+
+    def _body(self, obj: StoredObject) -> bytes:
+        self.head(obj.uri)
+        return self.bodies[obj.uri]
 
     def deleted(self, prefix: str) -> Iterator[StoredObject]:
         return (obj for obj in self.hidden if obj.uri.startswith(prefix))
