@@ -16,7 +16,7 @@ from tasks.stores import Store, open_store
 @step("open store", retried=True)
 def open_backup_store(target: Target, *, stranger: bool = False) -> ReachedStore:
     """Reach the store as a real recovery would, or as a *stranger*, whose key is not valid."""
-    store = open_store(target.store, target.backup.at, target.backup.globals, stranger=stranger)
+    store = open_store(target.store, target.dump.at, target.dump.globals, stranger=stranger)
     return ReachedStore(Held(store), store.identity(), store.findings())
 
 

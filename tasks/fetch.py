@@ -47,10 +47,10 @@ def prove_backup(
         bytes=fetched.bytes,
         integrity=fetched.integrity,
         fetch_s=fetched.seconds,
-        decrypt=target.backup.decrypt,
+        decrypt=target.dump.decrypt,
         workdir=workspace.backup_dir,
         deadline_s=deadline.check(),
-        wanted=Wanted(target.backup.database, target.name),
+        wanted=Wanted(target.dump.database, target.name),
     )
 
 

@@ -17,7 +17,7 @@ from tasks.model.errors import StageFailed
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
-from tasks.model.target import Backup, SandboxConfig, Target
+from tasks.model.target import DumpBackup, SandboxConfig, Target
 from tasks.sandbox import connect
 
 
@@ -79,7 +79,7 @@ def restore_dump(sandbox: Callable[..., Sandbox]) -> Restore:
         target = Target(
             fleet="test",
             name=name,
-            backup=Backup(at="unused", database=database),
+            backup=DumpBackup(at="unused", database=database),
             sandbox=config,
             evidence="unused",
         )

@@ -69,7 +69,7 @@ def look_up(target: Target, asked_for: datetime, now: datetime) -> Answer:
     """List the backups of *target* up to *asked_for*, read what drills said of them, and answer."""
     until = None if asked_for >= now else asked_for
     try:
-        store = open_store(target.store, target.backup.at, target.backup.globals)
+        store = open_store(target.store, target.dump.at, target.dump.globals)
         discovery = discover(target, store, now, Selection(kind="all", at=until))
         return answer(target, discovery.candidates, drilled_backups(target), asked_for)
     except StageFailed as error:

@@ -58,7 +58,7 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Return what discovery and preflight of one database find, and what is good about it in lines."""
     lines: list[str] = []
     try:
-        store = open_store(target.store, target.backup.at, target.backup.globals)
+        store = open_store(target.store, target.dump.at, target.dump.globals)
         discovery = discover(target, store, utc_now())
         point = discovery.points[0]
         lines.append(_found(discovery))

@@ -28,7 +28,7 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     target = read_target(str(fleet), database)
     console = Console(highlight=False)
     try:
-        store = open_store(target.store, target.backup.at, target.backup.globals)
+        store = open_store(target.store, target.dump.at, target.dump.globals)
         found = discover(target, store, utc_now(), choose_selection(target, select))
     except DrillError as error:
         findings = error.findings if isinstance(error, StageFailed) else (error.finding(),)

@@ -79,14 +79,14 @@ def _encryption(head: ArchiveHead, target: Target) -> Iterator[Finding]:
     for wrapper in head.wrappers:
         if wrapper in ENCRYPTIONS:
             try:
-                check_key(wrapper, target.backup.decrypt, target.name)
+                check_key(wrapper, target.dump.decrypt, target.name)
             except PermanentError as error:
                 yield error.finding(Stage.PREFLIGHT)
 
 
 def _roles(head: ArchiveHead, target: Target) -> Iterator[Finding]:
     """A dump of one database never holds roles: without globals, required ones cannot come back."""
-    if head.format in {Format.CLUSTER, Format.PLAIN, Format.UNKNOWN} or target.backup.globals is not None:
+    if head.format in {Format.CLUSTER, Format.PLAIN, Format.UNKNOWN} or target.dump.globals is not None:
         return
     for role in target.expect.required_roles:
         yield finding(
@@ -145,7 +145,7 @@ def _date(toc: Toc, name_at: datetime, dated_by: str) -> Iterator[Finding]:
 
 
 def _database(toc: Toc, target: Target) -> Iterator[Finding]:
-    wanted = target.backup.database
+    wanted = target.dump.database
     if toc.archive_version is None:
         return  # of a script only the first part was read: other databases may follow
     if wanted is not None and toc.database and toc.database != wanted:

@@ -53,7 +53,7 @@ def assess(point: DumpPoint, store: Store, target: Target, last_restored_bytes: 
     Raises:
         DrillError: the backup cannot be reached or read, or its first bytes already condemn it.
     """
-    head = read_head(backup_source(point, store), point.label, Wanted(target.backup.database, target.name))
+    head = read_head(backup_source(point, store), point.label, Wanted(target.dump.database, target.name))
     findings = [
         *preflight_findings(
             head,
@@ -149,7 +149,7 @@ def read_manifest(
     point: RecoveryPoint, store: Store, target: Target
 ) -> tuple[dict[str, Any] | None, list[Finding]]:
     """Return the inventory that lies beside the backup, and what is wrong with it or its absence."""
-    wanted = target.backup.manifest
+    wanted = target.dump.manifest
     if wanted == "none":
         return None, []
     uri = f"{point.uri.rstrip('/')}{MANIFEST_SUFFIX}"

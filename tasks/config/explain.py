@@ -13,8 +13,10 @@ from pydantic_core import ErrorDetails
 
 from tasks.config.secrets import is_secret_key, secret_in
 from tasks.config.yaml_source import KeyPath, Problem, render
+from tasks.model.by_kind import KEY, kind_of
 
 _SHOWN = 80
+_UNKNOWN_KINDS = frozenset({"union_tag_invalid", "union_tag_not_found"})
 _KEYS_OF_SECRETS = frozenset({"decrypt", "external_id"})
 """Below these keys somebody may have written a key or passphrase where a reference to one belongs."""
 
@@ -22,23 +24,16 @@ _KEYS_OF_SECRETS = frozenset({"decrypt", "external_id"})
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """Return the problems of *error*, their paths in the data; a union's alternatives make one problem."""
     grouped: dict[KeyPath, list[ErrorDetails]] = defaultdict(list)
-    for found in error.errors():
-        grouped[_data_path(found, model)].append(found)
+    for details in error.errors():
+        grouped[_data_path(details, model)].append(details)
     return [_problem(path, errors, model) for path, errors in grouped.items() if not _shadowed(path, grouped)]
-
-
-def known_keys(model: type[BaseModel], path: KeyPath = ()) -> tuple[str, ...]:
-    """Return the keys that may stand at *path* below *model*, in order; () where keys are free."""
-    found = _model_at(model, path)
-    return tuple(found.model_fields) if found else ()
 
 
 def key_paths(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield every key of the schema below *model*; `*` stands for a name that the user chooses."""
     for name, field in model.model_fields.items():
         yield (*above, name)
-        inner, free = _inner_model(field.annotation)
-        if inner:
+        for inner, free in _inner_models(field.annotation):
             yield from key_paths(inner, (*above, name, *(("*",) if free else ())))
 
 
@@ -56,10 +51,21 @@ def shown(value: object) -> str:
     return f'"{text[:_SHOWN]}{"..." if len(text) > _SHOWN else ""}"'
 
 
-def unknown_key(key: str, model: type[BaseModel], path: KeyPath) -> str:
-    """Return what to say of a key that nobody reads: the nearest one, or where it belongs."""
-    known = known_keys(model, path)
-    near = difflib.get_close_matches(key, known, 1, cutoff=0.7)
+def unknown_key(key: str, model: type[BaseModel], loc: tuple[str | int, ...]) -> str:
+    """Return what to say of a key that nobody reads: whose it is, the nearest one, or where it belongs.
+
+    Args:
+        loc: where it stands below *model*, as pydantic says it.
+    """
+    path, annotation, kinds = _walk(loc, model)
+    owner = next(_models(annotation), None)
+    other = next((kind for kind, sibling in kinds.items() if key in sibling.model_fields), None)
+    if owner is not None and other is not None:
+        return (
+            f"a key of kind: {other}, and this is kind: {kind_of(owner)}; take it out, or write kind: {other}"
+        )
+    keys = tuple(owner.model_fields) if owner else ()
+    near = difflib.get_close_matches(key, keys, 1, cutoff=0.7)
     if near:
         return f'unknown key; did you mean "{near[0]}"?'
     homes = [p[:-1] for p in key_paths(model) if p[-1] == key and p[:-1] != path]
@@ -69,22 +75,49 @@ def unknown_key(key: str, model: type[BaseModel], path: KeyPath) -> str:
             if homes[0]
             else f'unknown key here; "{key}" belongs one level up'
         )
-    return f"unknown key; known here: {', '.join(known)}"
+    return f"unknown key; known here: {', '.join(keys)}"
 
 
-def _data_path(found: ErrorDetails, model: type[BaseModel]) -> KeyPath:
+def _data_path(details: ErrorDetails, model: type[BaseModel]) -> KeyPath:
     """Return the error's path without pydantic's names for a union's members."""
-    kept: KeyPath = ()
+    loc = details["loc"]
+    if details["type"] == "extra_forbidden":
+        return (*_walk(loc[:-1], model)[0], loc[-1])
+    path = _walk(loc, model)[0]
+    return (*path, KEY) if details["type"] in _UNKNOWN_KINDS else path
+
+
+def _walk(
+    loc: tuple[str | int, ...], model: type[BaseModel]
+) -> tuple[KeyPath, object, dict[str, type[BaseModel]]]:
+    """Return *loc* without the names of a union's members, the annotation of what stands there, its siblings.
+
+    The siblings are the classes of its other kinds, where its kind is told.
+    """
+    path: KeyPath = ()
     annotation: object = model
-    for part in found["loc"]:
-        step = _step(annotation, part)
-        if step is None:
-            if found["type"] == "extra_forbidden" and part == found["loc"][-1]:
-                kept = (*kept, part)
-            continue
-        annotation = step
-        kept = (*kept, part)
-    return kept
+    kinds: dict[str, type[BaseModel]] = {}
+    for part in loc:
+        members = _kinds(annotation)
+        if part in members:
+            annotation = members.pop(str(part))
+            kinds = members
+        elif (step := _step(annotation, part)) is not None:
+            path, annotation, kinds = (*path, part), step, {}
+    return path, annotation, kinds
+
+
+def _kinds(annotation: object) -> dict[str, type[BaseModel]]:
+    """Return the classes of an annotation that are told apart by their kind."""
+    return {kind: model for model in _models(annotation) if (kind := kind_of(model)) is not None}
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    return (
+        option
+        for option in _options(annotation)
+        if isinstance(option, type) and issubclass(option, BaseModel)
+    )
 
 
 def _step(annotation: object, part: str | int) -> object:
@@ -114,28 +147,15 @@ def _options(annotation: object) -> Iterator[object]:
         yield annotation
 
 
-def _inner_model(annotation: object) -> tuple[type[BaseModel] | None, bool]:
-    """Return the model below an annotation, and whether names that the user chooses stand between."""
+def _inner_models(annotation: object) -> Iterator[tuple[type[BaseModel], bool]]:
+    """Yield the models below an annotation, and whether names that the user chooses stand between."""
     for option in _options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
-            return option, False
+            yield option, False
         origin, arguments = typing.get_origin(option), typing.get_args(option)
         if origin in (dict, tuple, list):
-            inner, _ = _inner_model(arguments[1] if origin is dict else arguments[0])
-            return inner, True
-    return None, False
-
-
-def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    annotation: object = model
-    for part in path:
-        annotation = _step(annotation, part)
-        if annotation is None:
-            return None
-    for option in _options(annotation):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
-    return None
+            items = arguments[1] if origin is dict else arguments[0]
+            yield from ((inner, True) for inner, _ in _inner_models(items))
 
 
 def _shadowed(path: KeyPath, grouped: dict[KeyPath, list[ErrorDetails]]) -> bool:
@@ -157,9 +177,11 @@ def _problem(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) 
 def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) -> str:
     first = errors[0]
     if first["type"] == "extra_forbidden":
-        return unknown_key(str(path[-1]), model, path[:-1])
+        return unknown_key(str(path[-1]), model, first["loc"][:-1])
     if first["type"] == "missing":
         return "missing; write it"
+    if first["type"] in _UNKNOWN_KINDS:
+        return _unknown_kind(first, model)
     value = first["input"]
     if value is None:
         return f"null is no value of this key; leave the key out, or write {_wanted(errors)}"
@@ -169,6 +191,14 @@ def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) 
         return f"{said}; or write {_wanted(others)}" if others else said
     seen = "this value" if _KEYS_OF_SECRETS & set(path) else shown(value)
     return f"{seen} is not valid; write {_wanted(errors)}"
+
+
+def _unknown_kind(details: ErrorDetails, model: type[BaseModel]) -> str:
+    kinds = " or ".join(_kinds(_walk(details["loc"], model)[1]))
+    value = details["input"][KEY]
+    if value is None:
+        return f"null is no value of this key; leave the key out, or write {kinds}"
+    return f"{shown(value)} is not known; write {kinds}"
 
 
 def _wanted(errors: list[ErrorDetails]) -> str:

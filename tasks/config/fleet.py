@@ -171,7 +171,7 @@ def _check_names(data: dict[str, Any], problems: list[Problem]) -> None:
 def _fleet(document: Document, file: FleetFile, databases: list[Database]) -> Fleet:
     path = document.path.resolve()
     evidence = resolve.evidence(file.evidence, path.parent, [])
-    names = tuple(dict.fromkeys(n for d in databases for n in (d.name, d.backup.database) if n))
+    names = tuple(dict.fromkeys(n for d in databases for n in (d.name, *d.backup.names) if n))
     return Fleet(
         name=file.fleet,
         targets=tuple(

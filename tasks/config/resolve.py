@@ -16,7 +16,7 @@ from tasks.config.selecting import selection_from
 from tasks.config.yaml_source import KeyPath, Problem
 
 _SUITE_SUFFIXES = (".yaml", ".yml", ".json")
-_LATER_KINDS = ("basebackup", "pgbackrest", "barman", "walg", "rds_snapshot")
+_LATER_KINDS = frozenset({"basebackup", "pgbackrest", "barman", "walg", "rds_snapshot"})
 _KEY_FILES: tuple[KeyPath, ...] = (
     ("backup", "decrypt", "gpg", "key_file"),
     ("backup", "decrypt", "gpg", "home"),

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from tasks.config.yaml_source import KeyPath, Problem
 from tasks.model.rules import RULES
 from tasks.model.rules.content import ACCEPTABLE
-from tasks.model.target import Accepted, Database
+from tasks.model.target import Accepted, Backup, Database, DumpBackup
 
 ACCEPT_DAYS = 180
 """An exception that nobody looks at for longer is no exception any more."""
@@ -74,7 +74,9 @@ def _acceptance(entry: Accepted, path: KeyPath, today: date) -> Iterator[Problem
 
 
 def _keys(database: Database) -> Iterator[Problem]:
-    age = database.backup.decrypt.age if database.backup.decrypt else None
+    backup: Backup = database.backup
+    decrypt = backup.decrypt if isinstance(backup, DumpBackup) else None
+    age = decrypt.age if decrypt else None
     if age and not (age.identity_file or age.identity_env or age.passphrase_env):
         yield Problem(
             ("backup", "decrypt", "age"),

@@ -26,9 +26,9 @@ def find_globals(point: RecoveryPoint, store: Store, target: Target) -> DumpPoin
     Raises:
         PermanentError: `globals-missing`.
     """
-    if target.backup.globals is None:
+    if target.dump.globals is None:
         return None
-    pattern = KeyPattern(target.backup.globals, target.backup.timezone)
+    pattern = KeyPattern(target.dump.globals, target.backup.timezone)
     around = reachable(store, pattern, moved(point.at, -_SAME_TIME), moved(point.at, _SAME_TIME))
     found = sort_out(around, pattern, Siblings(pattern, target.name, target.fleet_databases)).points
     near = [one for one in found if not pattern.has_time or abs(one.at - point.at) <= _SAME_TIME]

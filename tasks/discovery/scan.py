@@ -45,7 +45,7 @@ class Look:
 
 def look(target: Target, store: Store, now: datetime, selection: Selection) -> Look:
     """List what *selection* can reach and tell recovery points from the rest."""
-    pattern = KeyPattern(target.backup.at, target.backup.timezone)
+    pattern = KeyPattern(target.dump.at, target.backup.timezone)
     siblings = Siblings(pattern, target.name, target.fleet_databases)
     window = window_of(target, pattern, selection, now)
     found = sort_out(reachable(store, pattern, window.start, window.listed_to), pattern, siblings)

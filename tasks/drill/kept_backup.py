@@ -134,7 +134,7 @@ def newer_backup(one: KeptBackup, target: Target, now: datetime) -> RecoveryPoin
     try:
         found = discover(
             target,
-            open_store(target.store, target.backup.at, target.backup.globals),
+            open_store(target.store, target.dump.at, target.dump.globals),
             now,
             Selection(kind="newest"),
         )

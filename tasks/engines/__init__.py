@@ -92,6 +92,6 @@ def restore(
 
 def _globals(job: Job, path: Path) -> tuple[Role, ...]:
     started = time.monotonic()
-    roles = read_globals(path, job.target.backup.decrypt, job.sandbox.workspace.backup_dir)
+    roles = read_globals(path, job.target.dump.decrypt, job.sandbox.workspace.backup_dir)
     job.command(started, ["psql", "-X", "-d", "postgres", "-f", file_argument(path.name)])
     return roles

@@ -67,7 +67,7 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
         PermanentError: `database-choice-ambiguous`, `database-not-in-dump`.
     """
     named, where = list(dict.fromkeys(backup.head.databases)), backup.path.name
-    wanted = job.target.backup.database
+    wanted = job.target.dump.database
     if wanted is not None and named and wanted not in named:
         raise PermanentError(
             f"The dump holds {', '.join(named)} and not the database {wanted}. What was asked for is not "

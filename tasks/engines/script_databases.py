@@ -66,7 +66,7 @@ class ScriptDatabases:
 
     def _leave(self, was: str, name: str) -> Move:
         """Go on from a database with content to another."""
-        asked = name == self._choice and name in (self._target.backup.database, self._target.name)
+        asked = name == self._choice and name in (self._target.dump.database, self._target.name)
         self.others = tuple(dict.fromkeys((*self.others, was if asked else name)))
         self.active = asked
         self.has_content = self.has_content and not asked
@@ -92,7 +92,7 @@ class ScriptDatabases:
             encoding: that the script is in, where its CREATE DATABASE does not say.
         """
         target = self._target
-        name = self._connected or self._choice or named or target.backup.database or target.name
+        name = self._connected or self._choice or named or target.dump.database or target.name
         options = self._options.get(self._connected) or DatabaseOptions()
         return database_name(name), replace(options, encoding=(options.encoding or encoding).upper())
 

@@ -217,7 +217,7 @@ def _judge_cadence(facts: Drill) -> Checked:
         f"Between {earlier} and {later} UTC there is no recovery point: {format_duration(gap_s)}, "
         f"and the RPO is {format_duration(rpo_s)}. A loss in that time would have cost more than promised."
     )
-    return Checked(findings=(finding("cadence-gap", message, where=facts.target.backup.at),))
+    return Checked(findings=(finding("cadence-gap", message, where=facts.target.backup.place),))
 
 
 # --- checks

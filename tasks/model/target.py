@@ -6,6 +6,7 @@ numbers here, so that no later step parses a unit. See docs/configuration.md for
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from tasks.model.by_kind import ByKind
+from tasks.model.errors import PermanentError
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
 
@@ -157,18 +160,52 @@ class Decrypt(Strict):
 
 
 class Backup(Strict):
-    """Where the backups of one database lie and which of them is drilled."""
+    """What the backups of every kind have: which of them is drilled.
 
-    kind: Literal["dump", "basebackup", "pgbackrest", "barman", "walg", "rds_snapshot"] = "dump"
-    at: str
+    Attributes:
+        timezone: read for a time that names no offset.
+        window: seconds back from now, in which recovery points are looked for.
+    """
+
     timezone: str = "UTC"
     window: Duration = 30 * 86400.0
     select: Selection = Selection()
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the backups are, as people call it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that a database has inside its backups."""
+        return ()
+
+
+class DumpBackup(Backup):
+    """Dumps: where they lie, by a pattern, and what proves and opens them."""
+
+    kind: Literal["dump"] = "dump"
+    at: str
     database: str | None = None
     globals: str | None = None
     checksum: Literal["auto", "required", "none"] = "auto"
     manifest: Literal["auto", "required", "none"] = "auto"
     decrypt: Decrypt | None = None
+
+    @property
+    def place(self) -> str:
+        """The pattern."""
+        return self.at
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The database's name inside the dump, where that is another one."""
+        return () if self.database is None else (self.database,)
+
+
+AnyBackup = Annotated[DumpBackup, ByKind("dump")]
+"""`backup`, told apart by `kind`. A further kind is a further class in here: `DumpBackup | BaseBackup`."""
 
 
 class Extensions(Strict):
@@ -286,7 +323,7 @@ class Database(Strict):
     tier: str | None = None
     labels: dict[str, str] = {}
     store: StoreConfig = StoreConfig()
-    backup: Backup
+    backup: AnyBackup
     sandbox: SandboxConfig = SandboxConfig()
     expect: Expect = Expect()
     checks: Checks = Checks()
@@ -312,3 +349,17 @@ class Target(Database):
     fleet_file: Path | None = None
     fleet_sha256: str = ""
     fleet_databases: tuple[str, ...] = ()
+
+    @property
+    def dump(self) -> DumpBackup:
+        """What is said of the dumps; for dumps' own code.
+
+        Raises:
+            PermanentError: `drill-crashed`: the backups are of another kind.
+        """
+        backup: Backup = self.backup
+        if isinstance(backup, DumpBackup):
+            return backup
+        raise PermanentError(
+            "a dump's code was given another kind of backup", self.name, rule="drill-crashed"
+        )

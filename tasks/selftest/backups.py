@@ -205,7 +205,7 @@ def _older(bench: Bench, points: Sequence[RecoveryPoint]) -> PlannedBackup | Jud
 
 def _denied(bench: Bench) -> PlannedBackup | Judged:
     mutant = Mutant(Family.BACKUP, "denied-key", "the store reached with a key that is not valid", must=True)
-    if not is_s3(bench.drill.target.backup.at):
+    if not is_s3(bench.drill.target.dump.at):
         return Judged(mutant, Fate.NOT_APPLICABLE, why="the backups lie in a folder, which has no keys")
     return PlannedBackup(mutant, None)
 
@@ -238,7 +238,7 @@ def _other(sandbox: Sandbox, bench: Bench) -> str:
 
 def _fetch(bench: Bench, to: Path, *, point: DumpPoint) -> None:
     target, dest = bench.drill.target, bench.folder / "older"
-    store = open_store(target.store, target.backup.at, target.backup.globals)
+    store = open_store(target.store, target.dump.at, target.dump.globals)
     fetched = fetch_backup(point, store, target, dest, lambda _done, _all: None, bench.limit_s)
     if fetched.sha256 == bench.drill.proven_backup.sha256:
         raise Void("the oldest backup of the window holds the very same bytes")
@@ -251,7 +251,7 @@ def serve(bench: Bench, planned: PlannedBackup) -> Target | Judged:
     shutil.rmtree(shelf, ignore_errors=True)
     shelf.mkdir(parents=True)
     target, at = _target_of(bench, shelf, anew=planned.anew), bench.drill.chosen_point.at
-    place = shelf / Path(at.strftime(target.backup.at)).name
+    place = shelf / Path(at.strftime(target.dump.at)).name
     try:
         if planned.make is not None:
             planned.make(bench, place)
@@ -260,9 +260,9 @@ def serve(bench: Bench, planned: PlannedBackup) -> Target | Judged:
     manifest = bench.drill.manifest
     if manifest is not None:
         place.with_name(place.name + MANIFEST_SUFFIX).write_text(to_json(manifest))
-    if target.backup.globals is not None:
+    if target.dump.globals is not None:
         (given,) = _globals(bench)
-        shutil.copyfile(given, shelf / Path(at.strftime(target.backup.globals)).name)
+        shutil.copyfile(given, shelf / Path(at.strftime(target.dump.globals)).name)
     return target
 
 
@@ -303,7 +303,7 @@ def _target_of(bench: Bench, shelf: Path, *, anew: bool) -> Target:
             "checksum": "none",
             "manifest": "none" if drill.manifest is None else "auto",
             "globals": f"{folder}/globals_%Y%m%dT%H%M%SZ.sql" if _globals(bench) else None,
-            "decrypt": None if anew else own.backup.decrypt,
+            "decrypt": None if anew else own.dump.decrypt,
         }
     )
     return own.model_copy(update={"backup": backup, "store": StoreConfig(), **_apart(bench)})

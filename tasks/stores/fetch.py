@@ -68,7 +68,7 @@ def fetch_backup(
     """
     begun = time.monotonic()
     path = dest / local_name(point.label)
-    job = _Job(store, target.backup.checksum, progress, Deadline.within(deadline_s))
+    job = _Job(store, target.dump.checksum, progress, Deadline.within(deadline_s))
     bring = job.folder if point.uri.endswith("/") else job.file
     dest.mkdir(parents=True, exist_ok=True)
     try:

@@ -15,7 +15,7 @@ from tasks.discovery import discover
 from tasks.model.backup import DumpPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, PermanentError, TransientError
-from tasks.model.target import Backup, StoreConfig, Target
+from tasks.model.target import DumpBackup, StoreConfig, Target
 from tasks.stores import aws, fetch_backup, open_store, transfer
 from tasks.stores.fetch import Fetched
 from tests.fix_proxy import FaultProxy
@@ -44,7 +44,7 @@ def fetch(
     bucket: Bucket, endpoint: str, dest: Path, *, checksum: str = "auto", deadline_s: float = 60
 ) -> Fetched:
     config = StoreConfig(endpoint_url=endpoint, region="us-east-1")
-    backup = Backup(at=f"{bucket.uri}/o.dump", checksum=checksum)  # type: ignore[arg-type]
+    backup = DumpBackup(at=f"{bucket.uri}/o.dump", checksum=checksum)  # type: ignore[arg-type]
     drilled = Target(fleet="f", name="orders", store=config, backup=backup, evidence="/x")
     store = open_store(config, backup.at)
     direct = open_store(bucket.config, backup.at).head(backup.at)
@@ -210,7 +210,7 @@ def test_listing_that_fails_is_transient_never_no_backup(
     proxy = proxied(stored.endpoint)
     proxy.add(kind, match="list-type=2", after_bytes=0)  # type: ignore[arg-type]
     config = stored.through(proxy.url)
-    backup = Backup(at=f"{stored.uri}/o.dump")
+    backup = DumpBackup(at=f"{stored.uri}/o.dump")
     drilled = Target(fleet="f", name="orders", store=config, backup=backup, evidence="/x")
     begun = time.monotonic()
     with pytest.raises(TransientError) as caught:
@@ -223,7 +223,7 @@ def test_listing_that_fails_once_is_retried(stored: Bucket, proxied: Proxied) ->
     proxy = proxied(stored.endpoint)
     proxy.add("throttle", match="list-type=2", times=1)
     config = stored.through(proxy.url)
-    backup = Backup(at=f"{stored.uri}/o.dump")
+    backup = DumpBackup(at=f"{stored.uri}/o.dump")
     drilled = Target(fleet="f", name="orders", store=config, backup=backup, evidence="/x")
     assert discover(drilled, open_store(config, backup.at), utc_now()).points
 

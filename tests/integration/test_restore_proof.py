@@ -15,7 +15,7 @@ from tasks.engines.roles import create_roles
 from tasks.model.backup import TocEntry
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox
-from tasks.model.target import Backup, SandboxConfig, Target
+from tasks.model.target import DumpBackup, SandboxConfig, Target
 
 MINE = """
 CREATE TABLE t (id serial PRIMARY KEY, label citext, span tstzrange);
@@ -73,7 +73,7 @@ def restored(sandbox: Callable[[int], Sandbox], major: int) -> Iterator[tuple[Jo
     """A database as a restore leaves it: an extension made by us, everything else by the restoring role."""
     box = sandbox(major)
     target = Target(
-        fleet="test", name="shop", backup=Backup(at="unused"), sandbox=SandboxConfig(), evidence="unused"
+        fleet="test", name="shop", backup=DumpBackup(at="unused"), sandbox=SandboxConfig(), evidence="unused"
     )
     job = Job(box, target, Deadline.within(60), lambda _: None)
     create_database(job, "shop", DatabaseOptions(encoding="UTF8"))

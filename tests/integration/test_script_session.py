@@ -14,7 +14,7 @@ from tasks.engines.script_session import ScriptSession
 from tasks.model.backup import TocEntry
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox
-from tasks.model.target import Backup, Target
+from tasks.model.target import DumpBackup, Target
 
 MAJOR = 17
 CITEXT = TocEntry(1, "EXTENSION", "citext", "", "", "none", "CREATE EXTENSION citext WITH SCHEMA public;")
@@ -22,7 +22,7 @@ CITEXT = TocEntry(1, "EXTENSION", "citext", "", "", "none", "CREATE EXTENSION ci
 
 @pytest.fixture
 def job(sandbox: Callable[..., Sandbox]) -> Job:
-    target = Target(fleet="test", name="shop", backup=Backup(at="unused"), evidence="unused")
+    target = Target(fleet="test", name="shop", backup=DumpBackup(at="unused"), evidence="unused")
     return Job(sandbox(MAJOR), target, Deadline.within(120), lambda _: None)
 
 

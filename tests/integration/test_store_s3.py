@@ -18,7 +18,7 @@ from tasks.discovery import undrilled as siblings
 from tasks.model.backup import Discovery, DumpPoint
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, PermanentError, StageFailed
-from tasks.model.target import Backup, StoreConfig, Target
+from tasks.model.target import DumpBackup, StoreConfig, Target
 from tasks.stores import fetch_backup, open_store, s3
 from tasks.stores.blobs import BlobMissing, list_blobs, read_blob, write_blob
 from tasks.stores.fetch import Fetched
@@ -34,7 +34,7 @@ def target(bucket: Bucket, line: str = LINE, **backup: Any) -> Target:
         fleet="shop",
         name="orders",
         store=config,
-        backup=Backup(at=f"{bucket.uri}/{line}", **backup),
+        backup=DumpBackup(at=f"{bucket.uri}/{line}", **backup),
         evidence="/nowhere",
         fleet_databases=("orders",),
     )
@@ -177,7 +177,7 @@ class TestRefusals:
 
     def test_missing_bucket(self, weed_bucket: Bucket) -> None:
         drilled = target(weed_bucket)
-        gone = drilled.model_copy(update={"backup": Backup(at="s3://no-such-bucket-here/%Y.dump")})
+        gone = drilled.model_copy(update={"backup": DumpBackup(at="s3://no-such-bucket-here/%Y.dump")})
         assert self.rule_of(gone) == "bucket-missing"
 
     def test_reader_may_drill(
@@ -218,7 +218,9 @@ class TestRefusals:
     def test_endpoint_that_is_down_is_reported_within_a_minute(self) -> None:
         begun = time.monotonic()
         config = StoreConfig(endpoint_url="http://127.0.0.1:9")
-        drilled = Target(fleet="f", name="o", store=config, backup=Backup(at="s3://bucket/x"), evidence="/x")
+        drilled = Target(
+            fleet="f", name="o", store=config, backup=DumpBackup(at="s3://bucket/x"), evidence="/x"
+        )
         assert self.rule_of(drilled) == "store-unreachable"
         assert time.monotonic() - begun < 30
 

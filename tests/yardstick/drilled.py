@@ -18,7 +18,7 @@ from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, Severity, Stage, Verdict
 from tasks.model.history import History
 from tasks.model.sandbox import Sandbox
-from tasks.model.target import Backup, SandboxConfig, Target
+from tasks.model.target import DumpBackup, SandboxConfig, Target
 from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, start_sandbox
 from tests.yardstick.snapshot import Snapshot, schema_text, take_snapshot
 
@@ -62,7 +62,7 @@ def drill(
         target = Target(
             fleet="yardstick",
             name="x",
-            backup=Backup(at="unused", database=database),
+            backup=DumpBackup(at="unused", database=database),
             sandbox=config,
             evidence="unused",
         )

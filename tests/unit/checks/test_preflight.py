@@ -16,7 +16,7 @@ from tasks.model.backup import ArchiveHead, DumpPoint, Format
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Outcome
 from tasks.model.sandbox import PostgresInstall
-from tasks.model.target import Backup, SandboxConfig, Target
+from tasks.model.target import DumpBackup, SandboxConfig, Target
 from tasks.stores import open_store
 from tests.corpus import archives
 
@@ -39,7 +39,7 @@ def target(folder: Path, **sandbox: Any) -> Target:
     return Target(
         fleet="shop",
         name="orders",
-        backup=Backup(at=f"{folder}/orders_%Y%m%dT%H%M%SZ.dump"),
+        backup=DumpBackup(at=f"{folder}/orders_%Y%m%dT%H%M%SZ.dump"),
         sandbox=SandboxConfig(postgres=17).model_copy(update=sandbox),
         evidence=str(folder / "evidence"),
     )

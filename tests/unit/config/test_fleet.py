@@ -237,8 +237,12 @@ class TestPaths:
         ({"backup": {"at": "/b/%Y", "kind": "pgbackrest"}}, '"pgbackrest" comes later'),
         (
             {"backup": {"at": "/b/%Y", "kind": "dmp"}},
-            'backup.kind: "dmp" is not valid; write dump, basebackup',
+            'backup.kind: "dmp" is not known; write dump',
         ),
+        ({"backup": {"at": "/b/%Y", "kind": None}}, "backup.kind: null is no value of this key"),
+        ({"backup": {"at": "/b/%Y", "kind": ["dump"]}}, "backup.kind: a list is not known; write dump"),
+        ({"backup": "/b/%Y"}, 'backup: "/b/%Y" is not valid; write a mapping'),
+        ({"backup": {"at": "/b/%Y", "checksums": "none"}}, 'unknown key; did you mean "checksum"?'),
         ({"backup": {"at": "/b/%Y", "window": "0d"}}, "backup.window: 0 can never be met"),
         ({"backup": {"at": "/b/%Y", "decrypt": {}}}, "backup.decrypt: name exactly one of gpg and age"),
         ({"backup": {"at": "/b/%Y", "decrypt": {"age": {}}}}, "no key is named"),

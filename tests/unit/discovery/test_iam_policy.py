@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tasks.discovery import least_privilege_policy
-from tasks.model.target import Backup
+from tasks.model.target import DumpBackup
 from tests.unit.stores.fake import target
 
 
@@ -25,7 +25,7 @@ def test_policy_lists_and_reads_only_where_the_patterns_reach() -> None:
 
 
 def test_policy_of_local_backups_is_empty() -> None:
-    drilled = target().model_copy(update={"backup": Backup(at="/mnt/backups/%Y.dump")})
+    drilled = target().model_copy(update={"backup": DumpBackup(at="/mnt/backups/%Y.dump")})
     assert least_privilege_policy([drilled])["Statement"] == []
 
 

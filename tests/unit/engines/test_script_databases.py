@@ -6,12 +6,12 @@ import pytest
 
 from tasks.engines.script_databases import Move, ScriptDatabases
 from tasks.model.backup import ArchiveHead, Format
-from tasks.model.target import Backup, Target
+from tasks.model.target import DumpBackup, Target
 
 
 def databases(*named: str, choice: str | None = None, cluster: bool = False) -> ScriptDatabases:
     head = ArchiveHead(Format.CLUSTER if cluster else Format.PLAIN, databases=named)
-    target = Target(fleet="test", name="shop", backup=Backup(at="unused"), evidence="unused")
+    target = Target(fleet="test", name="shop", backup=DumpBackup(at="unused"), evidence="unused")
     return ScriptDatabases(head, target, choice)
 
 

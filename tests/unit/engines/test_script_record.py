@@ -11,7 +11,7 @@ from tasks.engines.sql.classifier import Action
 from tasks.model.backup import Toc
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox
-from tasks.model.target import Backup, Target
+from tasks.model.target import DumpBackup, Target
 
 TABLE = b"\n--\n-- Name: orders; Type: TABLE; Schema: shop; Owner: app\n--\n\n"
 DATA = b"\n--\n-- Data for Name: orders; Type: TABLE DATA; Schema: shop; Owner: app\n--\n\n"
@@ -20,7 +20,7 @@ HEADER = b"--\n-- PostgreSQL database dump\n--\n"
 
 
 def handed_over(record: ScriptRecord) -> Job:
-    target = Target(fleet="test", name="shop", backup=Backup(at="unused"), evidence="unused")
+    target = Target(fleet="test", name="shop", backup=DumpBackup(at="unused"), evidence="unused")
     job = Job(
         cast("Sandbox", None), target, Deadline.within(60), lambda _: None, Toc((), server_version="17.1")
     )

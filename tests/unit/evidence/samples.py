@@ -24,7 +24,7 @@ from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.inventory import Inventory, TableFigures
 from tasks.model.restored import RecoveryCommand, Restored
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
-from tasks.model.target import Backup, Expect, Freshness, Rto, Target
+from tasks.model.target import DumpBackup, Expect, Freshness, Rto, Target
 
 NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -70,7 +70,7 @@ def target(name: str = "orders", **changed: Any) -> Target:
         "fleet": "shop",
         "name": name,
         "owner": "team-dba",
-        "backup": Backup(at=f"s3://acme-backups/prod/{name}/%Y/%m/%d/{name}_%Y%m%dT%H%M%SZ.dump"),
+        "backup": DumpBackup(at=f"s3://acme-backups/prod/{name}/%Y/%m/%d/{name}_%Y%m%dT%H%M%SZ.dump"),
         "expect": Expect(
             suite=Path("expectations/suites/orders.yaml"),
             freshness=Freshness(table="public.orders", column="placed_at", max_age="26h"),

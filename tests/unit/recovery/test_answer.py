@@ -13,7 +13,7 @@ from tasks.evidence.drilled import DrilledBackup
 from tasks.model.backup import Candidate
 from tasks.model.findings import FindingClass, Verdict
 from tasks.model.rules import finding
-from tasks.model.target import Backup, Target
+from tasks.model.target import DumpBackup, Target
 from tasks.recovery.answer import Recoverable, answer, nothing_to_restore
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ def target(rpo: str | None = None) -> Target:
         fleet="f",
         name="shop",
         evidence="/e",
-        backup=Backup(at="/b/%Y%m%d"),
+        backup=DumpBackup(at="/b/%Y%m%d"),
         rpo=rpo,
     )
 

@@ -13,7 +13,7 @@ from tasks.model.backup import ByteSource, StoredObject
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
-from tasks.model.target import Backup, Selection, Target
+from tasks.model.target import DumpBackup, Selection, Target
 from tasks.stores.base import Progress
 from tasks.stores.checksums import Digests
 from tasks.stores.ranged_reads import BlockSource
@@ -142,7 +142,7 @@ def target(at: str = AT, *, select: Selection | None = None, rpo: str | None = N
     return Target(
         fleet="shop",
         name="orders",
-        backup=Backup(at=at, select=select or Selection(), **backup),
+        backup=DumpBackup(at=at, select=select or Selection(), **backup),
         rpo=rpo,
         evidence="/nowhere",
         fleet_databases=("orders", "customers"),
