@@ -35,14 +35,14 @@ def apply_acceptances(
     expired = [_as_dict(entry) for entry in entries if entry.until < today]
     judged: list[Finding] = []
     used: list[dict[str, Any]] = recorded(history)
-    for found in findings:
-        cover = _covering(found, current)
+    for change in findings:
+        cover = _covering(change, current)
         if cover is None:
-            judged.append(found)
-            judged += _expiry_of(_covering(found, expired))
+            judged.append(change)
+            judged += _expiry_of(_covering(change, expired))
             continue
         judged.append(
-            replace(found, severity=Severity.INFO, message=f"{found.message} Accepted: {cover['why']}.")
+            replace(change, severity=Severity.INFO, message=f"{change.message} Accepted: {cover['why']}.")
         )
         if cover not in used:
             used.append(cover)
@@ -65,15 +65,16 @@ def _order(record: PastDrill) -> tuple[datetime, datetime]:
     return record.recovery_point_at, record.finished_at
 
 
-def _covering(found: Finding, entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    if found.rule not in ACCEPTABLE or found.severity is Severity.INFO:
+def _covering(finding: Finding, entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    if finding.rule not in ACCEPTABLE or finding.severity is Severity.INFO:
         return None
-    where = found.where or ""
+    place = finding.where or ""
     return next(
         (
             entry
             for entry in entries
-            if entry["rule"] == found.rule and (where == entry["where"] or fnmatchcase(where, entry["where"]))
+            if entry["rule"] == finding.rule
+            and (place == entry["where"] or fnmatchcase(place, entry["where"]))
         ),
         None,
     )

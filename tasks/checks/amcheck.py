@@ -70,7 +70,8 @@ def _check_indexes(context: Context, home: str) -> Checked:
             try:
                 connection.execute(check.format(sql.Identifier(home, _CHECK_FUNCTION), sql.Literal(oid)))
             except (errors.IndexCorrupted, errors.DataCorrupted) as exc:
-                found = finding("index-corrupt", f"amcheck objects to {name}: {why(exc)}.", where=name)
-                findings.append(lowered(found, context.target.checks.amcheck))
+                message = f"amcheck objects to {name}: {why(exc)}."
+                corrupt = finding("index-corrupt", message, where=name)
+                findings.append(lowered(corrupt, context.target.checks.amcheck))
     sound = len(indexes) - len(findings)
     return judged("amcheck", findings, observed=f"{sound} of {len(indexes)} indexes sound")

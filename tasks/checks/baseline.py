@@ -87,10 +87,10 @@ def choose_baselines(history: History, point_at: datetime, last: int) -> tuple[B
     )
 
 
-def adopt(inventory: Inventory, other: Inventory, where: str) -> Inventory:
-    """Return *inventory* with what *where* names (a name, a kind or a pattern) as *other* has it."""
-    tables = {name: figures for name, figures in inventory.tables.items() if not _named(name, where)}
-    tables |= {name: figures for name, figures in other.tables.items() if _named(name, where)}
+def adopt(inventory: Inventory, other: Inventory, pattern: str) -> Inventory:
+    """Return *inventory* with what *pattern* names (a name, a kind or a pattern) as *other* has it."""
+    tables = {name: figures for name, figures in inventory.tables.items() if not _named(name, pattern)}
+    tables |= {name: figures for name, figures in other.tables.items() if _named(name, pattern)}
     gone = frozenset(inventory.tables) - frozenset(tables)
     for name in gone:  # a lost partition takes its rows out of its parent's
         parent = inventory.tables[name].partition_of
@@ -100,14 +100,14 @@ def adopt(inventory: Inventory, other: Inventory, where: str) -> Inventory:
 
     def stays(kind: str, name: str) -> bool:
         table = inventory.belongs_to.get(name) or guess_table(name, held)
-        meant = kind == where or _named(name, where) or table in gone
+        meant = kind == pattern or _named(name, pattern) or table in gone
         return not meant or name in other.objects.get(kind, ())
 
     objects = {
         kind: tuple(name for name in names if stays(kind, name)) for kind, names in inventory.objects.items()
     }
     left = frozenset(objects.get("constraints", ()))
-    large = other if where == "large objects" else inventory
+    large = other if pattern == "large objects" else inventory
     return replace(
         inventory,
         tables=tables,
@@ -161,9 +161,9 @@ def _rows_accepted(accepted: Iterable[Mapping[str, Any]], table: str) -> bool:
     return any(entry["rule"] in ROW_RULES and _named(table, str(entry["where"])) for entry in accepted)
 
 
-def _named(name: str, where: str) -> bool:
+def _named(name: str, pattern: str) -> bool:
     spelled = {name, printable(name)}  # a finding's `where` is what a person saw
-    return where not in OBJECT_KINDS and (where in spelled or fnmatchcase(name, where))
+    return pattern not in OBJECT_KINDS and (pattern in spelled or fnmatchcase(name, pattern))
 
 
 def _distance_s(record: PastDrill, point_at: datetime, *, signed: bool = False) -> float:

@@ -25,7 +25,7 @@ def broken_keys(
         psycopg.Error: they could not be read in *deadline_s* seconds.
         PermanentError: the sandbox is at fault.
     """
-    found = []
+    keys = []
     with reading(sandbox, database, Deadline.within(deadline_s)) as connection:
         for key in read_keys(connection):
             ends = {f"{key.schema}.{key.table}", f"{key.parent_schema}.{key.parent}"}
@@ -33,8 +33,8 @@ def broken_keys(
                 continue
             (orphans,) = connection.execute(anti_join(key)).fetchone() or (0,)
             if orphans:
-                found.append(key)
-    return found
+                keys.append(key)
+    return keys
 
 
 def violated(key: ForeignKey) -> Finding:

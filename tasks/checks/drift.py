@@ -64,24 +64,25 @@ def judge_drift(
         verdicts.append(_Comparison(without(current, out), compared, drift, frozenset(absent_ok)).findings())
     if not verdicts:
         return ()
-    shown = [{(found.rule, found.where) for found in verdict} for verdict in verdicts[1:]]
+    shown = [{(finding.rule, finding.where) for finding in verdict} for verdict in verdicts[1:]]
     return tuple(
-        found
-        for found in verdicts[0]
-        if found.severity is Severity.INFO or all((found.rule, found.where) in others for others in shown)
+        finding
+        for finding in verdicts[0]
+        if finding.severity is Severity.INFO
+        or all((finding.rule, finding.where) in others for others in shown)
     )
 
 
 def with_parents(names: Collection[str], inventory: Inventory) -> frozenset[str]:
     """Return *names* and the partitioned tables whose rows those are too."""
-    found = set(names)
+    tables = set(names)
     waiting = list(names)
     while waiting:
         figures = inventory.tables.get(waiting.pop())
-        if figures is not None and figures.partition_of is not None and figures.partition_of not in found:
-            found.add(figures.partition_of)
+        if figures is not None and figures.partition_of is not None and figures.partition_of not in tables:
+            tables.add(figures.partition_of)
             waiting.append(figures.partition_of)
-    return frozenset(found)
+    return frozenset(tables)
 
 
 def without(inventory: Inventory, names: Collection[str]) -> Inventory:
@@ -104,25 +105,25 @@ def without(inventory: Inventory, names: Collection[str]) -> Inventory:
 
 def tolerance_of(table: str, drift: Drift) -> Tolerance | None:
     """Return how far *table* may move; None where it is ignored. An exact name goes before a pattern."""
-    found: str | TableDrift = drift.tables.get(table) or next(
+    setting: str | TableDrift = drift.tables.get(table) or next(
         (value for pattern, value in drift.tables.items() if fnmatchcase(table, pattern)), TableDrift()
     )
-    if not isinstance(found, TableDrift):
+    if not isinstance(setting, TableDrift):
         return None
     return Tolerance(
-        drift.rows_drop if found.rows_drop is None else found.rows_drop,
-        drift.rows_grow if found.rows_grow is None else found.rows_grow,
-        drift.min_rows if found.min_rows is None else found.min_rows,
+        drift.rows_drop if setting.rows_drop is None else setting.rows_drop,
+        drift.rows_grow if setting.rows_grow is None else setting.rows_grow,
+        drift.min_rows if setting.min_rows is None else setting.min_rows,
     )
 
 
-def listed(names: Iterable[str]) -> str:
+def some_of(names: Iterable[str]) -> str:
     """Return *names* as a sentence holds them; its finding keeps `all_of` them."""
     return listing(sorted(names), NAMED_AT_MOST)
 
 
 def all_of(names: Iterable[str]) -> Sequence[str]:
-    """Return *names* for a finding to keep where `listed` leaves some out."""
+    """Return *names* for a finding to keep where `some_of` leaves some out."""
     return beyond(sorted(names), NAMED_AT_MOST)
 
 
@@ -142,7 +143,7 @@ class _Comparison:
             *_capped(self._lost_tables()),
             *self._lost_partitions(),
             *_capped(rows),
-            *_capped(self._slow_losses({found.where for found in rows})),
+            *_capped(self._slow_losses({finding.where for finding in rows})),
             *self._lost_objects(),
             *self._large_objects(),
             *self._new(),
@@ -190,24 +191,24 @@ class _Comparison:
         )
 
     def _lost_tables(self) -> list[Finding]:
-        found = []
+        findings = []
         for name in sorted(self.lost_tables - self.partitions):
             parent = self.base.tables[name].partition_of
             if parent in self.lost_tables or self.tolerance(name) is None:
                 continue
             rows = self.base.tables[name].rows
             held = "" if rows is None else f", with {rows:,} rows"
-            found.append(
+            findings.append(
                 self.missing("table-lost", f"{name} is gone; {self.baseline.label} held it{held}.", name)
             )
-        return found
+        return findings
 
     def _lost_partitions(self) -> list[Finding]:
-        found = []
+        findings = []
         for parent, fate in sorted(self.fates.items()):
             if self.tolerance(parent) is None:
                 continue
-            found += [
+            findings += [
                 self.missing(
                     "partition-lost",
                     f"{name}, a partition of {parent}, is gone, and it is not the oldest.",
@@ -217,19 +218,19 @@ class _Comparison:
                 if self.tolerance(name) is not None
             ]
             if fate.left:
-                found.append(
+                findings.append(
                     finding(
                         "partition-expired",
-                        f"The oldest partitions of {parent} are gone or detached: {listed(fate.left)}."
+                        f"The oldest partitions of {parent} are gone or detached: {some_of(fate.left)}."
                         " That is how retention looks.",
                         where=parent,
                         names=all_of(fate.left),
                     )
                 )
-        return found
+        return findings
 
     def _rows(self) -> list[Finding]:
-        found = []
+        findings = []
         for name, figures in sorted(self.base.tables.items()):
             now = self.current.tables.get(name)
             tolerance = self.tolerance(name)
@@ -237,12 +238,12 @@ class _Comparison:
                 continue
             if name in self.partitions:
                 if self._emptied(name):
-                    found.append(self._dropped(name, figures.rows, 0, failing=True))
+                    findings.append(self._dropped(name, figures.rows, 0, failing=True))
                 continue
             fate = self.fates.get(name)
             gone = sum(self.base.tables[leaf].rows or 0 for leaf in fate.left) if fate else 0
-            found += self._judge_rows(name, max(0, figures.rows - gone), now.rows, tolerance)
-        return found
+            findings += self._judge_rows(name, max(0, figures.rows - gone), now.rows, tolerance)
+        return findings
 
     def _judge_rows(self, name: str, before: int, now: int, tolerance: Tolerance) -> list[Finding]:
         if before <= 0:
@@ -282,7 +283,7 @@ class _Comparison:
         )
 
     def _slow_losses(self, named: set[str | None]) -> list[Finding]:
-        found = []
+        findings = []
         for name, past in sorted(self.baseline.past_rows.items()):
             now, tolerance = self.current.tables.get(name), self.tolerance(name)
             if name in named or name in self.partitions or name in self.fates:
@@ -296,7 +297,7 @@ class _Comparison:
             ):
                 continue
             if _slowly_lost(now.rows, past, tolerance.rows_drop):
-                found.append(
+                findings.append(
                     finding(
                         "rows-drifted-slowly",
                         f"{name} holds {now.rows:,} rows; {len(past)} verified drills ago it held {past[0]:,}"
@@ -304,11 +305,11 @@ class _Comparison:
                         where=name,
                     )
                 )
-        return found
+        return findings
 
     def _lost_objects(self) -> list[Finding]:
         keys = self._lost_keys()
-        found = [
+        findings = [
             self.missing("object-lost", f"The key {name} is gone, and its table is still there.", name)
             for name in sorted(keys)
         ]
@@ -318,13 +319,13 @@ class _Comparison:
             lost = compared - frozenset(self.current.objects.get(kind, ())) - keys
             if lost:
                 minor.append(self._lost_of_kind(kind, lost, len(compared)))
-        return [*_capped(found), *minor]
+        return [*_capped(findings), *minor]
 
     def _lost_of_kind(self, kind: str, lost: frozenset[str], of: int) -> Finding:
-        message = f"{len(lost)} of {of} {kind} are gone: {listed(lost)}."
+        message = f"{len(lost)} of {of} {kind} are gone: {some_of(lost)}."
         if len(lost) > A_FIFTH * of:
-            said = f"{message} That is more than a fifth of their kind."
-            return self.missing("object-lost", said, kind, all_of(lost))
+            message = f"{message} That is more than a fifth of their kind."
+            return self.missing("object-lost", message, kind, all_of(lost))
         return finding("object-lost-minor", message, where=kind, names=all_of(lost))
 
     def _lost_keys(self) -> frozenset[str]:
@@ -349,7 +350,7 @@ class _Comparison:
         return table in self.lost_tables or table in self.partitions or self.tolerance(table) is None
 
     def _large_objects(self) -> list[Finding]:
-        found = []
+        findings = []
         for what, before, now in (
             ("large objects", self.base.large_objects, self.current.large_objects),
             ("bytes in large objects", self.base.large_object_bytes, self.current.large_object_bytes),
@@ -358,7 +359,7 @@ class _Comparison:
             if lost <= self.drift.rows_drop + self.baseline.growth:
                 continue
             failing = self.base.large_objects >= _FEW_LARGE_OBJECTS or lost > _HALF
-            found.append(
+            findings.append(
                 finding(
                     "large-objects-dropped",
                     f"There are {now:,} {what}; {self.baseline.label} held {before:,}.",
@@ -366,7 +367,7 @@ class _Comparison:
                     severity=None if failing else Severity.WARNING,
                 )
             )
-        return found[:1]
+        return findings[:1]
 
     def _new(self) -> list[Finding]:
         counts = {"tables": len(frozenset(self.current.tables) - frozenset(self.base.tables))}
@@ -397,18 +398,18 @@ def _is_key(name: str, base: Inventory) -> bool:
     return behind_index or lower.endswith(("_pkey", "_key", "_pk", "_uq", "_unique")) or "fk" in lower
 
 
-def _capped(found: list[Finding]) -> list[Finding]:
+def _capped(findings: list[Finding]) -> list[Finding]:
     """Return at most so many findings of a kind: the rest are counted in a last one."""
-    if len(found) <= FINDINGS_AT_MOST:
-        return found
-    last = found[FINDINGS_AT_MOST - 1]
-    rest = found[FINDINGS_AT_MOST - 1 :]
-    worst = max(rest, key=lambda one: one.severity is Severity.FAILURE)
-    names = [one.where or one.message for one in rest]
+    if len(findings) <= FINDINGS_AT_MOST:
+        return findings
+    last = findings[FINDINGS_AT_MOST - 1]
+    rest = findings[FINDINGS_AT_MOST - 1 :]
+    worst = max(rest, key=lambda finding: finding.severity is Severity.FAILURE)
+    names = [finding.where or finding.message for finding in rest]
     summed = finding(
         last.rule, f"And {len(rest)} more like these{IN_EVIDENCE}.", severity=worst.severity, names=names
     )
-    return [*found[: FINDINGS_AT_MOST - 1], summed]
+    return [*findings[: FINDINGS_AT_MOST - 1], summed]
 
 
 def _percent(part: int, of: int) -> str:

@@ -152,16 +152,16 @@ def _orphans(connection: Connection, key: ForeignKey) -> int:
 def _judge(context: Context, key: ForeignKey, orphans: int) -> list[Finding]:
     level = context.target.checks.foreign_keys
     if orphans:
-        said = (
+        sentence = (
             f"{orphans:,} rows of {key.schema}.{key.table} have no match in {key.parent_schema}.{key.parent}"
             f" under the key {key.name}"
         )
         if key.validated:
-            message = f"{said}. The key is marked valid, and nothing checked these rows when they came."
+            message = f"{sentence}. The key is marked valid, and nothing checked these rows when they came."
             return [lowered(finding("foreign-key-orphans", message, where=key.full_name), level)]
         state = "NOT VALID" if key.enforced else "NOT ENFORCED"
-        found = finding("foreign-key-orphans", f"{said}, which is {state}.", where=key.full_name)
-        return [at_source(found, level, asked=key.enforced and context.asked("foreign_keys"))]
+        orphaned = finding("foreign-key-orphans", f"{sentence}, which is {state}.", where=key.full_name)
+        return [at_source(orphaned, level, asked=key.enforced and context.asked("foreign_keys"))]
     if key.validated:
         return []
     message = f"The key {key.name} is NOT VALID; none of its rows breaks it."

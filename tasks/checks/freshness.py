@@ -57,39 +57,39 @@ def measure_freshness(context: Context) -> tuple[float | None, Checked]:
     The history tells a table that is lost from one that never was; without it, `required_tables` does. Rows
     that this host or policy kept out are not judged.
     """
-    wanted = context.target.expect.freshness
-    if wanted is None:
+    freshness = context.target.expect.freshness
+    if freshness is None:
         return None, not_configured(NAME, "expect.freshness names no column", stage=Stage.VALIDATE)
-    rule = context.kept_out.get(wanted.table)
+    rule = context.kept_out.get(freshness.table)
     if rule is not None:
-        return None, _unknown(wanted, f"{wanted.table} was not restored whole here ({rule})")
+        return None, _unknown(freshness, f"{freshness.table} was not restored whole here ({rule})")
     started = time.monotonic()
     try:
         with context.reading() as connection:
-            age_s, seen = _measure(connection, wanted, context.target, context.as_of, context.history)
+            age_s, checked = _measure(connection, freshness, context.target, context.as_of, context.history)
     except psycopg.Error as exc:
-        age_s, seen = None, _not_measured(wanted, exc)
+        age_s, checked = None, _not_measured(freshness, exc)
     seconds = time.monotonic() - started
-    return age_s, replace(seen, checks=tuple(replace(check, seconds=seconds) for check in seen.checks))
+    return age_s, replace(checked, checks=tuple(replace(check, seconds=seconds) for check in checked.checks))
 
 
-def judge_age(newest: Newest, wanted: Freshness, as_of: datetime) -> tuple[float | None, Checked]:
+def judge_age(newest: Newest, freshness: Freshness, as_of: datetime) -> tuple[float | None, Checked]:
     """Return the age and the check for what the column said."""
-    place = f"{wanted.table}.{wanted.column}"
-    limit = format_duration(wanted.max_age)
+    place = f"{freshness.table}.{freshness.column}"
+    limit = format_duration(freshness.max_age)
     findings: list[Finding] = []
     age_s = None if newest.at is None else max(0.0, (as_of - newest.at).total_seconds())
     if newest.future:
         message = f"{newest.future:,} rows of {place} are dated after the moment that is judged."
         findings.append(finding("content-in-future", message, where=place))
     if newest.future and age_s is None:
-        seen = _unknown(wanted, f"every date in {place} lies after the moment that is judged")
-        return None, replace(seen, findings=(*findings, *seen.findings))
+        checked = _unknown(freshness, f"every date in {place} lies after the moment that is judged")
+        return None, replace(checked, findings=(*findings, *checked.findings))
     if age_s is None:
         findings.append(
             finding("content-stale", f"{place} holds no date at all: nothing in it is fresh.", where=place)
         )
-    elif age_s > wanted.max_age:
+    elif age_s > freshness.max_age:
         message = f"The newest row of {place} is {format_duration(age_s)} old; at most {limit} is allowed."
         findings.append(finding("content-stale", message, where=place))
     observed = "no date" if age_s is None else f"{format_duration(age_s)} old"
@@ -97,37 +97,39 @@ def judge_age(newest: Newest, wanted: Freshness, as_of: datetime) -> tuple[float
 
 
 def _measure(
-    connection: Connection, wanted: Freshness, target: Target, as_of: datetime, history: History
+    connection: Connection, freshness: Freshness, target: Target, as_of: datetime, history: History
 ) -> tuple[float | None, Checked]:
-    schema, _, table = wanted.table.partition(".")
+    schema, _, table = freshness.table.partition(".")
     row = connection.execute(
-        _COLUMN.encode(), {"schema": schema, "table": table, "column": wanted.column}
+        _COLUMN.encode(), {"schema": schema, "table": table, "column": freshness.column}
     ).fetchone()
     if row is None:
-        return None, _table_missing(wanted, target, history)
+        return None, _table_missing(freshness, target, history)
     relkind, kind, has_column = row
     if not has_column or (kind not in KINDS and kind not in NUMBERS):
-        said = "has no such column" if not has_column else f"holds {kind} there, which is no time"
-        return None, _unknown(wanted, f"{wanted.table} {said} ({wanted.column})")
+        reason = "has no such column" if not has_column else f"holds {kind} there, which is no time"
+        return None, _unknown(freshness, f"{freshness.table} {reason} ({freshness.column})")
     source = sql.SQL("{} {}").format(sql.SQL("ONLY" if relkind == "r" else ""), sql.Identifier(schema, table))
-    newest = _newest(connection, source, kind, wanted, as_of)
+    newest = _newest(connection, source, kind, freshness, as_of)
     if newest is None:
-        return None, _unknown(wanted, f"no number of {wanted.table}.{wanted.column} can be a time since 1970")
-    return judge_age(newest, wanted, as_of)
+        return None, _unknown(
+            freshness, f"no number of {freshness.table}.{freshness.column} can be a time since 1970"
+        )
+    return judge_age(newest, freshness, as_of)
 
 
 def _newest(
-    connection: Connection, source: sql.Composable, kind: str, wanted: Freshness, as_of: datetime
+    connection: Connection, source: sql.Composable, kind: str, freshness: Freshness, as_of: datetime
 ) -> Newest | None:
     """Return the newest row; None where there are rows whose numbers tell no time."""
     if kind in KINDS:
-        zone = None if wanted.timezone is None else ZoneInfo(wanted.timezone)
-        newest = read_newest(connection, source, wanted.column, kind, as_of, zone)
+        zone = None if freshness.timezone is None else ZoneInfo(freshness.timezone)
+        newest = read_newest(connection, source, freshness.column, kind, as_of, zone)
         return _at_its_end(newest, zone) if kind == "date" else newest
-    unit = unit_of(connection, source, wanted.column) if wanted.unit == "auto" else wanted.unit
+    unit = unit_of(connection, source, freshness.column) if freshness.unit == "auto" else freshness.unit
     if unit is not None:
-        return read_newest_number(connection, source, wanted.column, kind, unit, as_of)
-    return None if _has_values(connection, source, wanted.column) else Newest(None, 0)
+        return read_newest_number(connection, source, freshness.column, kind, unit, as_of)
+    return None if _has_values(connection, source, freshness.column) else Newest(None, 0)
 
 
 def _at_its_end(newest: Newest, zone: ZoneInfo | None) -> Newest:
@@ -143,33 +145,33 @@ def _has_values(connection: Connection, source: sql.Composable, column: str) -> 
     return connection.execute(query).fetchone() is not None
 
 
-def _table_missing(wanted: Freshness, target: Target, history: History) -> Checked:
+def _table_missing(freshness: Freshness, target: Target, history: History) -> Checked:
     """Judge a table that is not there: lost where it is required or was there before, else a typo."""
     rule = None
-    if wanted.table in target.expect.required_tables:
+    if freshness.table in target.expect.required_tables:
         rule = "required-table-missing"
-    elif any(wanted.table in record.inventory.tables for record in history.verified) or (
-        history.seed is not None and wanted.table in history.seed.tables
+    elif any(freshness.table in record.inventory.tables for record in history.verified) or (
+        history.seed is not None and freshness.table in history.seed.tables
     ):
         rule = "table-lost"
     if rule is None:
-        return _unknown(wanted, f"{wanted.table} is not in the restored database")
-    message = f"{wanted.table}, which tells how fresh the content is, was not restored."
+        return _unknown(freshness, f"{freshness.table} is not in the restored database")
+    message = f"{freshness.table}, which tells how fresh the content is, was not restored."
     check = Check(NAME, Stage.VALIDATE, Outcome.FAILED, "no such table", why=message)
-    return Checked((check,), (finding(rule, message, where=wanted.table, stage=Stage.VALIDATE),))
+    return Checked((check,), (finding(rule, message, where=freshness.table, stage=Stage.VALIDATE),))
 
 
-def _unknown(wanted: Freshness, reason: str) -> Checked:
-    found = finding(
+def _unknown(freshness: Freshness, reason: str) -> Checked:
+    unknown = finding(
         "freshness-unknown",
         f"Freshness could not be measured: {reason}. That says nothing about the backup.",
-        where=f"{wanted.table}.{wanted.column}",
+        where=f"{freshness.table}.{freshness.column}",
     )
-    return not_run(NAME, reason, [found], stage=Stage.VALIDATE)
+    return not_run(NAME, reason, [unknown], stage=Stage.VALIDATE)
 
 
-def _not_measured(wanted: Freshness, exc: psycopg.Error) -> Checked:
+def _not_measured(freshness: Freshness, exc: psycopg.Error) -> Checked:
     if timed_out(exc):
-        found = finding("stage-deadline", "Freshness was not measured in time.", stage=Stage.VALIDATE)
-        return not_run(NAME, "not done in time", [found], stage=Stage.VALIDATE)
-    return errored(NAME, why(exc), where=f"{wanted.table}.{wanted.column}", stage=Stage.VALIDATE)
+        late = finding("stage-deadline", "Freshness was not measured in time.", stage=Stage.VALIDATE)
+        return not_run(NAME, "not done in time", [late], stage=Stage.VALIDATE)
+    return errored(NAME, why(exc), where=f"{freshness.table}.{freshness.column}", stage=Stage.VALIDATE)

@@ -71,5 +71,7 @@ def _read_table(connection: psycopg.Connection[tuple[object, ...]], table: Table
 
 
 def _unreadable(context: Context, table: Table, reason: str) -> Finding:
-    found = finding("full-read-failed", f"{table.full_name} cannot be read: {reason}.", where=table.full_name)
-    return lowered(found, context.target.checks.full_read)
+    unreadable = finding(
+        "full-read-failed", f"{table.full_name} cannot be read: {reason}.", where=table.full_name
+    )
+    return lowered(unreadable, context.target.checks.full_read)

@@ -282,7 +282,7 @@ def _assemble(
             belongs_to[name] = table
     return Inventory(
         tables=_figures(tables, rows),
-        objects={kind: tuple(sorted(found)) for kind, found in by_kind.items()},
+        objects={kind: tuple(sorted(names)) for kind, names in by_kind.items()},
         large_objects=large_objects,
         large_object_bytes=large_object_bytes,
         keys=tuple(sorted(keys)),
@@ -327,8 +327,8 @@ def _figures(tables: Sequence[Table], rows: Mapping[int, int]) -> dict[str, Tabl
 
 
 def _low(bound: str | None) -> tuple[tuple[int, Decimal, str], ...] | None:
-    found = _RANGE.match(bound or "") or _DATES.match(bound or "")
-    return None if found is None else tuple(_sort_key(part) for part in _BOUND.findall(found["low"]))
+    match = _RANGE.match(bound or "") or _DATES.match(bound or "")
+    return None if match is None else tuple(_sort_key(part) for part in _BOUND.findall(match["low"]))
 
 
 def _sort_key(part: str) -> tuple[int, Decimal, str]:

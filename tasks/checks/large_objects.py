@@ -71,13 +71,13 @@ class References:
 
     Attributes:
         rows, distinct: values that are neither null nor 0.
-        found: distinct values that are large objects.
+        resolved: distinct values that are large objects.
         lowest: the smallest value.
     """
 
     rows: int
     distinct: int
-    found: int
+    resolved: int
     lowest: int
 
 
@@ -94,24 +94,24 @@ def check_large_objects(context: Context) -> Checked:
     findings += judge_empty(empty, held)
     return judged(
         "large-objects",
-        [lowered(found, level) for found in findings],
+        [lowered(finding, level) for finding in findings],
         observed=f"{held} large objects, {context.inventory.large_object_bytes} bytes",
     )
 
 
-def judge_references(column: Column, seen: References, held: int) -> list[Finding]:
+def judge_references(column: Column, references: References, held: int) -> list[Finding]:
     """Return what is missing of the large objects that *column* refers to; *held* are in the database."""
-    missing = seen.distinct - seen.found
+    missing = references.distinct - references.resolved
     if not missing:
         return []
-    if column.is_lo or seen.found:
-        return [_missing(column, missing, seen)]
+    if column.is_lo or references.resolved:
+        return [_missing(column, missing, references)]
     looks_like_one = (
-        seen.lowest >= _FIRST_USER_OID
-        and seen.distinct == seen.rows
+        references.lowest >= _FIRST_USER_OID
+        and references.distinct == references.rows
         and not _CATALOGUE_NAME.search(column.name)
     )
-    return [_missing(column, missing, seen)] if looks_like_one and not held else []
+    return [_missing(column, missing, references)] if looks_like_one and not held else []
 
 
 def judge_empty(empty: int, held: int) -> list[Finding]:
@@ -123,9 +123,10 @@ def judge_empty(empty: int, held: int) -> list[Finding]:
     return [finding("large-objects-empty", message, severity=None if cut else Severity.INFO)]
 
 
-def _missing(column: Column, missing: int, seen: References) -> Finding:
+def _missing(column: Column, missing: int, references: References) -> Finding:
     message = (
-        f"{missing:,} of {seen.distinct:,} large objects that {column.full_name} refers to are not there."
+        f"{missing:,} of {references.distinct:,} large objects that {column.full_name} refers to"
+        " are not there."
     )
     return finding("large-objects-missing", message, where=column.full_name)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from tasks.checks.drift import FINDINGS_AT_MOST, all_of, listed, with_parents, without
+from tasks.checks.drift import FINDINGS_AT_MOST, all_of, some_of, with_parents, without
 from tasks.checks.inventory import guess_table
 from tasks.model.bounded_list import IN_EVIDENCE
 from tasks.model.errors import ConfigInvalid
@@ -49,15 +49,15 @@ def compare_exactly(
     if kept_out:
         out = with_parents(kept_out, promised)
         current, promised = without(current, out), without(promised, out)
-    found = _compare_tables(current, promised)
+    findings = _compare_tables(current, promised)
     for kind in OBJECT_KINDS:
         if kind in promised.objects:
-            found += _compare_kind(kind, current, promised, frozenset(absent_ok))
+            findings += _compare_kind(kind, current, promised, frozenset(absent_ok))
     if (promised.large_objects, promised.large_object_bytes) != (
         current.large_objects,
         current.large_object_bytes,
     ):
-        found.append(
+        findings.append(
             _differs(
                 f"The source held {promised.large_objects:,} large objects of"
                 f" {promised.large_object_bytes:,} bytes; {current.large_objects:,} of"
@@ -65,24 +65,24 @@ def compare_exactly(
                 "large objects",
             )
         )
-    return found
+    return findings
 
 
 def _compare_tables(current: Inventory, promised: Inventory) -> list[Finding]:
-    found = []
+    findings = []
     for name, figures in sorted(promised.tables.items()):
         now = current.tables.get(name)
         if now is None:
-            found.append(_differs(f"{name} was at the source and did not come back.", name))
+            findings.append(_differs(f"{name} was at the source and did not come back.", name))
         elif None not in (now.rows, figures.rows) and now.rows != figures.rows:
-            found.append(
+            findings.append(
                 _differs(f"{name} held {figures.rows:,} rows at the source; {now.rows:,} came back.", name)
             )
     extra = current.tables.keys() - promised.tables.keys()
     if promised.tables and extra:
-        said = f"Tables came back that the source did not hold: {listed(extra)}."
-        found.append(_differs(said, "tables", all_of(extra)))
-    return _shortened(found)
+        message = f"Tables came back that the source did not hold: {some_of(extra)}."
+        findings.append(_differs(message, "tables", all_of(extra)))
+    return _shortened(findings)
 
 
 def _compare_kind(
@@ -92,12 +92,12 @@ def _compare_kind(
     lost, new = before - now, now - before
     if kind == "extensions":
         lost -= absent_ok
-    said = []
+    sentences = []
     if lost:
-        said.append(f"{len(lost)} {kind} of the source did not come back: {listed(lost)}.")
+        sentences.append(f"{len(lost)} {kind} of the source did not come back: {some_of(lost)}.")
     if new:
-        said.append(f"{len(new)} {kind} came back that the source did not hold: {listed(new)}.")
-    return [_differs(" ".join(said), kind, (*all_of(lost), *all_of(new)))] if said else []
+        sentences.append(f"{len(new)} {kind} came back that the source did not hold: {some_of(new)}.")
+    return [_differs(" ".join(sentences), kind, (*all_of(lost), *all_of(new)))] if sentences else []
 
 
 def _own(kind: str, inventory: Inventory) -> frozenset[str]:
@@ -118,10 +118,10 @@ def _differs(message: str, where: str, names: Sequence[str] = ()) -> Finding:
     return finding("manifest-mismatch", message, where=where, names=names)
 
 
-def _shortened(found: list[Finding]) -> list[Finding]:
-    if len(found) <= FINDINGS_AT_MOST:
-        return found
-    rest = found[FINDINGS_AT_MOST - 1 :]
-    names = [one.where or one.message for one in rest]
+def _shortened(findings: list[Finding]) -> list[Finding]:
+    if len(findings) <= FINDINGS_AT_MOST:
+        return findings
+    rest = findings[FINDINGS_AT_MOST - 1 :]
+    names = [finding.where or finding.message for finding in rest]
     summed = _differs(f"And {len(rest)} more tables differ{IN_EVIDENCE}.", "tables", names)
-    return [*found[: FINDINGS_AT_MOST - 1], summed]
+    return [*findings[: FINDINGS_AT_MOST - 1], summed]

@@ -34,13 +34,13 @@ def check_matviews(context: Context) -> Checked:
 
 
 def _unpopulated(context: Context, name: str, *, promised: bool) -> Finding:
-    said = f"{name} holds no rows and cannot be read"
+    sentence = f"{name} holds no rows and cannot be read"
     level, rule = context.target.checks.matviews, context.restored.kept_out.get(name)
     if rule is not None:
-        message = f"{said}: it could not be refreshed here ({rule})."
+        message = f"{sentence}: it could not be refreshed here ({rule})."
         return finding("matview-unpopulated", message, where=name, severity=Severity.WARNING)
     if promised:
-        message = f"{said}; the archive refreshes it."
+        message = f"{sentence}; the archive refreshes it."
         return lowered(finding("matview-unpopulated", message, where=name), level)
-    found = finding("matview-unpopulated", f"{said}.", where=name)
-    return at_source(found, level, asked=context.asked("matviews"))
+    unpopulated = finding("matview-unpopulated", f"{sentence}.", where=name)
+    return at_source(unpopulated, level, asked=context.asked("matviews"))

@@ -22,12 +22,12 @@ def judged(
     seconds: float | None = None,
 ) -> Checked:
     """Return the check *name*: failed if one of *findings* is a failure; warnings are told in its `why`."""
-    found = tuple(findings)
-    failed = any(one.severity is Severity.FAILURE for one in found)
-    warned = sum(one.severity is Severity.WARNING for one in found)
+    findings = tuple(findings)
+    failed = any(finding.severity is Severity.FAILURE for finding in findings)
+    warned = sum(finding.severity is Severity.WARNING for finding in findings)
     why = f"{warned} warning{'s' if warned > 1 else ''}" if warned and not failed else None
     outcome = Outcome.FAILED if failed else Outcome.PASSED
-    return Checked((Check(name, stage, outcome, observed, expected, why, seconds),), found)
+    return Checked((Check(name, stage, outcome, observed, expected, why, seconds),), findings)
 
 
 def not_run(
@@ -53,14 +53,14 @@ def not_configured(name: str, why: str, *, stage: Stage = Stage.VERIFY) -> Check
     return Checked((Check(name, stage, Outcome.NOT_CONFIGURED, why=why),))
 
 
-def at_source(found: Finding, level: str, *, asked: bool) -> Finding:
-    """Return *found*, a state that the source had too: a warning, unless a user *asked* for failure here."""
+def at_source(finding: Finding, level: str, *, asked: bool) -> Finding:
+    """Return *finding*, a state of the source's too: a warning, unless a user *asked* for failure here."""
     severity = Severity.FAILURE if asked and level == "failure" else Severity.WARNING
-    return replace(found, severity=severity, message=f"{found.message} So it was at the source.")
+    return replace(finding, severity=severity, message=f"{finding.message} So it was at the source.")
 
 
-def lowered(found: Finding, level: str) -> Finding:
-    """Return *found*, a failure made a warning where *level* asks for no more."""
-    if level == "warning" and found.severity is Severity.FAILURE:
-        return replace(found, severity=Severity.WARNING)
-    return found
+def lowered(finding: Finding, level: str) -> Finding:
+    """Return *finding*, a failure made a warning where *level* asks for no more."""
+    if level == "warning" and finding.severity is Severity.FAILURE:
+        return replace(finding, severity=Severity.WARNING)
+    return finding

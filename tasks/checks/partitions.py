@@ -84,7 +84,7 @@ def _oldest_first(
 
 def _parents(base: Inventory, current: Inventory) -> dict[str, str]:
     """Return table to parent; what a seed leaves out is told from what is there now, or by likeness."""
-    known = {
+    parents = {
         name: parent
         for name in base.tables
         if (parent := base.tables[name].partition_of or _now_of(name, current)) is not None
@@ -96,9 +96,9 @@ def _parents(base: Inventory, current: Inventory) -> dict[str, str]:
     }
     for name in base.tables:
         likely = shapes.get(skeleton(name))
-        if name not in current.tables and name not in known and likely is not None:
-            known[name] = likely
-    return known
+        if name not in current.tables and name not in parents and likely is not None:
+            parents[name] = likely
+    return parents
 
 
 def _now_of(name: str, current: Inventory) -> str | None:

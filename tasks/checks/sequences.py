@@ -169,11 +169,11 @@ def _behind(context: Context, pair: Pair, stands: Ahead) -> Finding:
         f"The sequence {sequence} is behind {table}.{pair.column}:"
         f" {stands.ahead:,} rows hold numbers that it is still to give."
     )
-    found = finding("sequence-behind", message, where=sequence)
+    behind = finding("sequence-behind", message, where=sequence)
     level = context.target.checks.sequences
     if stands.at in context.expected.positions_of(pair.sequence_schema, pair.sequence):
-        return at_source(found, level, asked=context.asked("sequences"))
-    return lowered(found, level if collides and pair.unique else "warning")
+        return at_source(behind, level, asked=context.asked("sequences"))
+    return lowered(behind, level if collides and pair.unique else "warning")
 
 
 def _source(pair: Pair) -> sql.Composed:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from psycopg import sql
 
 from tasks.checks.context import Context
-from tasks.checks.drift import all_of, listed
+from tasks.checks.drift import all_of, some_of
 from tasks.checks.inventory import Table, count_rows, read_tables
 from tasks.checks.outcome import at_source, errored, judged, not_configured, not_run
 from tasks.checks.session import Connection, translated
@@ -131,8 +131,8 @@ def _tables_present(
     tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
     expected = restored.expected
     findings = data_only(expected)
-    said = restored.kept_out or any(told.rule == "nothing-restored" for told in restored.findings)
-    if not tables and not findings and not said:
+    explained = restored.kept_out or any(finding.rule == "nothing-restored" for finding in restored.findings)
+    if not tables and not findings and not explained:
         findings.append(finding("nothing-restored", "The restored database holds not one table."))
     elif tables and all(name in empty for name in tables) and not known_empty:
         lost_here = any(name in inventory.tables or name in expected.tables for name in restored.kept_out)
@@ -179,9 +179,9 @@ def _data_excluded(expected: Expected, catalogue: Catalogue, empty: frozenset[st
     left_out = (expected.tables & ordinary & empty) - expected.with_data
     if not expected.with_data or not left_out:
         return []
-    message = f"The archive creates {len(left_out)} tables without a data entry: {listed(left_out)}."
-    where = min(left_out) if len(left_out) == 1 else None
-    return [finding("table-data-excluded", message, where=where, names=all_of(left_out))]
+    message = f"The archive creates {len(left_out)} tables without a data entry: {some_of(left_out)}."
+    place = min(left_out) if len(left_out) == 1 else None
+    return [finding("table-data-excluded", message, where=place, names=all_of(left_out))]
 
 
 def _no_keys(context: Context, catalogue: Catalogue) -> list[Finding]:
@@ -190,11 +190,13 @@ def _no_keys(context: Context, catalogue: Catalogue) -> list[Finding]:
     there = objects.get("indexes") or objects.get("triggers") or inventory.keys
     if not tables or there or context.expected.has_post_data:
         return []
-    said = f"None of the {len(tables)} tables has a key, an index or a trigger, and the archive lists none."
+    sentence = (
+        f"None of the {len(tables)} tables has a key, an index or a trigger, and the archive lists none."
+    )
     if catalogue.with_traces >= _TABLES_WITH_TRACES:
-        message = f"{said} {catalogue.with_traces} of them have columns that are keys nearly everywhere."
+        message = f"{sentence} {catalogue.with_traces} of them have columns that are keys nearly everywhere."
         return [finding("no-post-data", message)]
-    return [finding("no-keys", said)]
+    return [finding("no-keys", sentence)]
 
 
 def _held_nothing(source: Inventory | None) -> bool:
@@ -217,24 +219,24 @@ def _required_tables(
     unjudged = [name for name in required if name in restored.kept_out]
     missing = [name for name in required if name not in inventory.tables and name not in unjudged]
     without_rows = [name for name in required if name in empty and name not in unjudged]
-    found = [
+    findings = [
         finding("required-table-missing", f"{name} is required and was not restored.", where=name)
         for name in missing
     ]
-    found += [_required_empty(name, restored, inventory, source) for name in without_rows]
-    if unjudged and not any(one.severity is Severity.FAILURE for one in found):
-        why = f"{listed(unjudged)} could not be restored whole here ({restored.kept_out[unjudged[0]]})"
-        return not_run("required-tables", why, found)
+    findings += [_required_empty(name, restored, inventory, source) for name in without_rows]
+    if unjudged and not any(finding.severity is Severity.FAILURE for finding in findings):
+        why = f"{some_of(unjudged)} could not be restored whole here ({restored.kept_out[unjudged[0]]})"
+        return not_run("required-tables", why, findings)
     held = len(required) - len(missing) - len(without_rows)
     return judged(
-        "required-tables", found, observed=f"{held} with rows", expected=f"{len(required)} with rows"
+        "required-tables", findings, observed=f"{held} with rows", expected=f"{len(required)} with rows"
     )
 
 
 def _required_empty(name: str, restored: Restored, inventory: Inventory, source: Inventory | None) -> Finding:
-    found = finding("required-table-empty", f"{name} is required and came back without a row.", where=name)
+    empty = finding("required-table-empty", f"{name} is required and came back without a row.", where=name)
     return (
-        at_source(found, "warning", asked=False) if _was_empty(name, restored, inventory, source) else found
+        at_source(empty, "warning", asked=False) if _was_empty(name, restored, inventory, source) else empty
     )
 
 
@@ -247,7 +249,7 @@ def _was_empty(name: str, restored: Restored, inventory: Inventory, source: Inve
     figures = None if source is None else source.tables.get(name)
     if figures is not None and figures.rows is not None:
         return figures.rows == 0
-    if any(one.severity is Severity.FAILURE for one in restored.findings):
+    if any(finding.severity is Severity.FAILURE for finding in restored.findings):
         return False
     leaves = _leaves(name, inventory)
     return bool(leaves) and leaves <= restored.expected.with_data
@@ -271,8 +273,13 @@ def _required_roles(restored: Restored, required: Iterable[str]) -> Checked:
     if not required:
         return not_configured("required-roles", "expect.required_roles names none")
     missing = [name for name in required if name not in restored.roles]
-    said = "{} is required and neither the backup nor its globals file creates it: nobody could log in as it."
-    found = [finding("required-role-missing", said.format(name), where=name) for name in missing]
+    message = (
+        "{} is required and neither the backup nor its globals file creates it: nobody could log in as it."
+    )
+    findings = [finding("required-role-missing", message.format(name), where=name) for name in missing]
     return judged(
-        "required-roles", found, observed=f"{len(required) - len(missing)} of {len(required)}", expected="all"
+        "required-roles",
+        findings,
+        observed=f"{len(required) - len(missing)} of {len(required)}",
+        expected="all",
     )

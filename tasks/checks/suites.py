@@ -98,7 +98,7 @@ def check_suite(context: Context, run: RunSuite = run_suite) -> SuiteOutcome:
     if suite is None:
         return SuiteOutcome(not_configured("suite", "no suite is named", stage=STAGE))
     inventory, as_of = context.inventory, context.as_of
-    known = known_tables(context.target, context.history, as_of)
+    tables = known_tables(context.target, context.history, as_of)
     try:
         ran = run(
             suite,
@@ -112,8 +112,8 @@ def check_suite(context: Context, run: RunSuite = run_suite) -> SuiteOutcome:
             "The restored database could not be reached for validation.", rule="postgres-failed"
         ) from exc
     ran = without_kept_out(ran, context.kept_out)
-    seen = judge_suite(suite, ran, known | frozenset(inventory.tables))
-    return SuiteOutcome(seen, ran, suite.sha256, _ages(ran, as_of))
+    checked = judge_suite(suite, ran, tables | frozenset(inventory.tables))
+    return SuiteOutcome(checked, ran, suite.sha256, _ages(ran, as_of))
 
 
 def known_tables(target: Target, history: History, as_of: datetime) -> frozenset[str]:
@@ -199,33 +199,33 @@ def _unanswered(result: ExpectationResult, kept_out: Mapping[str, str]) -> Expec
     return replace(result, outcome=Result.ERRORED, cause=None, message=message, observed=None)
 
 
-def judge_suite(suite: Suite, ran: SuiteResult, known: frozenset[str]) -> Checked:
+def judge_suite(suite: Suite, ran: SuiteResult, tables: frozenset[str]) -> Checked:
     """Return a check for each expectation, and the findings of those that did not pass."""
     if not ran.results:
-        found = finding("suite-empty", f"The suite {suite.name} holds no expectation.", where=suite.name)
-        return errored("suite", "it holds no expectation", stage=STAGE) + Checked((), (found,))
+        empty = finding("suite-empty", f"The suite {suite.name} holds no expectation.", where=suite.name)
+        return errored("suite", "it holds no expectation", stage=STAGE) + Checked((), (empty,))
     gated = suite.gate is Gate.FAIL
     findings: dict[tuple[str, str | None], Finding] = {}
     for result in ran.results:
-        for found in _findings_of(result, suite.name, known, gated=gated):
-            findings.setdefault((found.rule, found.where), found)
-    return Checked(_checks(suite, ran, known, gated=gated), tuple(findings.values()))
+        for shown in _findings_of(result, suite.name, tables, gated=gated):
+            findings.setdefault((shown.rule, shown.where), shown)
+    return Checked(_checks(suite, ran, tables, gated=gated), tuple(findings.values()))
 
 
-def _checks(suite: Suite, ran: SuiteResult, known: frozenset[str], *, gated: bool) -> tuple[Check, ...]:
+def _checks(suite: Suite, ran: SuiteResult, tables: frozenset[str], *, gated: bool) -> tuple[Check, ...]:
     checks = []
     names: dict[str, int] = {}
     for result in ran.results:
         name = f"suite.{suite.name}: {result.name}"
         names[name] = names.get(name, 0) + 1
         numbered = name if names[name] == 1 else f"{name} #{names[name]}"
-        checks.append(_check(numbered, result, known, gated=gated))
+        checks.append(_check(numbered, result, tables, gated=gated))
     return tuple(checks)
 
 
-def _check(name: str, result: ExpectationResult, known: frozenset[str], *, gated: bool) -> Check:
+def _check(name: str, result: ExpectationResult, tables: frozenset[str], *, gated: bool) -> Check:
     outcome = _OUTCOMES[result.outcome]
-    if result.outcome is Result.TABLE_MISSING and result.table in known:
+    if result.outcome is Result.TABLE_MISSING and result.table in tables:
         outcome = Outcome.FAILED
     counts = gated and result.severity is Weight.CRITICAL
     why = result.message or result.why
@@ -236,14 +236,14 @@ def _check(name: str, result: ExpectationResult, known: frozenset[str], *, gated
 
 
 def _findings_of(
-    result: ExpectationResult, suite: str, known: frozenset[str], *, gated: bool
+    result: ExpectationResult, suite: str, tables: frozenset[str], *, gated: bool
 ) -> list[Finding]:
     if result.outcome is Result.FAILED:
         return [_failed(result, gated=gated)]
     if result.outcome is Result.ERRORED:
         return [_errored(result, gated=gated)]
     if result.outcome is Result.TABLE_MISSING:
-        return [_table_missing(result, suite, known, gated=gated)]
+        return [_table_missing(result, suite, tables, gated=gated)]
     return []
 
 
@@ -272,9 +272,9 @@ def _errored(result: ExpectationResult, *, gated: bool) -> Finding:
     )
 
 
-def _table_missing(result: ExpectationResult, suite: str, known: frozenset[str], *, gated: bool) -> Finding:
+def _table_missing(result: ExpectationResult, suite: str, tables: frozenset[str], *, gated: bool) -> Finding:
     severity = None if gated else Severity.WARNING
-    if result.table in known:
+    if result.table in tables:
         message = f"The suite {suite} names {result.table}, which the backup should hold and does not."
         return finding("suite-table-missing", message, where=result.table, severity=severity)
     pattern = " Names are no patterns." if set(result.table) & set("*%?") else ""

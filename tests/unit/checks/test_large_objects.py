@@ -15,9 +15,9 @@ RELID = Column("public", "seen", "rel_oid", is_lo=False, whole=False)
 @pytest.mark.parametrize(
     ("column", "references", "held"),
     [
-        (LO, References(rows=10, distinct=9, found=0, lowest=1), 5),
-        (IMAGE, References(rows=10, distinct=10, found=9, lowest=50000), 9),
-        (IMAGE, References(rows=10, distinct=10, found=0, lowest=16384), 0),
+        (LO, References(rows=10, distinct=9, resolved=0, lowest=1), 5),
+        (IMAGE, References(rows=10, distinct=10, resolved=9, lowest=50000), 9),
+        (IMAGE, References(rows=10, distinct=10, resolved=0, lowest=16384), 0),
     ],
     ids=["its-type-says-so", "some-resolve", "looks-like-it-and-there-are-none"],
 )
@@ -25,7 +25,7 @@ def test_large_objects_that_a_column_refers_to_are_missed(
     column: Column, references: References, held: int
 ) -> None:
     (finding,) = judge_references(column, references, held)
-    missing = references.distinct - references.found
+    missing = references.distinct - references.resolved
     assert (finding.rule, finding.where) == ("large-objects-missing", "public.photos.image")
     assert finding.message.startswith(f"{missing} of {references.distinct} large objects")
 
@@ -33,12 +33,12 @@ def test_large_objects_that_a_column_refers_to_are_missed(
 @pytest.mark.parametrize(
     ("column", "references", "held"),
     [
-        (LO, References(rows=9, distinct=9, found=9, lowest=50000), 9),
-        (LO, References(rows=0, distinct=0, found=0, lowest=0), 0),
-        (IMAGE, References(rows=10, distinct=10, found=0, lowest=16384), 1),
-        (IMAGE, References(rows=10, distinct=10, found=0, lowest=16383), 0),
-        (IMAGE, References(rows=11, distinct=10, found=0, lowest=50000), 0),
-        (RELID, References(rows=10, distinct=10, found=0, lowest=50000), 0),
+        (LO, References(rows=9, distinct=9, resolved=9, lowest=50000), 9),
+        (LO, References(rows=0, distinct=0, resolved=0, lowest=0), 0),
+        (IMAGE, References(rows=10, distinct=10, resolved=0, lowest=16384), 1),
+        (IMAGE, References(rows=10, distinct=10, resolved=0, lowest=16383), 0),
+        (IMAGE, References(rows=11, distinct=10, resolved=0, lowest=50000), 0),
+        (RELID, References(rows=10, distinct=10, resolved=0, lowest=50000), 0),
     ],
     ids=[
         "all-resolve",
