@@ -11,10 +11,12 @@ from pathlib import Path
 from deployments.exploring import Explored, Sorted, explore, sort_names
 from deployments.fleet_text import DraftDatabase, fleet_text
 from deployments.layouts import DUMP_SUFFIXES, Family, families, name_in, round_up_rpo_s
+from deployments.rotations import one_for_each
 from tasks.catalog.head import read_head
 from tasks.catalog.sniff import ENCRYPTIONS
 from tasks.config import load_fleet
 from tasks.model.backup import ArchiveHead, Format
+from tasks.model.bounded_list import listing
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.printable import printable
@@ -114,7 +116,8 @@ def _kinds(store: Store, names: Sorted) -> tuple[list[_Kind], list[str]]:
     """Return the families whose backups can be read, and what is to be said of the others."""
     kinds: list[_Kind] = []
     left: list[str] = []
-    found = families(names.backups)
+    rotated = one_for_each(families(names.backups))
+    found = rotated.families
     for family in found[:MAX_HEADS]:
         left += [f"{uri}: its name holds no time that is one" for uri in family.astray[:_SHOWN]]
         if re.search(r"[{}]", family.at):
@@ -127,6 +130,10 @@ def _kinds(store: Store, names: Sorted) -> tuple[list[_Kind], list[str]]:
             kinds.append(kind)
     left += [
         f"{family.at}: not looked at, there are more than {MAX_HEADS} kinds" for family in found[MAX_HEADS:]
+    ]
+    left += [
+        f"{listing(others, 3, place='')}: other backups of what {at} makes, which is drilled"
+        for at, others in rotated.copies.items()
     ]
     return kinds, left
 

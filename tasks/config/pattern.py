@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import re
 
-DIRECTIVES = frozenset("YymdHIpMSfjbBaAszFTRD%")
+DIRECTIVES = frozenset("YymdHIpPMSfjbBaAszFTRD%")
 """strftime's fields that a key can be read back from."""
 _DATES = frozenset("YysFD")
-_TIMES = frozenset("HIpMSfTRz")
+_TIMES = frozenset("HIpPMSfTRz")
 _PLACEHOLDERS = ("database", "fleet")
 _FIELD = re.compile(r"%(.?)")
 _BRACES = re.compile(r"\{([^{}]*)\}")

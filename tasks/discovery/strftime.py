@@ -14,6 +14,7 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 EXPANDED = {"F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y"}
 """Fields that stand for several."""
+_MILLISECONDS_DIGITS = 13
 EPOCH_DIGITS = 4
 """Leading digits of %s that a prefix is made of: one prefix reaches 11.6 days."""
 
@@ -30,6 +31,7 @@ REGEX = {
     "H": r"(?:[01][0-9]|2[0-3])",
     "I": r"(?:0[1-9]|1[0-2])",
     "p": r"(?:AM|PM)",
+    "P": r"(?:am|pm)",
     "M": r"[0-5][0-9]",
     "S": r"(?:[0-5][0-9]|60)",
     "f": r"[0-9]{1,6}",
@@ -38,18 +40,18 @@ REGEX = {
     "B": f"(?:{_names(MONTHS)})",
     "a": f"(?:{_names(day[:3] for day in DAYS)})",
     "A": f"(?:{_names(DAYS)})",
-    "s": r"[0-9]{9,11}",
+    "s": r"(?:[0-9]{13}|[0-9]{9,11})",
     "z": r"(?:Z|[+-][0-9]{2}:?[0-9]{2})",
 }
 """What each field looks like in a key. Zero-padded, as strftime writes it."""
 WIDTHS = {
-    **dict.fromkeys("ymdHIpMS", (2, 2)), **dict.fromkeys("jba", (3, 3)), "Y": (4, 4), "f": (1, 6),
-    "s": (9, 11), "z": (1, 6), "B": (3, 9), "A": (6, 9),
+    **dict.fromkeys("ymdHIpPMS", (2, 2)), **dict.fromkeys("jba", (3, 3)), "Y": (4, 4), "f": (1, 6),
+    "s": (9, 13), "z": (1, 6), "B": (3, 9), "A": (6, 9),
 }  # fmt: skip
 """How few and how many characters each has."""
-ENUMERABLE = frozenset("YymdHIpjbBaAs")
+ENUMERABLE = frozenset("YymdHIpPjbBaAs")
 """Fields that a prefix may hold; finer ones would make more prefixes than they save keys."""
-HOURLY = frozenset("HIp")
+HOURLY = frozenset("HIpP")
 """Fields that change within a day."""
 
 
@@ -62,13 +64,14 @@ def write(field: str, at: datetime) -> str:
 def read(values: dict[str, str], zone: tzinfo) -> datetime:
     """Return the moment that the fields *values* name, aware UTC; what is not named is at its earliest.
 
-    An hour that a clock change repeats is the first of the two: no backup is called younger than it is.
+    An hour that a clock change repeats is the first of the two: no backup is called younger than it is. %s of
+    13 digits is in milliseconds, as `date +%s%3N` and most languages write it.
 
     Raises:
         ValueError: no such day, or two fields contradict each other; the message says which.
     """
     if "s" in values:
-        at = datetime.fromtimestamp(int(values["s"]), UTC)
+        at = _since_1970(values["s"])
         _agree(values, at.astimezone(_zone(values, zone)))
         return at
     day = _date(values)
@@ -76,6 +79,12 @@ def read(values: dict[str, str], zone: tzinfo) -> datetime:
     local = datetime(day.year, day.month, day.day, hour, minute, second, micro, _zone(values, zone))
     _agree(values, local)
     return local.astimezone(UTC)
+
+
+def _since_1970(digits: str) -> datetime:
+    if len(digits) == _MILLISECONDS_DIGITS:
+        return datetime.fromtimestamp(int(digits[:-3]), UTC) + timedelta(milliseconds=int(digits[-3:]))
+    return datetime.fromtimestamp(int(digits), UTC)
 
 
 def _date(values: dict[str, str]) -> date:
@@ -114,7 +123,8 @@ def _month(values: dict[str, str]) -> int:
 def _time(values: dict[str, str]) -> tuple[int, int, int, int]:
     hour = int(values.get("H", "0"))
     if "H" not in values and "I" in values:
-        hour = int(values["I"]) % 12 + (12 if values.get("p") == "PM" else 0)
+        afternoon = "PM" in (values.get("p"), values.get("P", "").upper())
+        hour = int(values["I"]) % 12 + (12 if afternoon else 0)
     second = min(int(values.get("S", "0")), 59)  # a leap second has no place in datetime
     return hour, int(values.get("M", "0")), second, int(values.get("f", "0").ljust(6, "0"))
 
@@ -142,6 +152,7 @@ _WRITERS: dict[str, Callable[[datetime], str]] = {
     "a": lambda at: DAYS[at.weekday()][:3],
     "A": lambda at: DAYS[at.weekday()],
     "p": lambda at: "AM" if at.hour < 12 else "PM",  # noqa: PLR2004  noon
+    "P": lambda at: "am" if at.hour < 12 else "pm",  # noqa: PLR2004  noon
     "Y": lambda at: f"{at.year:04d}",
     "s": lambda at: str(int(at.timestamp()))[:EPOCH_DIGITS],
 }

@@ -1,0 +1,112 @@
+"""Which families of keys are one database's: copies that are kept longer, and links to the newest.
+
+Pure. Decided here: of one database's families the one that is written most often is drilled. Where the others
+hold days that it lacks (scripts that write only the weekly backup on Sundays) and differ from it by the
+folder's word alone, all of them are one family, with a star for that word; else its longest gap counts.
+Only a folder's name makes copies: `stats` and `stats_daily` are two databases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import pairwise
+
+from deployments.layouts import Family, stem
+
+_KEPT_WORDS = "last|hourly|daily|weekly|monthly|quarterly|yearly|annual"
+_KEPT = re.compile(rf"(?i)(?<![A-Za-z])(?:{_KEPT_WORDS})(?![A-Za-z])")
+_KEPT_FOLDER = re.compile(rf"(?i)[\0._-]*(?:{_KEPT_WORDS})[\0._-]*")
+_LINK = re.compile(
+    r"(?i)^(?:latest|current|newest|last)(?=[._-])|[._-](?:latest|current|newest|last)(?=\.|$)"
+)
+_OF_A_COPY = re.compile(
+    r"(?i)(?<![A-Za-z])(?:week[._-]?\d*|january|february|march|april|may|june|july|august|september|october"
+    r"|november|december)(?![A-Za-z])|(?<![0-9A-Za-z])20\d{4}(?![0-9])"
+)
+"""What copies bear for the week or the month that they are kept for."""
+_FIELD = re.compile(r"%[A-Za-z]|\*")
+_CLOCK_LETTERS = re.compile(r"(?<=\0)[hmsTZ](?=\0|[._-]|$)")
+_TELLING = re.compile(r"[._-]{0,9}\0[\0._-]*")
+_A_DAY = timedelta(days=1)
+_STILL_WRITTEN = 3
+"""A family is written to as long as its newest is no older than so many of its intervals."""
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """Families, one for each database, and what was left out for them.
+
+    Attributes:
+        copies: pattern that is drilled -> patterns or keys of the same database's other backups.
+    """
+
+    families: tuple[Family, ...]
+    copies: dict[str, tuple[str, ...]]
+
+
+def one_for_each(found: Iterable[Family], timezone: str = "UTC") -> Rotated:
+    """Return *found* with one family where several are one database's."""
+    grouped: dict[str, list[Family]] = defaultdict(list)
+    for family in found:
+        grouped[_database_of(family)].append(family)
+    chosen: list[Family] = []
+    copies: dict[str, tuple[str, ...]] = {}
+    for alike in grouped.values():
+        families = _taken(alike, timezone)
+        chosen += families
+        others = [family.at for family in alike if not set(family.keys) <= set(families[0].keys)]
+        if len(families) == 1 and others:
+            copies[families[0].at] = tuple(others)
+    return Rotated(tuple(sorted(chosen, key=lambda family: family.at)), copies)
+
+
+def _database_of(family: Family) -> str:
+    """Return the pattern without all that tells the backups of one database apart."""
+    *folders, name = _CLOCK_LETTERS.sub("", _FIELD.sub("\0", family.at.replace("%%", "%25"))).split("/")
+    is_copy = any(_KEPT_FOLDER.fullmatch(folder) for folder in folders)
+    if is_copy:
+        name = _OF_A_COPY.sub("\0", name)
+    if not family.times:
+        name = _LINK.sub("\0", name)
+    parts = [("" if _KEPT_FOLDER.fullmatch(folder) else folder) for folder in folders]
+    without = stem(name)
+    parts += [without, name[len(without) :]]
+    return "/".join(_TELLING.sub("\0", part).strip("\0") for part in parts if part)
+
+
+def _taken(alike: list[Family], timezone: str) -> list[Family]:
+    dated = [family for family in alike if family.times]
+    if len(alike) == 1 or not dated:
+        return alike
+    newest = max(family.times[-1] for family in dated)
+    written = [
+        family for family in dated if (newest - family.times[-1]).total_seconds() <= _patience_s(family)
+    ]
+    finest = min(written, key=lambda family: (family.cadence_s or float("inf"), newest - family.times[-1]))
+    if all(_holds_days_of(finest, family) for family in dated):
+        return [finest]
+    joined = _joined([finest, *(family for family in dated if family is not finest)], timezone)
+    gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(finest.times)]
+    return [joined or replace(finest, rhythm_s=max(gaps, default=None))]
+
+
+def _patience_s(family: Family) -> float:
+    return max(_STILL_WRITTEN * (family.cadence_s or 0.0), 2 * _A_DAY.total_seconds())
+
+
+def _holds_days_of(finest: Family, other: Family) -> bool:
+    """Say whether *finest* has a backup of each day of *other*, as far back as it goes."""
+    days = {time.date() for time in finest.times}
+    return all(time.date() in days for time in other.times if time >= finest.times[0] + _A_DAY)
+
+
+def _joined(alike: Sequence[Family], timezone: str) -> Family | None:
+    """Return the family of all keys with a star for the word that tells them apart; None if more does."""
+    patterns = {_KEPT.sub("*", family.at) for family in alike}
+    if len(patterns) != 1:
+        return None
+    return Family.read(patterns.pop(), [key for family in alike for key in family.keys], timezone)
