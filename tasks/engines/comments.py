@@ -5,11 +5,14 @@ from __future__ import annotations
 from tasks.engines.acl import argument_text
 from tasks.engines.context import Connection, Job
 from tasks.engines.errors.causes import Omission
+from tasks.engines.errors.classes import Meaning, meaning_of
 from tasks.engines.errors.failure import Failure
 from tasks.engines.privileged import run_batches
-from tasks.engines.sql.tokens import is_name, name_of, quoted, string_of, tokens
+from tasks.engines.sql.tokens import is_name, name_of, qualified_names, quoted, string_of, tokens
 from tasks.model.backup import TocEntry
 
+_IN_SCHEMAS = ("TEXT SEARCH PARSER", "TEXT SEARCH TEMPLATE", "TYPE")
+"""Kinds that only a superuser owns, or the superuser until all is there: types that were only announced."""
 _NAMED = (
     "ACCESS METHOD", "EVENT TRIGGER", "EXTENSION", "FOREIGN DATA WRAPPER", "LANGUAGE", "PROCEDURAL LANGUAGE",
     "PUBLICATION",
@@ -18,11 +21,13 @@ _LONGEST = 3
 _BATCH = 100
 LATE = (*(f"{kind} " for kind in _NAMED), "CAST ", "TRANSFORM ")
 """How the tags of such comments begin."""
+_AGAIN = tuple(f"{kind} " for kind in _IN_SCHEMAS)
+"""Those that are tried at their place first."""
 
 
 def comment_late(job: Job, session: Connection) -> None:
     """Comment on what our superuser owns or has just made; list comments of unknown shape."""
-    statements: dict[str, TocEntry] = {}
+    statements = _refused(job)
     for entry in job.toc.of("COMMENT"):
         if entry.tag.startswith(LATE) and entry.defn:
             text = read_comment(entry.defn)
@@ -32,6 +37,20 @@ def comment_late(job: Job, session: Connection) -> None:
                 statements[text] = entry
     for text, refusal in run_batches(session, list(statements), _BATCH):
         job.failures.append(Failure.of(statements[text], refusal))
+
+
+def _refused(job: Job) -> dict[str, TocEntry]:
+    """Take the comments that the restoring role was refused out of the failures, to be made again."""
+    statements: dict[str, TocEntry] = {}
+    for failure in list(job.failures):
+        entry = failure.entry
+        if entry is None or entry.desc != "COMMENT" or not entry.tag.startswith(_AGAIN):
+            continue
+        text = read_comment(entry.defn)
+        if text is not None and meaning_of(failure) is Meaning.POLICY:
+            statements[text] = entry
+            job.failures.remove(failure)
+    return statements
 
 
 def read_comment(statement: str) -> str | None:
@@ -64,6 +83,9 @@ def _target(listed: list[str], upper: list[str]) -> str | None:
         )
     for size in range(_LONGEST, 0, -1):
         kind = " ".join(upper[:size])
+        name = qualified_names(listed[size:])
+        if kind in _IN_SCHEMAS and len(name) == 2 and len(listed) == size + 3:  # noqa: PLR2004  schema . name
+            return f"{kind} {quoted(name[0])}.{quoted(name[1])}"
         if kind in _NAMED and len(listed) == size + 1 and is_name(listed[-1]):
             return f"{kind} {quoted(name_of(listed[-1]))}"
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.engines.errors.causes import Cause
-from tasks.engines.errors.classes import Meaning
+from tasks.engines.errors.classes import DRILLS_OWN, Meaning
 from tasks.engines.errors.root_causes import matters
 from tasks.model.backup import Toc, TocEntry
 
@@ -35,9 +35,9 @@ def kept_out(causes: Iterable[Cause], toc: Toc) -> dict[str, str]:
     names: dict[str, str] = {}
     ids: dict[int, str] = {}
     for cause in causes:
-        rule = _rule_of(cause)
-        if rule is None:
+        if cause.meaning not in DRILLS_OWN:
             continue
+        rule = rule_of(cause)
         for entry in (cause.entry, *cause.followers):
             if entry is not None:
                 names |= dict.fromkeys(_names(entry, by_id), rule) | names
@@ -45,10 +45,11 @@ def kept_out(causes: Iterable[Cause], toc: Toc) -> dict[str, str]:
     return _with_views(names, ids, toc) if ids else names
 
 
-def _rule_of(cause: Cause) -> str | None:
+def rule_of(cause: Cause) -> str:
+    """Return the rule under which *cause* is told, or that explains why it need not be."""
     if cause.meaning is Meaning.POLICY:
         return "superuser-entry" if matters(cause) else "not-restored-by-policy"
-    return _RULES.get(cause.meaning)
+    return _RULES.get(cause.meaning) or cause.meaning.value or ""
 
 
 def _names(entry: TocEntry, by_id: Mapping[int, TocEntry]) -> Iterator[str]:

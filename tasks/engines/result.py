@@ -19,6 +19,7 @@ from tasks.engines.expected import expected_of, origin_of
 from tasks.engines.grants import grant_entries, run_grants
 from tasks.engines.kept_out import kept_out
 from tasks.engines.keys import unproven_keys
+from tasks.engines.left_out import left_out, never_tried
 from tasks.engines.objects_present import list_objects
 from tasks.engines.ownership import set_owners
 from tasks.engines.privileged import create_privileged
@@ -67,25 +68,27 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     tables = _count_tables(job, where)
     analyze(job)
     settled = _settle(job)
-    lacking = settled.lacking
     note_missing_roles(job)
     _note_version(job)
+    job.omissions += never_tried(job.toc, job.omissions)
     judged = judge(job.failures, job.omissions, job.toc)
+    silent = _silent(settled.lacking, judged)
     findings = [
         *([] if tables else _nothing(job, judged, where)),
         *job.findings,
         *_by_superuser(job),
         *judged.findings,
         *_uncounted(job, said, judged),
-        *_incomplete(lacking, judged, job.toc),
+        *_incomplete(silent, job.toc),
     ]
     _stop_on_environment(job, Transcript())
     return Restored(
         database=job.database,
         findings=tuple(findings),
-        checks=_checks(job, judged, settled),
+        checks=_checks(job, judged, settled, silent),
         commands=tuple(job.commands),
         not_restored=judged.not_restored,
+        left_out=left_out(judged.causes, job.toc, silent),
         roles=tuple(sorted(job.roles)),
         other_databases=job.other_databases,
         kept_out=kept_out(judged.causes, job.toc),
@@ -244,9 +247,8 @@ def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
     ]
 
 
-def _incomplete(lacking: list[TocEntry], judged: Judged, toc: Toc) -> list[Finding]:
+def _incomplete(silent: list[TocEntry], toc: Toc) -> list[Finding]:
     """Return what is missing without anybody having said so."""
-    silent = _silent(lacking, judged)
     if not silent:
         return []
     names = [label(entry) for entry in silent]
@@ -274,10 +276,9 @@ def _silent(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]:
     return silent
 
 
-def _checks(job: Job, judged: Judged, settled: _Settled) -> tuple[Check, ...]:
+def _checks(job: Job, judged: Judged, settled: _Settled, unexplained: list[TocEntry]) -> tuple[Check, ...]:
     failed = sum(cause.failure is not None for cause in judged.causes)
     bad = worst(judged.findings)
-    unexplained = _silent(settled.lacking, judged)
     minor = sum(one.severity is Severity.WARNING for one in judged.findings)
     note = f"{minor} warnings" if minor else None
     listed, grants = len(job.toc.entries), len(grant_entries(job.toc))

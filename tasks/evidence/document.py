@@ -59,6 +59,8 @@ FIELDS = frozenset(
     }
 )
 """Every document holds all of them."""
+FIELDS_SINCE = frozenset({"not_restored"})
+"""Every new document holds them too; older ones do not."""
 
 Evidence = dict[str, Any]
 """A document as it is stored."""
@@ -98,6 +100,7 @@ def build_evidence(facts: Drill, finished_at: datetime | None = None) -> Evidenc
             "sandbox": _sandbox(facts),
             "phases_s": {name: round(seconds, 3) for name, seconds in facts.phases_s.items()},
             "objectives": objectives_of(facts).as_dict(),
+            "not_restored": _not_restored(facts),
             "recovery_commands": _commands(facts),
             "suites": [{"name": name, "file": suite_file(facts, name)} for name in facts.suite_results],
             "actor": facts.actor,
@@ -252,6 +255,10 @@ def _workspace(facts: Drill) -> Workspace | None:
 
 def _commands(facts: Drill) -> list[dict[str, Any]]:
     return [] if facts.restored is None else [command.as_dict() for command in facts.restored.commands]
+
+
+def _not_restored(facts: Drill) -> list[dict[str, Any]]:
+    return [] if facts.restored is None else [item.as_dict() for item in facts.restored.left_out]
 
 
 def _config(facts: Drill) -> dict[str, Any]:

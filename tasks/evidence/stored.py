@@ -151,6 +151,7 @@ _CONFIG = record(
         "labels": maybe(mapping(maybe(scalar))),
     },
 )
+_LEFT_OUT = record({"entry": text, "rule": text, "lost": each(text), "needed_by": each(text)})
 EVIDENCE = record(
     {
         "schema": one_of(SCHEMA),
@@ -174,7 +175,8 @@ EVIDENCE = record(
         "host": _HOST,
         "config": _CONFIG,
         "tool": mapping(maybe(text)),
-    }
+    },
+    {"not_restored": each(_LEFT_OUT)},
 )
 """Of one drill."""
 _RESULT = record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tasks.model.expected import Expected, Origin
 from tasks.model.findings import Check, Finding
@@ -26,6 +27,32 @@ class RecoveryCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An entry of the backup that did not come back.
+
+    Attributes:
+        entry: `DESC schema.name`.
+        rule: that says why.
+        lost: entries that did not come back for want of it.
+        needed_by: entries that list it as a need and are there all the same.
+    """
+
+    entry: str
+    rule: str
+    lost: tuple[str, ...] = ()
+    needed_by: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry as the evidence holds it."""
+        return {
+            "entry": self.entry,
+            "rule": self.rule,
+            "lost": list(self.lost),
+            "needed_by": list(self.needed_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """A restored database.
 
@@ -35,6 +62,7 @@ class Restored:
         checks: what the restore step itself looked at (`restore-errors`, `owners-and-grants`).
         commands: see `RecoveryCommand`.
         not_restored: entries left out by policy, `DESC schema.name`.
+        left_out: every entry that did not come back, whatever the reason.
         roles: the roles that the backup, with its globals, brought (not those merely referred to).
         other_databases: databases of a cluster dump that were not restored.
         kept_out: what this host or policy kept out, by the catalogue's names, and the rule that says so:
@@ -50,6 +78,7 @@ class Restored:
     checks: tuple[Check, ...]
     commands: tuple[RecoveryCommand, ...]
     not_restored: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     roles: tuple[str, ...] = ()
     other_databases: tuple[str, ...] = ()
     kept_out: Mapping[str, str] = field(default_factory=dict)

@@ -30,7 +30,7 @@ class Drilled:
     """What came of it.
 
     Attributes:
-        not_restored: entries that policy left out, `DESC schema.name`.
+        not_restored: what the drill lists as left out or lost, `DESC schema.name`.
         snapshot: None where the restore was stopped.
     """
 
@@ -101,7 +101,8 @@ def _drill(sandbox: Sandbox, dump: Path, target: Target) -> Drilled:
     checks = (*restored.checks, *seen.checks)
     findings = settle((*backup.findings, *restored.findings, *seen.findings), checks, inventory)
     snapshot = _snapshot(sandbox, restored.database)
-    return Drilled(judge(findings, checks), tuple(findings), restored.not_restored, snapshot)
+    listed = dict.fromkeys(name for item in restored.left_out for name in (item.entry, *item.lost))
+    return Drilled(judge(findings, checks), tuple(findings), tuple(listed), snapshot)
 
 
 def _snapshot(sandbox: Sandbox, database: str) -> Snapshot:

@@ -18,7 +18,7 @@ from psycopg import sql
 
 _HEADER = re.compile(r"^-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: ?(.*)$")
 _NOISE = re.compile(r"^(?:--.*|SET .*|SELECT pg_catalog\.set_config\('search_path'.*|\\(?:un)?restrict .*|)$")
-_LENT = re.compile(r"^(?:GRANT|REVOKE) .* (?:TO|FROM) drill_owner\b.*\n?", re.MULTILINE)
+_LENT = re.compile(r"^.* drill_owner\b.*\n?|^RESET SESSION AUTHORIZATION;\n?", re.MULTILINE)
 _SUPERUSER = re.compile(r"\bdrill_[0-9a-f]{12}\b")
 _EVENT_TRIGGER_OFF = re.compile(r"\nALTER EVENT TRIGGER (?:\w+|\"(?:[^\"]|\"\")*\") DISABLE;")
 _ROWS = """
@@ -102,8 +102,12 @@ def differences(truth: Snapshot, drilled: Snapshot) -> tuple[str, ...]:
     """
     own = {key: text for key, text in drilled.entries.items() if key[:2] != ("ACL", "pg_catalog")}
     own |= {key: drilled.entries[key] for key in truth.entries.keys() & drilled.entries.keys()}
-    own = {key: _LENT.sub("", _EVENT_TRIGGER_OFF.sub("", text)) for key, text in own.items()}
+    own = {key: _without_lent(_EVENT_TRIGGER_OFF.sub("", text)) for key, text in own.items()}
     return (*_compared("", truth.entries, own), *_compared("rows of ", truth.rows, drilled.rows))
+
+
+def _without_lent(text: str) -> str:
+    return _LENT.sub("", text).rstrip("\n") if " drill_owner" in text else text
 
 
 def _compared(what: str, truth: dict, drilled: dict) -> Iterable[str]:  # type: ignore[type-arg]

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from tasks.engines.errors.classes import DRILLS_OWN, Meaning, meaning_of
+from tasks.engines.errors.classes import DRILLS_OWN, MINOR_DESCS, Meaning, meaning_of
 from tasks.engines.errors.failure import Failure, unquoted
 from tasks.engines.sql.tokens import is_name, name_of, tokens
 from tasks.model.backup import Toc, TocEntry
@@ -34,6 +34,8 @@ _MISSING = re.compile(
 _UNPOPULATED = re.compile(r'materialized view "(?P<view>[^"]+)" has not been populated')
 _NO_KEY = re.compile(r'no unique constraint matching given keys for referenced table "(?P<table>[^"]+)"')
 _NO_PARTITION = re.compile(r'no partition of relation "(?P<table>[^"]+)" found for row')
+_NOT_COERCIBLE = re.compile(r"must match or be binary-coercible (?P<way>to target|from source) data type")
+_CAST = re.compile(r"CAST \((?P<source>.*) AS (?P<target>.*)\)", re.DOTALL)
 _ACCESS_METHOD = re.compile(r'invalid value for parameter "default_table_access_method": "(?P<name>[^"]+)"')
 
 _MADE_BY_EXTENSIONS = frozenset(
@@ -118,6 +120,16 @@ def find_causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc:
         elif meaning is not Meaning.ABORTED:
             known.add(Cause(meaning, failure.entry, failure))
     return known.causes
+
+
+def dependents(toc: Toc) -> dict[int, list[TocEntry]]:
+    """Return by dump id the entries that list it as a direct need, words about it left aside."""
+    needs: defaultdict[int, list[TocEntry]] = defaultdict(list)
+    for entry in toc.entries:
+        if entry.desc not in MINOR_DESCS:
+            for number in entry.dependencies:
+                needs[number].append(entry)
+    return dict(needs)
 
 
 class _Known:
@@ -208,6 +220,9 @@ class _Known:
         if method is not None:
             return self._named(frozenset({"ACCESS METHOD"}), method["name"])
         said = failure.refusal.plain
+        coercible = _NOT_COERCIBLE.search(said)
+        if coercible is not None and failure.entry is not None:
+            return self._coercion(failure.entry, "target" if coercible["way"] == "to target" else "source")
         for pattern, causes in (
             (_UNPOPULATED, self._refreshes),
             (_NO_PARTITION, self._attached),
@@ -221,6 +236,15 @@ class _Known:
             return None
         kinds = _MEANT_BY.get(missed["kind"], frozenset({missed["kind"].upper()}))
         return self._named(kinds, unquoted(missed["quoted"] or missed["plain"]))
+
+    def _coercion(self, entry: TocEntry, side: str) -> Cause | None:
+        """Return the cause that lost a cast by which the function of cast *entry* would fit on *side*."""
+        own = _CAST.fullmatch(entry.tag)
+        for cause in self.causes:
+            other = None if cause.entry is None else _CAST.fullmatch(cause.entry.tag)
+            if own is not None and other is not None and other[side] == own[side]:
+                return cause
+        return None
 
     def _named(self, kinds: frozenset[str], name: str) -> Cause | None:
         """Return the cause that lost the object called *name*, unless one of that name is there."""

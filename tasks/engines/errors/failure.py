@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tasks.model.backup import TocEntry
 from tasks.model.server_words import Refusal, all_names, names_in
+
+_KIND = re.compile(
+    r"(?:TEXT SEARCH \w+|FOREIGN DATA WRAPPER|FOREIGN (?:TABLE|SERVER)|MATERIALIZED VIEW|EVENT TRIGGER"
+    r"|LARGE OBJECTS?|OPERATOR (?:CLASS|FAMILY)|ACCESS METHOD|PROCEDURAL LANGUAGE|\w+) "
+)
+"""The kind of object that a comment or grant is on, with which its tag begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,8 @@ class Failure:
 def label(entry: TocEntry) -> str:
     """Return an entry as findings name it: `TABLE shop.orders`, `ACL on TABLE shop.orders`."""
     about, tag = "", entry.tag
-    if entry.desc in ("ACL", "COMMENT", "SECURITY LABEL") and " " in tag:
-        kind, tag = tag.split(" ", 1)
-        about = f"on {kind} "
+    if entry.desc in ("ACL", "COMMENT", "SECURITY LABEL") and (kind := _KIND.match(tag)) is not None:
+        about, tag = f"on {kind[0]}", tag[kind.end() :]
     if tag.startswith((f"{entry.desc} ", "DEFAULT PRIVILEGES ")):
         return tag
     place = f"{entry.namespace}.{tag}" if entry.namespace else tag

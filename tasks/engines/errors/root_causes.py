@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tasks.engines.absent import absent_extensions
-from tasks.engines.errors.causes import Cause, Omission, find_causes
+from tasks.engines.errors.causes import Cause, Omission, dependents, find_causes
 from tasks.engines.errors.classes import MINOR_DESCS, VITAL_DESCS, Meaning
 from tasks.engines.errors.failure import Failure, label, unquoted
 from tasks.model.backup import Toc
@@ -59,7 +59,7 @@ def judge(failures: Iterable[Failure], omissions: Iterable[Omission], toc: Toc) 
     causes = find_causes(failures, omissions, toc)
     refused = [cause for cause in causes if cause.meaning is Meaning.POLICY]
     names = _names_of(toc) if causes else frozenset()
-    findings = [*_policy(refused, names), *absent_extensions(causes, toc)]
+    findings = [*_policy(refused, names, toc), *absent_extensions(causes, toc)]
     for meaning in Meaning:
         if meaning.value and meaning is not Meaning.POLICY:
             of_meaning = [cause for cause in causes if cause.meaning is meaning]
@@ -80,7 +80,7 @@ def _names_of(toc: Toc) -> frozenset[str]:
     return all_names(name for entry in toc.entries for name in (entry.tag, entry.namespace, entry.owner))
 
 
-def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
+def _policy(causes: list[Cause], names: Collection[str], toc: Toc) -> list[Finding]:
     """Judge what only a superuser may do: listed, unless something that matters needs it."""
     needed = [cause for cause in causes if matters(cause)]
     findings = [
@@ -95,17 +95,28 @@ def _policy(causes: list[Cause], names: Collection[str]) -> list[Finding]:
     if rest := [_name(cause) for cause in needed[NAMED:]]:
         message = f"{len(rest)} more entries can only be restored by a superuser: {listing(rest)}."
         findings.append(finding("superuser-entry", message, names=beyond(rest)))
-    listed = [name for cause in causes if cause not in needed for name in _left_out(cause)]
-    if listed:
-        count = "1 entry was" if len(listed) == 1 else f"{len(listed)} entries were"
-        findings.append(
-            finding(
-                "not-restored-by-policy",
-                f"{count} left out: {listing(listed)}. No data depends on them.",
-                names=beyond(listed),
-            )
-        )
-    return findings
+    return [*findings, *_not_needed([cause for cause in causes if cause not in needed], toc)]
+
+
+def _not_needed(causes: list[Cause], toc: Toc) -> list[Finding]:
+    """Return the finding that lists what policy kept out and nothing failed for want of."""
+    names = [name for cause in causes for name in _left_out(cause)]
+    if not names:
+        return []
+    count = "1 entry was" if len(names) == 1 else f"{len(names)} entries were"
+    message = f"{count} left out: {listing(names)}. {_needed_by(causes, toc)}"
+    return [finding("not-restored-by-policy", message, names=beyond(names))]
+
+
+def _needed_by(causes: list[Cause], toc: Toc) -> str:
+    """Say what the archive lists as depending on what was left out; a script lists no dependence."""
+    if toc.archive_version is None:
+        return "Nothing failed for want of them."
+    needs = dependents(toc)
+    own = {cause.entry.dump_id for cause in causes if cause.entry is not None}
+    others = [other for number in own for other in needs.get(number, ()) if other.dump_id not in own]
+    names = list(dict.fromkeys(map(label, others)))
+    return f"What came back and needs them: {listing(names)}." if names else "No data depends on them."
 
 
 def _left_out(cause: Cause) -> list[str]:

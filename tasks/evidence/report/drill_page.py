@@ -93,6 +93,7 @@ def drill_context(
         "tables_left": max(0, len(tables) - MOST_TABLES),
         "objects": objects,
         "object_count": sum(count for _, count in objects),
+        "not_restored": evidence.get("not_restored", ()),
         "rejected": [
             item for item in (evidence["recovery_point"] or {}).get("candidates", ()) if not item["taken"]
         ],

@@ -7,7 +7,7 @@ from tasks.engines.errors.failure import Failure
 from tasks.engines.errors.pg_restore_stderr import Transcript
 from tasks.engines.errors.root_causes import Omission, judge
 from tasks.engines.objects_present import DatabaseObject
-from tasks.engines.result import _incomplete, _uncounted
+from tasks.engines.result import _incomplete, _silent, _uncounted
 from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Toc, TocEntry
 from tests.unit.engines.errors.test_root_causes import INDEX, LATER, TABLE, TOC, VIEW, entry
@@ -45,14 +45,16 @@ def test_names_are_compared_as_comments_and_quoting_options_write_them() -> None
 
 
 def test_what_lacks_and_nobody_spoke_of_is_a_failure() -> None:
-    (found,) = _incomplete([TABLE, INDEX], judge([], [], TOC), TOC)
+    silent = _silent([TABLE, INDEX], judge([], [], TOC))
+    (found,) = _incomplete(silent, TOC)
     assert (found.rule, found.where) == ("restore-incomplete", "TABLE public.orders")
     assert f"2 of {len(TOC.entries)}" in found.message
 
 
 def test_what_lacks_and_was_spoken_of_is_not_said_again() -> None:
     judged = judge([Failure(VIEW, "syntax error")], [Omission(INDEX)], TOC)
-    assert _incomplete([VIEW, LATER, INDEX], judged, TOC) == []
+    assert _silent([VIEW, LATER, INDEX], judged) == []
+    assert _incomplete([], TOC) == []
 
 
 class _Job:

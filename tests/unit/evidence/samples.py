@@ -22,7 +22,7 @@ from tasks.model.backup import (
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.inventory import Inventory, TableFigures
-from tasks.model.restored import RecoveryCommand, Restored
+from tasks.model.restored import LeftOut, RecoveryCommand, Restored
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import DumpBackup, Expect, Freshness, Rto, Target
 
@@ -414,9 +414,11 @@ def hostile(now: datetime = NOW) -> Drill:
     name = "public.<script>alert(1)</script>"
     figures = dict(good.inventory.tables) | {name: TableFigures(2_000, MIB)}
     message = f"{name} holds 2,000 rows, 50 % fewer than before. <img src=x onerror=alert(2)>"
+    left_out = (LeftOut(f"SERVER {name}", "superuser-entry", (f"FOREIGN TABLE {name}",), (f"VIEW {name}",)),)
     return replace(
         good,
         inventory=replace(good.inventory, tables=figures),
+        restored=replace(good.restored, left_out=left_out),
         findings=(finding("rows-dropped", message, where=name, hint='"><script>alert(3)</script>'),),
         checks=(
             *good.checks,

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.evidence.document import (
     FIELDS,
+    FIELDS_SINCE,
     add_finding,
     build_evidence,
     check_of,
@@ -20,6 +21,7 @@ from tasks.evidence.document import (
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.inventory import TableFigures
+from tasks.model.restored import LeftOut
 from tasks.model.rules import finding
 from tasks.model.target import Selection
 from tests.unit.evidence import samples
@@ -38,11 +40,11 @@ PLANTED = (
 def test_every_document_follows_the_published_schema(kind: str) -> None:
     document = json.loads(to_json(build_evidence(samples.ALL[kind]())))
     jsonschema.validate(document, SCHEMA)
-    assert document.keys() == FIELDS
+    assert document.keys() == FIELDS | FIELDS_SINCE
 
 
 def test_the_schema_requires_every_field_and_refuses_unknown_ones() -> None:
-    assert set(SCHEMA["required"]) == FIELDS == set(SCHEMA["properties"])
+    assert set(SCHEMA["required"]) == FIELDS == set(SCHEMA["properties"]) - FIELDS_SINCE
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(build_evidence(samples.verified()) | {"verdict": "fine"}, SCHEMA)
 
@@ -114,7 +116,14 @@ def test_no_planted_secret_reaches_the_document(secret: str) -> None:
         facts,
         findings=(finding("restore-error", f"it said {secret}", where=f"{secret}", hint=secret),),
         checks=(*facts.checks, Check("x", Stage.VERIFY, Outcome.NOT_RUN, secret, secret, why=secret)),
-        restored=replace(facts.restored, commands=(command,), not_restored=(f"USER MAPPING {secret}",)),
+        restored=replace(
+            facts.restored,
+            commands=(command,),
+            not_restored=(f"USER MAPPING {secret}",),
+            left_out=(
+                LeftOut(f"SERVER {secret}", "superuser-entry", (f"USER MAPPING {secret}",), (secret,)),
+            ),
+        ),
         accepted=({"rule": "rows-dropped", "where": "a", "why": secret},),
         left_behind=(secret,),
         actor=secret,

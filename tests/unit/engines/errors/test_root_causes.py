@@ -277,3 +277,16 @@ def test_an_operator_family_with_its_class_is_left_out_unless_an_index_needs_it(
     assert "superuser-entry" in {
         found.rule for found in judge(failures, (), Toc((family, operators, index))).findings
     }
+
+
+@pytest.mark.parametrize(
+    ("lost", "failures"),
+    [("CAST (text AS public.t)", 0), ("CAST (text AS public.other)", 1), ("CAST (integer AS text)", 1)],
+)
+def test_a_cast_whose_function_fits_by_a_cast_that_was_left_out_follows_from_that(
+    lost: str, failures: int
+) -> None:
+    refused, cast = entry(30, "CAST", lost), entry(31, "CAST", "CAST (integer AS public.t)")
+    words = "return data type of cast function must match or be binary-coercible to target data type"
+    judged = judge([Failure(cast, words)], [Omission(refused, vital=True)], Toc((refused, cast)))
+    assert [finding.rule for finding in judged.findings].count("restore-error") == failures
