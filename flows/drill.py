@@ -17,14 +17,14 @@ from prefect.client.schemas.objects import State
 
 from expectations.results import SuiteResult
 from tasks.checks import Context
-from tasks.checks.preflight import major_to_use
 from tasks.discover import find_recovery_points, open_backup_store
 from tasks.drill.closing import closed, verdict_of
 from tasks.drill.entries import (
-    add_backup,
+    add_companions,
     add_crash,
     add_discovery,
     add_error,
+    add_material,
     add_readiness,
     add_recoverable,
     add_restored,
@@ -33,7 +33,7 @@ from tasks.drill.entries import (
 )
 from tasks.drill.ledger import Ledger, StageRun
 from tasks.drill.process import prepare_validation
-from tasks.fetch import download_backup, download_globals, prove_backup
+from tasks.fetch import download_backup, download_companions, prove_backup
 from tasks.measure import measure_objectives
 from tasks.model.backup import RecoveryPoint
 from tasks.model.clock import utc_now
@@ -45,6 +45,7 @@ from tasks.plan import begin, begin_older, choose_selection, read_target
 from tasks.preflight import preflight_backup
 from tasks.provision import choose_postgres, make_workspace, provision_sandbox
 from tasks.record import publish_report, record_drill
+from tasks.recovery.kinds import recovery_of
 from tasks.restore import restore_backup
 from tasks.states import Drills, conclude
 from tasks.teardown import TEARDOWN_S, dispose_of_sandbox, sweep_first
@@ -182,18 +183,17 @@ def rebuild(ledger: Ledger) -> None:
         drill.workspace = workspace = stage.run(make_workspace, target, drill.drill_id, drill.started_at)
     with ledger.entering(Stage.FETCH) as stage:
         count, deadline = ledger.reporter(Stage.FETCH).count, stage.deadline
-        fetched = stage.run(download_backup, point, store, target, workspace, deadline, count)
-        add_backup(drill, stage.run(prove_backup, fetched, point, target, workspace, deadline))
-        globals_path = stage.run(download_globals, point, store, target, workspace, deadline)
+        download = stage.run(download_backup, point, store, target, workspace, deadline, count)
+        add_material(drill, stage.run(prove_backup, download, point, target, workspace, deadline))
+        add_companions(drill, stage.run(download_companions, point, store, target, workspace, deadline))
     with ledger.entering(Stage.PROVISION) as stage:
         if target.expect.suite is not None:
             prepare_validation()
-        install = stage.run(choose_postgres, major_to_use(drill.proven_backup.head, target), target)
-        add_sandbox(drill, stage.run(provision_sandbox, workspace, install, target, stage.deadline))
+        install = stage.run(choose_postgres, recovery_of(target).major(drill.material, target), target)
+        add_sandbox(drill, stage.run(provision_sandbox, point, workspace, install, target, stage.deadline))
     with ledger.entering(Stage.RESTORE) as stage:
-        backup, sandbox, say = drill.proven_backup, drill.running_sandbox, ledger.reporter(Stage.RESTORE).say
-        restored = stage.run(restore_backup, backup, sandbox, target, globals_path, stage.deadline, say)
-        add_restored(drill, restored)
+        material, sandbox, say = drill.material, drill.running_sandbox, ledger.reporter(Stage.RESTORE).say
+        add_restored(drill, stage.run(restore_backup, material, sandbox, target, stage.deadline, say))
 
 
 def recall(ledger: Ledger, stage: StageRun) -> None:

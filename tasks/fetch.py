@@ -1,19 +1,19 @@
-"""Step 3: download into the drill's own folder, prove size and checksum, sniff the format from the bytes."""
+"""Step 3: bring the backup into the drill's own folder and prove what came, from its own bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tasks.catalog import Wanted, open_backup
-from tasks.discovery import fetch_globals
 from tasks.drill.held import Held
 from tasks.drill.step import RETRIES, step
-from tasks.model.backup import LocalBackup, RecoveryPoint, dump_point
+from tasks.model.backup import Material, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
-from tasks.stores import Fetched, Store, fetch_backup
+from tasks.recovery.kinds import recovery_of
+from tasks.stores import Store
 from tasks.stores.transfer import ATTEMPTS
 
 MOST_ASKS = ATTEMPTS * (1 + RETRIES)
@@ -28,35 +28,27 @@ def download_backup(
     workspace: Workspace,
     deadline: Deadline,
     progress: Callable[[int, int], None],
-) -> Fetched:
+) -> Any:  # noqa: ANN401  each kind's own, for its own `prove_backup`
     """Bring the backup behind *point* into *workspace*; a second attempt replaces what the first left."""
-    return fetch_backup(
-        dump_point(point), store.value, target, workspace.backup_dir, progress, deadline.check()
-    )
+    return recovery_of(target).fetch(point, store.value, target, workspace, deadline, progress)
 
 
 @step("open backup")
 def prove_backup(
-    fetched: Fetched, point: RecoveryPoint, target: Target, workspace: Workspace, deadline: Deadline
-) -> LocalBackup:
-    """Decrypt and unwrap the download, and prove as far as its bytes can that it is complete."""
-    return open_backup(
-        fetched.path,
-        name=point.label,
-        sha256=fetched.sha256,
-        bytes=fetched.bytes,
-        integrity=fetched.integrity,
-        fetch_s=fetched.seconds,
-        decrypt=target.dump.decrypt,
-        workdir=workspace.backup_dir,
-        deadline_s=deadline.check(),
-        wanted=Wanted(target.dump.database, target.name),
-    )
+    download: Any,  # noqa: ANN401  as `download_backup` returned it
+    point: RecoveryPoint,
+    target: Target,
+    workspace: Workspace,
+    deadline: Deadline,
+) -> Material:
+    """Open what came, and prove as far as its bytes can that it is complete."""
+    material: Material = recovery_of(target).prove(download, point, target, workspace, deadline)
+    return material
 
 
 @step("fetch globals", retried=True)
-def download_globals(
+def download_companions(
     point: RecoveryPoint, store: Held[Store], target: Target, workspace: Workspace, deadline: Deadline
-) -> Path | None:
-    """Bring the pg_dumpall --globals-only file of the same time, if one is configured."""
-    return fetch_globals(point, store.value, target, workspace.backup_dir, deadline.check())
+) -> tuple[Path, ...]:
+    """Bring what belongs to the backup and lies elsewhere, such as the roles of the same time."""
+    return recovery_of(target).companions(point, store.value, target, workspace, deadline)

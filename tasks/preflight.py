@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from tasks.checks.preflight import Readiness, assess
+from tasks.checks.preflight import Readiness
 from tasks.checks.suites import read_suite
 from tasks.drill.held import Held
 from tasks.drill.step import step
-from tasks.model.backup import RecoveryPoint, dump_point
+from tasks.model.backup import RecoveryPoint
 from tasks.model.target import Target
+from tasks.recovery.kinds import recovery_of
 from tasks.stores import Store
 
 _log = logging.getLogger(__name__)
@@ -23,4 +24,4 @@ def preflight_backup(
     suite = read_suite(target)
     if suite is not None and suite.notes:
         _log.warning("%s: YAML 1.1 reads %d values otherwise: see suite check", suite.path, len(suite.notes))
-    return assess(dump_point(point), store.value, target, last_restored_bytes)
+    return recovery_of(target).preflight(point, store.value, target, last_restored_bytes)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tasks.drill.step import step
+from tasks.model.backup import RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Target
-from tasks.sandbox import find_postgres, open_workspace, start_sandbox
+from tasks.recovery.kinds import recovery_of
+from tasks.sandbox import find_postgres, open_workspace
 
 STAGES_IN_A_DRILL = 10
 """A drill's folder expires when each of its stages may have used its whole deadline."""
@@ -37,7 +39,7 @@ def choose_postgres(major: int, target: Target) -> PostgresInstall:
 
 @step("provision")
 def provision_sandbox(
-    workspace: Workspace, install: PostgresInstall, target: Target, deadline: Deadline
+    point: RecoveryPoint, workspace: Workspace, install: PostgresInstall, target: Target, deadline: Deadline
 ) -> Sandbox:
-    """Start a cluster of our own in *workspace*."""
-    return start_sandbox(workspace, install, target.sandbox, deadline.check())
+    """Make what *point* is restored into, in *workspace*."""
+    return recovery_of(target).provision(point, workspace, install, target, deadline)

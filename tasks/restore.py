@@ -1,34 +1,25 @@
-"""Step 5: rebuild the database with its own tools, against a deadline, every line of stderr classified."""
+"""Step 5: rebuild the database the way its kind of backup comes back, against a deadline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from tasks.drill.step import step
-from tasks.engines import restore
-from tasks.model.backup import LocalBackup
+from tasks.model.backup import Material
 from tasks.model.deadline import Deadline
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Target
+from tasks.recovery.kinds import recovery_of
 
 
 @step("restore", overdue="deadline-exceeded")
 def restore_backup(
-    backup: LocalBackup,
+    material: Material,
     sandbox: Sandbox,
     target: Target,
-    globals_path: Path | None,
     deadline: Deadline,
     progress: Callable[[str], None],
 ) -> Restored:
-    """Rebuild *backup* in *sandbox*; never repeated, since a restore is too dear to repeat on hope."""
-    return restore(
-        backup,
-        sandbox,
-        target,
-        globals_path=globals_path,
-        deadline_s=deadline.check(),
-        progress=progress,
-    )
+    """Rebuild the database in *sandbox*; never repeated, since a restore is too dear to repeat on hope."""
+    return recovery_of(target).restore(material, sandbox, target, deadline, progress)

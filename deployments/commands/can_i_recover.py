@@ -17,7 +17,6 @@ from rich.console import Console
 
 from deployments.terminal import say
 from tasks.config.selecting import parse_time
-from tasks.discovery import discover
 from tasks.evidence import to_json
 from tasks.evidence.drilled import drilled_backups
 from tasks.model.backup import Candidate
@@ -28,7 +27,7 @@ from tasks.model.target import Selection, Target
 from tasks.model.units import format_bytes, format_duration
 from tasks.plan import read_fleet
 from tasks.recovery.answer import Answer, Recoverable, answer, nothing_to_restore
-from tasks.stores import open_store
+from tasks.recovery.kinds import recovery_of
 
 _AT_ONCE = 8
 _EXIT = {Recoverable.PROVEN: 0, Recoverable.UNPROVEN: 2, Recoverable.UNKNOWN: 2, Recoverable.NO: 1}
@@ -69,8 +68,8 @@ def look_up(target: Target, asked_for: datetime, now: datetime) -> Answer:
     """List the backups of *target* up to *asked_for*, read what drills said of them, and answer."""
     until = None if asked_for >= now else asked_for
     try:
-        store = open_store(target.store, target.dump.at, target.dump.globals)
-        discovery = discover(target, store, now, Selection(kind="all", at=until))
+        recovery = recovery_of(target)
+        discovery = recovery.points(target, recovery.reach(target), now, Selection(kind="all", at=until))
         return answer(target, discovery.candidates, drilled_backups(target), asked_for)
     except StageFailed as error:
         return nothing_to_restore(target, error.findings, asked_for)

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from deployments.commands.draft import warn_of
 from deployments.terminal import say
-from tasks.checks.preflight import assess, major_to_use
+from tasks.checks.preflight import major_to_use
 from tasks.checks.suites import read_suite
-from tasks.discovery import discover, least_privilege_policy
+from tasks.discovery import least_privilege_policy
 from tasks.evidence import to_json
 from tasks.model.backup import Discovery, RecoveryPoint
 from tasks.model.clock import utc_now
@@ -22,7 +22,7 @@ from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
 from tasks.plan import read_fleet
-from tasks.stores import open_store
+from tasks.recovery.kinds import recovery_of
 
 _STYLES = {Severity.FAILURE: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
 
@@ -58,11 +58,12 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Return what discovery and preflight of one database find, and what is good about it in lines."""
     lines: list[str] = []
     try:
-        store = open_store(target.store, target.dump.at, target.dump.globals)
-        discovery = discover(target, store, utc_now())
+        recovery = recovery_of(target)
+        store = recovery.reach(target)
+        discovery = recovery.points(target, store, utc_now(), target.backup.select)
         point = discovery.points[0]
         lines.append(_found(discovery))
-        ready = assess(point, store, target, None)
+        ready = recovery.preflight(point, store, target, None)
     except DrillError as error:
         found = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
         return found, tuple(lines)

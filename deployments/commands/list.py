@@ -9,14 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from deployments.terminal import say, shown
-from tasks.discovery import discover
 from tasks.evidence import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import FindingClass
 from tasks.model.units import format_bytes
 from tasks.plan import choose_selection, read_target
-from tasks.stores import open_store
+from tasks.recovery.kinds import recovery_of
 
 
 def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bool) -> int:
@@ -28,8 +27,8 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     target = read_target(str(fleet), database)
     console = Console(highlight=False)
     try:
-        store = open_store(target.store, target.dump.at, target.dump.globals)
-        found = discover(target, store, utc_now(), choose_selection(target, select))
+        recovery = recovery_of(target)
+        found = recovery.points(target, recovery.reach(target), utc_now(), choose_selection(target, select))
     except DrillError as error:
         findings = error.findings if isinstance(error, StageFailed) else (error.finding(),)
         say(console, str(error), style="red")

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from tasks.checks import SuiteOutcome
-from tasks.checks.preflight import Readiness, assess_opened
+from tasks.checks.preflight import Readiness
 from tasks.drill.closing import verdict_of
 from tasks.drill.process import Stopped
-from tasks.model.backup import Discovery, LocalBackup, RecoveryPoint
+from tasks.model.backup import Discovery, Material, RecoveryPoint
 from tasks.model.clock import iso
 from tasks.model.drill import Drill
 from tasks.model.errors import DrillError, StageFailed
@@ -19,6 +20,7 @@ from tasks.model.findings import Check, Outcome, Severity, Stage, Verdict
 from tasks.model.restored import Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
+from tasks.recovery.kinds import recovery_of
 from tasks.sandbox import extension_findings, isolation_findings
 
 _log = logging.getLogger(__name__)
@@ -42,17 +44,23 @@ def add_readiness(drill: Drill, readiness: Readiness) -> None:
     drill.add_or_stop(*readiness.seen.findings)
 
 
-def add_backup(drill: Drill, backup: LocalBackup) -> None:
-    """Add the proven download.
+def add_material(drill: Drill, material: Material) -> None:
+    """Add what the fetch brought and proved.
 
     Raises:
         StageFailed: the opened backup is not the one that was asked for, or needs what is not here.
     """
-    drill.backup = backup
-    drill.add(*backup.findings)
-    drill.passed("backup-complete", backup.head.format.value)
-    drill.passed("integrity", backup.integrity)
-    drill.add_or_stop(*assess_opened(backup.head, drill.head, drill.chosen_point, drill.target))
+    drill.backup = material
+    drill.add(*material.findings)
+    drill.passed("backup-complete", material.format)
+    drill.passed("integrity", material.integrity)
+    recovery = recovery_of(drill.target)
+    drill.add_or_stop(*recovery.assess(material, drill.head, drill.chosen_point, drill.target))
+
+
+def add_companions(drill: Drill, paths: tuple[Path, ...]) -> None:
+    """Add what belongs to the download and lay elsewhere."""
+    drill.backup = replace(drill.material, companions=paths)
 
 
 def add_sandbox(drill: Drill, sandbox: Sandbox) -> None:

@@ -17,7 +17,6 @@ from expectations.runner import run_suite
 from expectations.suite import Suite
 from tasks.checks.suites import parameters_of
 from tasks.config.rights import own_rights
-from tasks.discovery import discover
 from tasks.evidence import load_history
 from tasks.model.backup import RecoveryPoint
 from tasks.model.errors import DrillError, PermanentError, StageFailed
@@ -25,8 +24,8 @@ from tasks.model.history import History
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.target import Selection, Target
+from tasks.recovery.kinds import recovery_of
 from tasks.sandbox import Kept, drop_kept, find_kept, keep_for_later, started_again, url
-from tasks.stores import open_store
 
 START_DEADLINE_S = 60.0
 
@@ -132,15 +131,11 @@ def newer_backup(one: KeptBackup, target: Target, now: datetime) -> RecoveryPoin
         DrillError: the store cannot be asked.
     """
     try:
-        found = discover(
-            target,
-            open_store(target.store, target.dump.at, target.dump.globals),
-            now,
-            Selection(kind="newest"),
-        )
+        recovery = recovery_of(target)
+        discovery = recovery.points(target, recovery.reach(target), now, Selection(kind="newest"))
     except StageFailed:
         return None
-    newest = found.points[0]
+    newest: RecoveryPoint = discovery.points[0]
     return newest if newest.at > one.at else None
 
 

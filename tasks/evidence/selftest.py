@@ -84,7 +84,7 @@ def build_selftest(
             "at": iso(point.at),
             "bytes": point.bytes,
             "sha256": None if facts.backup is None else facts.backup.sha256,
-            "format": None if facts.backup is None else facts.backup.head.format.value,
+            "format": None if facts.backup is None else facts.backup.format,
         },
         "seed": seed,
         "wanted": wanted,

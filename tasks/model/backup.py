@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -289,27 +290,51 @@ class ArchiveHead:
     extent: Extent = Extent()
 
 
-@dataclass(frozen=True, slots=True)
-class LocalBackup:
-    """A backup on the drill's own disk, proven as far as its bytes can prove it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material(ABC):
+    """What a fetch brought and proved: what every kind of backup has.
 
     Attributes:
-        path: the file, or the folder of a directory dump; unwrapped (a compressed script may stay wrapped).
-        bytes: as stored, before unwrapping.
-        sha256: of the stored bytes, hex; of a directory dump, of the sorted lines `digest  name`.
+        bytes: as stored.
+        sha256: of the stored bytes, hex; None where nobody read them all.
         integrity: what proved the bytes: `s3-sha256`, `s3-crc64nvme`, `sidecar`, `format`, `none`.
         findings: warnings of the fetch (integrity unproven, misnamed).
         fetch_s, decrypt_s: wall seconds.
+        companions: what belongs to it and lay elsewhere, on the drill's own disk.
     """
 
-    path: Path
-    head: ArchiveHead
     bytes: int
-    sha256: str
+    sha256: str | None
     integrity: str
     findings: tuple[Finding, ...] = ()
     fetch_s: float = 0.0
     decrypt_s: float = 0.0
+    companions: tuple[Path, ...] = ()
+
+    @property
+    @abstractmethod
+    def format(self) -> str:
+        """How its bytes are laid out, in a word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalBackup(Material):
+    """A dump on the drill's own disk, proven as far as its bytes can prove it.
+
+    The SHA-256 of a directory dump is that of the sorted lines `digest  name`; *bytes* are those before
+    unwrapping. Its companion is the `pg_dumpall --globals-only` file of the same time.
+
+    Attributes:
+        path: the file, or the folder of a directory dump; unwrapped (a compressed script may stay wrapped).
+    """
+
+    path: Path
+    head: ArchiveHead
+
+    @property
+    def format(self) -> str:
+        """The dump's format."""
+        return self.head.format.value
 
 
 def major_of(version: str) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from tasks.model.backup import ArchiveHead, Discovery, LocalBackup, RecoveryPoint
+from tasks.model.backup import ArchiveHead, Discovery, LocalBackup, Material, RecoveryPoint
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.history import History
@@ -71,7 +71,7 @@ class Drill:
     manifest: dict[str, Any] | None = None
     history: History = field(default_factory=History)
     workspace: Workspace | None = None
-    backup: LocalBackup | None = None
+    backup: Material | None = None
     sandbox: Sandbox | None = None
     restored: Restored | None = None
     inventory: Inventory | None = None
@@ -141,7 +141,7 @@ class Drill:
     @property
     def archive_head(self) -> ArchiveHead | None:
         """What is known of the archive: from the whole backup, else from its first bytes."""
-        return self.backup.head if self.backup is not None else self.head
+        return self.backup.head if isinstance(self.backup, LocalBackup) else self.head
 
     @property
     def chosen_point(self) -> RecoveryPoint:
@@ -154,9 +154,14 @@ class Drill:
         return _present(self.workspace, "a workspace")
 
     @property
-    def proven_backup(self) -> LocalBackup:
-        """The download; fetch has run."""
+    def material(self) -> Material:
+        """What the fetch brought and proved; it has run."""
         return _present(self.backup, "a backup")
+
+    @property
+    def proven_dump(self) -> LocalBackup:
+        """The same where only dumps come; the self test damages those."""
+        return _present(self.backup if isinstance(self.backup, LocalBackup) else None, "a dump")
 
     @property
     def running_sandbox(self) -> Sandbox:

@@ -189,7 +189,7 @@ def _spoilt(bench: Bench, seed: int) -> list[PlannedBackup | Judged]:
         Judged(spoilt.mutant, Fate.NOT_APPLICABLE, why=spoilt.reason)
         if spoilt.make is None
         else PlannedBackup(spoilt.mutant, partial(_spoil, spoil=spoilt.make))
-        for spoilt in spoils(bench.original, bench.drill.proven_backup, seed)
+        for spoilt in spoils(bench.original, bench.drill.proven_dump, seed)
     ]
 
 
@@ -240,7 +240,7 @@ def _fetch(bench: Bench, to: Path, *, point: DumpPoint) -> None:
     target, dest = bench.drill.target, bench.folder / "older"
     store = open_store(target.store, target.dump.at, target.dump.globals)
     fetched = fetch_backup(point, store, target, dest, lambda _done, _all: None, bench.limit_s)
-    if fetched.sha256 == bench.drill.proven_backup.sha256:
+    if fetched.sha256 == bench.drill.proven_dump.sha256:
         raise Void("the oldest backup of the window holds the very same bytes")
     fetched.path.rename(to)
 

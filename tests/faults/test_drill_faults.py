@@ -47,7 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         tasks.discover.find_recovery_points,
         tasks.preflight.preflight_backup,
         tasks.fetch.download_backup,
-        tasks.fetch.download_globals,
+        tasks.fetch.download_companions,
         tasks.verify.read_history,
     ):
         monkeypatch.setattr(task_of(step), "retry_delay_seconds", [0.1, 0.2])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import typing
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from tasks.config import Fleet, load_fleet
 from tasks.model.errors import ConfigInvalid
-from tasks.model.target import Target
+from tasks.model.target import Database, Target
 
 TODAY = date(2026, 11, 20)
 
@@ -49,3 +51,9 @@ def text_refusal(folder: Path, text: str) -> str:
     with pytest.raises(ConfigInvalid) as caught:
         load_fleet(written(folder, text), today=TODAY)
     return caught.value.what
+
+
+def models_of_backup() -> tuple[type[BaseModel], ...]:
+    """Return the classes that a `backup` section is read by, one a kind."""
+    annotation = Database.model_fields["backup"].annotation
+    return typing.get_args(annotation) or (annotation,)  # type: ignore[return-value]

@@ -243,7 +243,12 @@ def verified(
         discovery=discovery(newest, name),
         point=point(newest, name),
         backup=LocalBackup(
-            Path("/var/lib/drills/x/backup/orders.dump"), head, 412 * MIB, "ab" * 32, "s3-sha256", fetch_s=3.2
+            path=Path("/var/lib/drills/x/backup/orders.dump"),
+            head=head,
+            bytes=412 * MIB,
+            sha256="ab" * 32,
+            integrity="s3-sha256",
+            fetch_s=3.2,
         ),
         sandbox=sandbox(drill_id, now),
         destroyed_at=now + timedelta(seconds=49),

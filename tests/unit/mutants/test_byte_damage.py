@@ -17,7 +17,7 @@ def backup_of(path: Path, format_: Format = Format.CUSTOM) -> LocalBackup:
     toc = Toc(
         (entry("TABLE DATA", "public.t", data_offset=2000), entry("TABLE DATA", "public.u", data_offset=6000))
     )
-    return LocalBackup(path, ArchiveHead(format_, toc=toc), SIZE, "", "none")
+    return LocalBackup(path=path, head=ArchiveHead(format_, toc=toc), bytes=SIZE, sha256="", integrity="none")
 
 
 @pytest.fixture

@@ -1,0 +1,18 @@
+"""Which way back a target has: the registry of kinds. A further kind is a further line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.model.target import Target
+from tasks.recovery.base import Recovery
+from tasks.recovery.dump import DumpRecovery
+
+RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {"dump": DumpRecovery()}
+"""By `backup.kind`; a test holds it against the fleet file's kinds."""
+
+
+def recovery_of(target: Target) -> Recovery[Any, Any, Any]:
+    """Return the way back of *target*'s backups."""
+    return RECOVERIES[target.backup.kind]
