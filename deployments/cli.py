@@ -188,6 +188,31 @@ def can_i_recover(
 
 
 @app.command()
+def recover(
+    fleet: FleetFile,
+    database: OneDatabase,
+    into: Annotated[Path, typer.Option("--into", metavar="DIR", help="A free folder for the cluster.")],
+    to: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="The moment to bring back; default: what the newest backup holds."),
+    ] = "",
+    port: Annotated[int, typer.Option(help="The port that --start uses.")] = 5432,
+    *,
+    start: Annotated[bool, typer.Option("--start", help="Start the recovered server.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Restore for good, by the very path that is drilled: a cluster in DIR, stopped unless --start is given.
+
+    Exit codes: 0 recovered, 1 with failures that are named, 2 the recovery could not be carried out.
+    """
+    from deployments.commands.recover import recover_database  # noqa: PLC0415
+
+    raise typer.Exit(
+        recover_database(fleet, database, to, into, port=port if start else None, as_json=as_json)
+    )
+
+
+@app.command()
 def compare(
     fleet: FleetFile,
     database: Databases = None,

@@ -54,7 +54,7 @@ class Database:
 
     def connect(self, timeout_s: float) -> psycopg.Connection[tuple[object, ...]]:
         """Return a connection of our own, with *timeout_s* on each statement."""
-        limit = {"statement_timeout": str(max(1, int(timeout_s * 1000)))}
+        limit = {"statement_timeout": _statement_ms(timeout_s)}
         return psycopg.connect(
             make_conninfo(**self.values, options=_options(limit), connect_timeout=30), autocommit=True
         )
@@ -75,10 +75,15 @@ class Database:
 
 def settled(left_s: float) -> str:
     """Return the statement that goes before another: *left_s* to its limit, what it means as it was."""
-    settings = {**_RESTORED, "statement_timeout": str(max(1, int(left_s * 1000)))}
+    settings = {**_RESTORED, "statement_timeout": _statement_ms(left_s)}
     calls = (f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in settings.items())
     return f"SELECT {', '.join(calls)}"
 
 
 def _options(more: Mapping[str, str]) -> str:
     return " ".join(f"-c {key}={value}" for key, value in {**_SETTINGS, **more}.items())
+
+
+def _statement_ms(seconds: float) -> str:
+    """Return *seconds* as a statement_timeout: milliseconds in 31 bits, and 0 is no limit."""
+    return str(max(1, int(min(seconds * 1000, 2**31 - 1))))

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from deployments.failures import findings_of
 from deployments.terminal import say
 from tasks.config.selecting import parse_time
 from tasks.evidence import to_json
 from tasks.evidence.drilled import drilled_backups
 from tasks.model.backup import Candidate
 from tasks.model.clock import utc_now
-from tasks.model.errors import ConfigInvalid, DrillError, StageFailed
-from tasks.model.findings import Stage
+from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.target import Selection, Target
 from tasks.model.units import format_bytes, format_duration
 from tasks.plan import read_fleet
@@ -51,7 +51,7 @@ def can_i_recover(fleet: Path, databases: tuple[str, ...], to: str, *, as_json: 
     """
     plan = read_fleet(str(fleet))
     now = utc_now()
-    targets = [(target, _moment(to, target, now)) for target in plan.chosen(databases)]
+    targets = [(target, moment_of(to, target, now)) for target in plan.chosen(databases)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda asked: look_up(asked[0], asked[1], now), targets))
     console = Console(highlight=False)
@@ -71,13 +71,16 @@ def look_up(target: Target, asked_for: datetime, now: datetime) -> Answer:
         recovery = recovery_of(target)
         discovery = recovery.points(target, recovery.reach(target), now, Selection(kind="all", at=until))
         return answer(target, discovery.candidates, drilled_backups(target), asked_for)
-    except StageFailed as error:
-        return nothing_to_restore(target, error.findings, asked_for)
     except DrillError as error:
-        return nothing_to_restore(target, (error.finding(Stage.DISCOVER),), asked_for)
+        return nothing_to_restore(target, findings_of(error), asked_for)
 
 
-def _moment(text: str, target: Target, now: datetime) -> datetime:
+def moment_of(text: str, target: Target, now: datetime) -> datetime:
+    """Return the moment that *text* names, now where it is empty.
+
+    Raises:
+        ConfigInvalid: it is no time, or lies in the future.
+    """
     if not text:
         return now
     try:

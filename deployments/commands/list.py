@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from deployments.failures import exit_code_of
 from deployments.terminal import say, shown
 from tasks.evidence import to_json
 from tasks.model.clock import utc_now
-from tasks.model.errors import DrillError, StageFailed
-from tasks.model.findings import FindingClass
+from tasks.model.errors import DrillError
 from tasks.model.units import format_bytes
 from tasks.plan import choose_selection, read_target
 from tasks.recovery.kinds import recovery_of
@@ -30,9 +30,8 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
         recovery = recovery_of(target)
         found = recovery.points(target, recovery.reach(target), utc_now(), choose_selection(target, select))
     except DrillError as error:
-        findings = error.findings if isinstance(error, StageFailed) else (error.finding(),)
         say(console, str(error), style="red")
-        return 2 if all(finding.klass is FindingClass.DRILL for finding in findings) else 1
+        return exit_code_of(error)
     if as_json:
         for candidate in found.candidates:
             sys.stdout.write(to_json(candidate.as_dict()))

@@ -54,7 +54,7 @@ class Deadline:
     @property
     def statement_ms(self) -> int:
         """What is left as PostgreSQL's statement_timeout takes it: to it 0 is no limit."""
-        return max(1, min(int(self.left_s * 1000), _LONGEST_MS))
+        return statement_ms(self.left_s)
 
     def sooner(self, other: Deadline) -> Deadline:
         """Return the one that ends first."""
@@ -75,3 +75,8 @@ class Deadline:
             what = f"The deadline of {format_duration(self.seconds)} passed while {doing}."
             raise PermanentError(f"{what} It says nothing about the backup.", where, rule=self.rule)
         return left
+
+
+def statement_ms(seconds: float) -> int:
+    """Return *seconds* as PostgreSQL's statement_timeout takes them: 1 ms to 24 days; to it 0 is no limit."""
+    return max(1, int(min(seconds * 1000, _LONGEST_MS)))

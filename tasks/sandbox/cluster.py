@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tasks.model.deadline import statement_ms
 from tasks.model.errors import PermanentError
 from tasks.model.redact import redact
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
@@ -200,7 +201,7 @@ def _session_settings(
         if sandbox.postgres.major >= _EVENT_TRIGGERS_OFF:
             settings["event_triggers"] = "off"
     if statement_timeout_s is not None:
-        settings["statement_timeout"] = str(max(1, round(statement_timeout_s * 1000)))
+        settings["statement_timeout"] = str(statement_ms(statement_timeout_s))
     return settings
 
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tasks.model.deadline import Deadline
+from tasks.model.deadline import Deadline, statement_ms
 from tasks.model.errors import PermanentError
 
 
@@ -46,5 +46,7 @@ def test_no_limit_is_further_than_any_stage_and_a_statement_never_gets_none() ->
     assert Deadline.within(None).left_s > 86400
     assert Deadline.within(None).statement_ms == 2**31 - 1
     assert Deadline.within(-5).statement_ms == 1
+    assert statement_ms(365 * 86400.0) == 2**31 - 1
+    assert statement_ms(float("inf")) == 2**31 - 1
     assert (Deadline.within(-5).left_s, Deadline.within(60).over_s) == (0.0, 0.0)
     assert Deadline.within(-5).over_s == pytest.approx(5, abs=1)
