@@ -2,7 +2,8 @@
 
 Decisions:
 - The drill's own roles go: what they own becomes the superuser's, their grants vanish with them.
-- The superuser is `postgres`, as everywhere. Where the backup brings a role of that name, it is made one.
+- The superuser is `postgres`, as everywhere. A role of that name, which the drill made without
+  power, becomes him: what it owned is his.
 - The data folder was filled without fsync: it is synced before it is handed over.
 - Nothing of the sandbox's settings stays: `postgresql.conf` is the one that initdb wrote, and who may connect
   is written anew: local users by their own name, others by password.
@@ -17,7 +18,7 @@ import pwd
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -33,7 +34,6 @@ from tasks.sandbox.runner import Role
 from tasks.sandbox.servers import stop_server
 
 SUPERUSER = "postgres"
-_OTHER_SUPERUSER = "bootstrap_superuser"
 _ACCESS = """\
 # Written by the recovery: local users by their own name, others by password. Adapt it before others come in.
 local   all   all                 peer
@@ -58,7 +58,7 @@ def hand_over(sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadli
     workspace = sandbox.workspace
     try:
         remains = tuple(_remains(sandbox, restored))
-        superuser = _settle_roles(sandbox)
+        _settle_roles(sandbox)
     except psycopg.Error as error:
         raise _failed(f"The roles could not be settled: SQLSTATE {error.sqlstate}.", into) from error
     stop_server(workspace.drill_id, signal.SIGINT)
@@ -72,37 +72,34 @@ def hand_over(sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadli
         _give(into, owner)
     except OSError as error:
         raise _failed(f"The data folder could not be moved: {error.strerror}.", into) from error
-    return HandedOver(data, sandbox.postgres.bindir, sandbox.postgres.version, owner, superuser, remains)
+    return HandedOver(data, sandbox.postgres.bindir, sandbox.postgres.version, owner, SUPERUSER, remains)
 
 
-def _settle_roles(sandbox: Sandbox) -> str:
-    """Remove the drill's roles and give the superuser his usual name; return it."""
+def _settle_roles(sandbox: Sandbox) -> None:
+    """Remove the drill's roles and give the superuser his usual name."""
     with connect(sandbox) as session:
         databases = [
             name for (name,) in session.execute("SELECT datname FROM pg_database WHERE datallowconn")
         ]
+        brought = (
+            session.execute("SELECT FROM pg_roles WHERE rolname = %s", (SUPERUSER,)).fetchone() is not None
+        )
+    leaving = [sandbox.owner, sandbox.reader, *([SUPERUSER] if brought else [])]
     for database in databases:
         with connect(sandbox, database) as session:
-            for role in (sandbox.owner, sandbox.reader):
+            for role in leaving:
                 session.execute(
-                    sql.SQL("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}").format(
-                        role=sql.Identifier(role)
-                    )
+                    _about(role, "REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
                 )
     with connect(sandbox) as session:
-        for role in (sandbox.owner, sandbox.reader):
-            session.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-        brought = session.execute("SELECT FROM pg_roles WHERE rolname = %s", (SUPERUSER,)).fetchone()
-        if brought is not None:
-            session.execute(
-                sql.SQL("ALTER ROLE {} SUPERUSER LOGIN CREATEROLE CREATEDB REPLICATION BYPASSRLS").format(
-                    sql.Identifier(SUPERUSER)
-                )
-            )
+        for role in leaving:
+            session.execute(_about(role, "DROP ROLE {role}"))
         # ALTER ROLE refuses to rename the current user.
-        name = SUPERUSER if brought is None else _OTHER_SUPERUSER
-        session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (name,))
-    return SUPERUSER
+        session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (SUPERUSER,))
+
+
+def _about(role: str, statement: LiteralString) -> sql.Composed:
+    return sql.SQL(statement).format(role=sql.Identifier(role))
 
 
 def _remains(sandbox: Sandbox, restored: Restored) -> Iterator[str]:
@@ -111,7 +108,7 @@ def _remains(sandbox: Sandbox, restored: Restored) -> Iterator[str]:
         yield f"look at what was left out, and why: {listing(restored.not_restored, _NAMED)}"
     with connect(sandbox, restored.database) as session:
         triggers = [name for (name,) in session.execute(_EVENT_TRIGGERS)]
-        ours = [sandbox.owner, sandbox.reader, sandbox.superuser]
+        ours = [sandbox.owner, sandbox.reader, sandbox.superuser, SUPERUSER]
         roles = [name for (name,) in session.execute(_ROLES, (ours,))]
     if triggers:
         yield f"event triggers were left disabled; enable those that were on: {listing(triggers, _NAMED)}"
