@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Crashed, Failed
 
 from tasks.model.backup import RecoveryPoint
+from tasks.model.bounded_list import listing
 from tasks.model.findings import Verdict
 from tasks.model.printable import printable
 from tasks.model.recorded import Recorded
@@ -54,7 +55,7 @@ def conclude_fleet(fleet: str, drills: Drills, verdicts: Mapping[str, Verdict]) 
     counts = Counter(verdicts.values())
     counted = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
     bad = sorted(name for name, verdict in verdicts.items() if verdict is not Verdict.VERIFIED)
-    trouble = f": {', '.join(bad)}" if bad else ""
+    trouble = f": {listing(bad, place='')}" if bad else ""
     return _state(worst, f"{fleet}: {counted} of {len(verdicts)} databases{trouble}", drills)
 
 

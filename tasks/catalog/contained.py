@@ -130,4 +130,4 @@ def _listed(dumps: Iterable[Contained]) -> str:
 
 def _named(dump: Contained) -> str:
     place = dump.place or "its top folder"
-    return f"{place} of {', '.join(dump.databases)}" if dump.databases else place
+    return f"{place} of {listing(dump.databases, 1, place='')}" if dump.databases else place

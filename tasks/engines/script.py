@@ -22,6 +22,7 @@ from tasks.engines.script_stream import LONGEST_STATEMENT_BYTES, ScriptStream
 from tasks.engines.sql.splitter import scan
 from tasks.engines.ticker import ticking
 from tasks.model.backup import Extent, LocalBackup
+from tasks.model.bounded_list import listing
 from tasks.model.errors import PermanentError
 from tasks.model.shell import database_argument, file_argument
 
@@ -70,8 +71,8 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     wanted = job.target.dump.database
     if wanted is not None and named and wanted not in named:
         raise PermanentError(
-            f"The dump holds {', '.join(named)} and not the database {wanted}. What was asked for is not "
-            f"in it.",
+            f"The dump holds {listing(named, place='')} and not the database {wanted}. What was asked for is "
+            "not in it.",
             where,
             rule="database-not-in-dump",
         )
@@ -90,9 +91,8 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     if not own:
         return "postgres" if "postgres" in named else named[0]
     raise PermanentError(
-        f"The dump holds {len(own)} databases ({', '.join(own)}) and none is called {job.target.name}. The "
-        f"drill "
-        "cannot know which one is meant.",
+        f"The dump holds {len(own):,} databases ({listing(own, place='')}) and none is called "
+        f"{job.target.name}. The drill cannot know which one is meant.",
         where,
         rule="database-choice-ambiguous",
     )

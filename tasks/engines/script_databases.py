@@ -8,6 +8,7 @@ from enum import Enum, auto
 from tasks.engines.database import DatabaseOptions, database_name, read_options
 from tasks.engines.sql.classifier import database_named
 from tasks.model.backup import ArchiveHead, Format
+from tasks.model.bounded_list import beyond, listing
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
 from tasks.model.target import Target
@@ -107,8 +108,10 @@ class ScriptDatabases:
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what the script would do to databases of others."""
-        names = ", ".join(sorted(self._dropped - self._options.keys()))
+        names = sorted(self._dropped - self._options.keys())
         if not names:
             return ()
-        message = f"The script drops the database {names} and does not create it again. It was refused."
-        return (finding("hostile-content", message, where=names),)
+        message = (
+            f"The script drops the database {listing(names)} and does not create it again. It was refused."
+        )
+        return (finding("hostile-content", message, where=names[0], names=beyond(names)),)
