@@ -72,14 +72,14 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     _note_version(job)
     job.omissions += never_tried(job.toc, job.omissions)
     judged = judge(job.failures, job.omissions, job.toc)
-    silent = _silent(settled.lacking, judged)
+    silent = lost_silently(settled.lacking, judged)
     findings = [
         *([] if tables else _nothing(job, judged, where)),
         *job.findings,
         *_by_superuser(job),
         *judged.findings,
-        *_uncounted(job, said, judged),
-        *_incomplete(silent, job.toc),
+        *uncounted(job, said, judged),
+        *incomplete(silent, job.toc),
     ]
     _stop_on_environment(job, Transcript())
     return Restored(
@@ -231,7 +231,7 @@ def _note_version(job: Job) -> None:
         job.findings.append(finding("source-version-old", message))
 
 
-def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
+def uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
     """Return a failure where the tool counted errors that we did not understand."""
     understood = sum(failure.count for failure in said.failures)
     reported = said.reported or 0
@@ -247,7 +247,7 @@ def _uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
     ]
 
 
-def _incomplete(silent: list[TocEntry], toc: Toc) -> list[Finding]:
+def incomplete(silent: list[TocEntry], toc: Toc) -> list[Finding]:
     """Return what is missing without anybody having said so."""
     if not silent:
         return []
@@ -264,7 +264,7 @@ def _incomplete(silent: list[TocEntry], toc: Toc) -> list[Finding]:
     ]
 
 
-def _silent(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]:
+def lost_silently(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]:
     """Return what is missing for no reason that was told: not broken, and all that it needs is there."""
     told = set(judged.broken)
     silent = []

@@ -25,7 +25,7 @@ def take_user(locks: Path) -> tuple[int, int, Path] | None:
     Raises:
         OSError: the lock cannot be made.
     """
-    if not (_is_mapped("uid_map") and _is_mapped("gid_map")):
+    if not (is_mapped("uid_map") and is_mapped("gid_map")):
         return None
     for _ in range(_DRAWS):
         number = FIRST + secrets.randbelow(COUNT)
@@ -47,7 +47,7 @@ def _lock(path: Path) -> int | None:
     return None
 
 
-def _is_mapped(name: str) -> bool:
+def is_mapped(name: str) -> bool:
     """Say whether the user namespace that we are in holds all of our numbers."""
     try:
         lines = Path(f"/proc/self/{name}").read_text().splitlines()

@@ -101,9 +101,8 @@ def test_a_teardown_that_fails_is_a_finding_and_hides_no_verdict(
     fleet.add("cut", orders_dump.read_bytes()[: orders_dump.stat().st_size // 2])
     ran = here("run", fleet.path, "--json")
     assert ran.exit_code == 1, ran
-    assert "archive-truncated" in rules_of(ran.document)
-    assert rules_of(ran.document) & {"teardown-incomplete", "drill-crashed"}
-    assert ran.document["sandbox"] is None or ran.document["sandbox"]["destroyed_at"] is None
+    assert rules_of(ran.document) == {"archive-truncated", "drill-crashed"}
+    assert ran.document["sandbox"]["destroyed_at"] is None
 
 
 # --- disk
@@ -131,7 +130,7 @@ def test_too_small_a_disk_is_seen_before_the_download(
     fleet.add("orders", orders_dump)
     ran = here("run", fleet.path, "--json")
     assert (ran.exit_code, rules_of(ran.document)) == (2, {"disk-too-small"}), ran
-    assert ran.document["phases_s"].get("fetch") in (None, 0)
+    assert "fetch" not in ran.document["phases_s"]
 
 
 def test_a_disk_that_runs_full_in_the_restore_is_named_and_cleaned_up(

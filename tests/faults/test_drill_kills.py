@@ -99,7 +99,7 @@ def nothing_is_left(drill: Drill, ids: list[str], folder: Path) -> None:
     report = sweep(utc_now())
     assert (sorted(report.removed), report.left) == (sorted(ids), ())
     assert not list(drill.drills.glob("*"))
-    assert list(drill.drills.parent.glob("*")) in ([], [drill.drills.parent / "unwritten-evidence"])
+    assert not [path for path in drill.drills.parent.glob("*") if path.name != "unwritten-evidence"]
     assert wait_for(lambda: not list((folder / "tmp").iterdir())), list((folder / "tmp").iterdir())
 
 
@@ -158,15 +158,17 @@ def test_a_terminated_drill_says_so_and_leaves_nothing(
     drill.restores()
     drill.process.terminate()
     ran = drill.ends()
-    assert ran.exit_code in (-signal.SIGTERM, 143, 130), ran
+    assert ran.exit_code == -signal.SIGTERM, ran
     (document,) = fleet.recorded()
     assert (document["verdict"], rules_of(document)) == ("inconclusive", {"drill-interrupted"})
     nothing_is_left(drill, [], shell.folder)
 
 
-@pytest.mark.parametrize("program", ["postgres", "pg_restore"])
+@pytest.mark.parametrize(
+    ("program", "rule"), [("postgres", "postgres-failed"), ("pg_restore", "tool-killed")]
+)
 def test_a_killed_server_or_tool_is_never_the_backups_fault(
-    start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path, program: str
+    start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path, program: str, rule: str
 ) -> None:
     fleet.add("slow", slow_dump, backup={"database": "slow"})
     drill = start(fleet.path)
@@ -176,7 +178,7 @@ def test_a_killed_server_or_tool_is_never_the_backups_fault(
     assert ran.exit_code == 2, ran
     (document,) = ran.documents
     assert document["verdict"] == "inconclusive"
-    assert rules_of(document) <= {"out-of-memory", "postgres-failed", "tool-killed"}
+    assert rules_of(document) == {rule}
     assert fleet.recorded() == [document]
     nothing_is_left(drill, [], shell.folder)
 

@@ -170,10 +170,12 @@ DONE: dict[tuple[str, str, str | None], tuple[str, Any]] = {
 def test_a_damage_does_what_it_says(
     shop: Shop, damaged: Damaged, kind: str, table: str, column: str | None
 ) -> None:
-    copy, rows = damaged(shop.find(kind, table, column))
+    damage = shop.find(kind, table, column)
+    copy, rows = damaged(damage)
     query, expected = DONE[kind, table, column]
     assert shop.ask(copy, query) == expected
-    assert rows is None or rows > 0
+    assert (rows is None) == (not damage.content)
+    assert rows != 0
 
 
 SHARES = {

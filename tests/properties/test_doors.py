@@ -23,7 +23,7 @@ from tasks.drill.progress import Progress
 from tasks.evidence.document import build_evidence, to_json
 from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.report.drill_page import drill_context
-from tasks.evidence.report.render import _draw
+from tasks.evidence.report.render import draw
 from tasks.evidence.report.summary import summarise
 from tasks.evidence.sentence import sentence, state_message
 from tasks.model.errors import PermanentError
@@ -166,7 +166,7 @@ def page(name: str) -> _Page:
     context = drill_context(
         evidence, "20261122T000000Z_x", history=[summarise("x", evidence)], acceptances=(), suites={}
     )
-    drawing = _draw("drill.html.j2", context | {"selftest": None, "data_docs": [], "evidence_sha256": ""}, "")
+    drawing = draw("drill.html.j2", context | {"selftest": None, "data_docs": [], "evidence_sha256": ""}, "")
     return _Page(drawing)
 
 

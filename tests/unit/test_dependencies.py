@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests.unit.test_house import OURS, ROOT, tracked
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = SETTINGS["project"]
 NOT_OURS = {"fastapi"}
 """Declared for its bound alone: another package breaks with newer releases."""
 PROVIDERS = metadata.packages_distributions()
@@ -85,3 +87,48 @@ def test_every_declared_package_says_why() -> None:
     lines = re.findall(r"^    \"[^\n]*", block, re.MULTILINE)
     assert len(lines) == len(PROJECT["dependencies"])
     assert [line for line in lines if not re.search(r"\",\s+# \w.{9,}", line)] == []
+
+
+def pinned() -> dict[str, Version]:
+    """Return what the lock installs on this Python and platform."""
+    pins: dict[str, Version] = {}
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        if line[:1].isalnum():
+            requirement = Requirement(line.removesuffix("\\"))
+            if requirement.marker is None or requirement.marker.evaluate():
+                (specifier,) = requirement.specifier
+                pins[canonicalize_name(requirement.name)] = Version(specifier.version)
+    return pins
+
+
+def needs(requirement: Requirement) -> Iterator[Requirement]:
+    """Yield what a distribution, with the extras that are asked of it, asks for here."""
+    for line in metadata.requires(requirement.name) or ():
+        need = Requirement(line)
+        extras = ("", *sorted(requirement.extras))
+        if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in extras):
+            yield need
+
+
+def test_the_lock_is_whole_so_that_pip_need_resolve_nothing() -> None:
+    """`make setup` falls back to pip with `--no-deps`: what is not pinned would not be there."""
+    roots = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    waiting = [
+        requirement
+        for requirement in map(Requirement, (*roots, *SETTINGS["build-system"]["requires"]))
+        if requirement.marker is None or requirement.marker.evaluate()
+    ]
+    pins = pinned()
+    looked_at: set[tuple[str, ...]] = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name == PROJECT["name"]:  # one of our own extras
+            waiting += needs(requirement)
+            continue
+        assert name in pins, f"requirements.txt lacks {requirement}"
+        assert requirement.specifier.contains(pins[name], prereleases=True), f"{requirement}: {pins[name]}"
+        if (name, *sorted(requirement.extras)) not in looked_at:
+            looked_at.add((name, *sorted(requirement.extras)))
+            waiting += needs(requirement)
+    assert len(looked_at) > len(roots)

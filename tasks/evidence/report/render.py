@@ -249,7 +249,7 @@ class _DrillPage:
         context["selftest"] = None if self.selftest is None else self.selftest[1]
         context["data_docs"] = docs
         context["evidence_sha256"] = hashlib.sha256(to_json(document).encode()).hexdigest()
-        return _draw("drill.html.j2", context, digest)
+        return draw("drill.html.j2", context, digest)
 
 
 def _why(exc: Exception) -> str:
@@ -299,7 +299,7 @@ def _fleet_page(summaries: Mapping[str, Summary], marks: Mapping[str, Mark]) -> 
         if name is not None:
             fleets[name.fleet][name.database].append(summary)
     shown = [_fleet(name, databases, marks) for name, databases in sorted(fleets.items())]
-    return _draw("fleet.html.j2", {"fleets": shown}, "")
+    return draw("fleet.html.j2", {"fleets": shown}, "")
 
 
 def _fleet(name: str, databases: Mapping[str, list[Summary]], marks: Mapping[str, Mark]) -> dict[str, Any]:
@@ -334,7 +334,8 @@ def _unable(tests: Iterable[Mark]) -> str:
     return f"; {count} drill{'s' if count != 1 else ''} cannot fail" if count else ""
 
 
-def _draw(template: str, context: Mapping[str, Any], digest: str) -> str:
+def draw(template: str, context: Mapping[str, Any], digest: str) -> str:
+    """Return the page that *template* makes of *context*; *digest* is of the evidence that it shows."""
     return _environment().get_template(template).render(context, digest=digest)
 
 

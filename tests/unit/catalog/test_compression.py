@@ -68,10 +68,7 @@ def test_a_second_member_that_is_cut_is_truncated(wrapper: str) -> None:
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_flipped_bit_is_corrupt(wrapper: str, share: float) -> None:
     data = COMPRESS[wrapper](TEXT)
-    assert rule_of(wrapper, flip_bit(data, int(len(data) * share))) in {
-        "archive-corrupt",
-        "archive-truncated",
-    }
+    assert rule_of(wrapper, flip_bit(data, int(len(data) * share))) == "archive-corrupt"
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

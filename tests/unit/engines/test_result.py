@@ -7,7 +7,7 @@ from tasks.engines.errors.failure import Failure
 from tasks.engines.errors.pg_restore_stderr import Transcript
 from tasks.engines.errors.root_causes import Omission, judge
 from tasks.engines.objects_present import DatabaseObject
-from tasks.engines.result import _incomplete, _silent, _uncounted
+from tasks.engines.result import incomplete, lost_silently, uncounted
 from tasks.engines.vetting import reaches_out
 from tasks.model.backup import Toc, TocEntry
 from tests.unit.engines.errors.test_root_causes import INDEX, LATER, TABLE, TOC, VIEW, entry
@@ -45,16 +45,16 @@ def test_names_are_compared_as_comments_and_quoting_options_write_them() -> None
 
 
 def test_what_lacks_and_nobody_spoke_of_is_a_failure() -> None:
-    silent = _silent([TABLE, INDEX], judge([], [], TOC))
-    (found,) = _incomplete(silent, TOC)
+    silent = lost_silently([TABLE, INDEX], judge([], [], TOC))
+    (found,) = incomplete(silent, TOC)
     assert (found.rule, found.where) == ("restore-incomplete", "TABLE public.orders")
     assert f"2 of {len(TOC.entries)}" in found.message
 
 
 def test_what_lacks_and_was_spoken_of_is_not_said_again() -> None:
     judged = judge([Failure(VIEW, "syntax error")], [Omission(INDEX)], TOC)
-    assert _silent([VIEW, LATER, INDEX], judged) == []
-    assert _incomplete([], TOC) == []
+    assert lost_silently([VIEW, LATER, INDEX], judged) == []
+    assert incomplete([], TOC) == []
 
 
 class _Job:
@@ -67,14 +67,14 @@ class _Job:
 def test_errors_that_were_counted_and_not_understood_are_a_failure() -> None:
     said = Transcript((Failure(INDEX, 'schema "public" already exists'),), reported=2)
     judged = judge(said.failures, (), TOC)
-    (found,) = _uncounted(_Job(1), said, judged)  # type: ignore[arg-type]
+    (found,) = uncounted(_Job(1), said, judged)  # type: ignore[arg-type]
     assert found.rule == "restore-error"
-    assert _uncounted(_Job(2), said, judged) == []  # type: ignore[arg-type]  # workers count some twice
+    assert uncounted(_Job(2), said, judged) == []  # type: ignore[arg-type]  # workers count some twice
 
 
 def test_errors_that_were_all_understood_are_none_of_their_own() -> None:
     said = Transcript((Failure(INDEX, 'schema "public" already exists'),), reported=1)
-    assert _uncounted(_Job(1), said, judge(said.failures, (), TOC)) == []  # type: ignore[arg-type]
+    assert uncounted(_Job(1), said, judge(said.failures, (), TOC)) == []  # type: ignore[arg-type]
 
 
 def test_text_that_reaches_out_is_known() -> None:

@@ -396,7 +396,7 @@ def test_an_error_says_file_line_path_and_value() -> None:
         "tables.public.orders[0].severity",
         "fatal",
     )
-    assert str(error).startswith("orders.yaml:4: ") or str(error).startswith("orders.yaml:4 ")
+    assert str(error).startswith("orders.yaml:4: ")
 
 
 def test_no_such_file_names_its_neighbours(tmp_path: Path) -> None:
