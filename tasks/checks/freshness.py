@@ -32,6 +32,11 @@ from tasks.model.units import format_duration
 
 NAME = "freshness"
 _A_DAY = timedelta(days=1)
+_ZONELESS = frozenset({"timestamp", "date"})
+_NAME_THE_ZONE = (
+    "The column names no time zone and was taken as UTC: where it holds local time, name its zone in "
+    "`expect.freshness.timezone`. Else what is in a young backup is old: is it of a stale replica?"
+)
 _COLUMN = """
 SELECT c.relkind::text, b.typname, a.attname IS NOT NULL
   FROM pg_class c
@@ -115,7 +120,14 @@ def _measure(
         return None, _unknown(
             freshness, f"no number of {freshness.table}.{freshness.column} can be a time since 1970"
         )
-    return judge_age(newest, freshness, as_of)
+    age_s, checked = judge_age(newest, freshness, as_of)
+    if kind in _ZONELESS and freshness.timezone is None:
+        checked = replace(checked, findings=tuple(map(_asking_for_its_zone, checked.findings)))
+    return age_s, checked
+
+
+def _asking_for_its_zone(stale: Finding) -> Finding:
+    return replace(stale, hint=_NAME_THE_ZONE) if stale.rule == "content-stale" else stale
 
 
 def _newest(

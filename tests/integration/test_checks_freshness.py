@@ -64,6 +64,9 @@ def test_without_its_zone_a_local_time_in_the_west_is_stale_and_one_in_the_east_
     west = (NOW - timedelta(hours=7, minutes=10)).replace(tzinfo=None)
     _, seen = measured(built, "timestamp", f"'{west}'")
     assert rules(seen) == {"content-stale"}
+    assert "expect.freshness.timezone" in seen.findings[0].hint
+    _, seen = measured(built, "timestamp", f"'{west}'", timezone="UTC")
+    assert "expect.freshness.timezone" not in seen.findings[0].hint
     east = (NOW + timedelta(hours=2) - timedelta(hours=7)).replace(tzinfo=None)
     age_s, seen = measured(built, "timestamp", f"'{east}'")
     assert (age_s, rules(seen)) == (5 * 3600, set())
