@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 
-from tasks.engines.objects_present import COMPARED, DatabaseObject, key, list_objects
+from tasks.engines.objects_present import COMPARED, OF_TABLES, DatabaseObject, key, list_objects
 from tasks.model.backup import Toc, TocEntry
 
 _NEVER = frozenset(
     {("SCHEMA", "", "public"), ("EXTENSION", "", "plpgsql"), ("PROCEDURAL LANGUAGE", "", "plpgsql")}
 )
+_TABLES_NAMED_SINCE = (9, 6)
 
 
 def missing_entries(superuser: psycopg.Connection[tuple[Any, ...]], toc: Toc) -> list[TocEntry]:
@@ -27,8 +31,38 @@ def missing_entries(superuser: psycopg.Connection[tuple[Any, ...]], toc: Toc) ->
 def missing(toc: Toc, objects: list[DatabaseObject]) -> list[TocEntry]:
     """Return the entries of *toc* that *objects* lack."""
     there = {key(thing.desc, thing.namespace, thing.tag) for thing in objects} | _NEVER
-    return [
+    lacking = [
         entry
         for entry in toc.entries
         if entry.desc in COMPARED and key(entry.desc, entry.namespace, entry.tag) not in there
     ]
+    return _unnamed(lacking, objects) if lacking and _leaves_tables_out(toc) else lacking
+
+
+def _leaves_tables_out(toc: Toc) -> bool:
+    """Tell whether the tags of keys, triggers and the like are without their table, as before pg_dump 9.6."""
+    version = re.match(r"(\d{1,3})(?:\.(\d{1,3}))?", toc.dump_version)
+    return version is not None and (int(version[1]), int(version[2] or 0)) < _TABLES_NAMED_SINCE
+
+
+def _unnamed(lacking: list[TocEntry], objects: list[DatabaseObject]) -> list[TocEntry]:
+    """Return those of *lacking* for which no object of their kind and own name is left, on whatever table."""
+    there = Counter(
+        key(thing.desc, thing.namespace, own)
+        for thing in objects
+        if thing.desc in OF_TABLES
+        for own in _own_names(thing.tag)
+    )
+    still = []
+    for entry in lacking:
+        name = key(entry.desc, entry.namespace, entry.tag)
+        if not there[name]:
+            still.append(entry)
+        there[name] -= 1
+    return still
+
+
+def _own_names(tag: str) -> Iterator[str]:
+    """Yield what a tag may say behind its table's name: either may hold spaces."""
+    words = tag.split(" ")
+    return (" ".join(words[at:]) for at in range(1, len(words)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tasks.engines.errors.causes import Cause
 from tasks.engines.errors.classes import DRILLS_OWN, Meaning
 from tasks.engines.errors.root_causes import matters
+from tasks.engines.objects_present import OF_TABLES
 from tasks.model.backup import Toc, TocEntry
 
 _RULES = {
@@ -20,9 +21,6 @@ _RULES = {
     Meaning.HARMLESS: "extension-absent",
 }
 _ROUTINES = frozenset({"FUNCTION", "PROCEDURE", "AGGREGATE"})
-_OF_TABLES = frozenset(
-    {"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "TRIGGER", "POLICY", "RULE", "DEFAULT"}
-)
 _READS = frozenset({"VIEW", "MATERIALIZED VIEW"})
 
 
@@ -57,7 +55,7 @@ def _names(entry: TocEntry, by_id: Mapping[int, TocEntry]) -> Iterator[str]:
     schema = f"{entry.namespace}." if entry.namespace else ""
     if entry.desc in _ROUTINES:
         yield schema + entry.tag.split("(", 1)[0]
-    elif entry.desc in _OF_TABLES:  # the table's name, a space and its own: either may hold spaces
+    elif entry.desc in OF_TABLES:  # the table's name, a space and its own: either may hold spaces
         words = entry.tag.split(" ")
         for at in range(1, len(words)):
             yield f"{schema}{' '.join(words[:at])}.{' '.join(words[at:])}"

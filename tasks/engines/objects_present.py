@@ -127,6 +127,10 @@ COMPARED = frozenset(
     }
 )  # fmt: skip
 """The kinds of entry whose presence the catalogue can show."""
+OF_TABLES = frozenset(
+    {"CONSTRAINT", "FK CONSTRAINT", "CHECK CONSTRAINT", "TRIGGER", "POLICY", "RULE", "DEFAULT"}
+)
+"""The kinds whose tags name a table, or a domain, and then themselves."""
 _NAMES_TYPES = frozenset({"AGGREGATE", "CAST", "FUNCTION", "PROCEDURE"})
 
 

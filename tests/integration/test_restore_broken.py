@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.model.findings import Severity
+from tasks.model.findings import Outcome, Severity
 from tasks.model.target import Extensions, SandboxConfig
 from tests.corpus.damage import flip_in_file
 from tests.fix_postgres import Source
@@ -279,6 +279,37 @@ def test_a_locale_that_is_not_here_is_a_warning(
 
 
 @pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_an_extensions_function_whose_body_is_put_in_its_place_is_named(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    more = """
+        CREATE EXTENSION cube;
+        CREATE EXTENSION earthdistance;
+        CREATE TABLE places (lat float8, spot earth GENERATED ALWAYS AS (ll_to_earth(lat, 0)) STORED);
+    """
+    outcome = restore_dump(15, shop(15, more).dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    assert outcome.failures == {"function-breaks-restore"}
+    assert "The function ll_to_earth breaks" in outcome.message("function-breaks-restore")
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_a_function_whose_body_is_put_in_its_place_is_named(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    more = """
+        CREATE DOMAIN short AS text;
+        CREATE FUNCTION code(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1)::short';
+        CREATE TABLE places (name text, code text GENERATED ALWAYS AS (code(name)) STORED);
+        INSERT INTO places VALUES ('a');
+    """
+    dump = shop(17, more).dump("shop", tmp_path / "shop.dump", form, "--no-owner")
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == {"function-breaks-restore"}
+    assert "The function code breaks" in outcome.message("function-breaks-restore")
+    assert "public.places" in outcome.message("function-breaks-restore")
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
 def test_collations_that_are_not_here_are_stood_in_for(
     shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
 ) -> None:
@@ -349,6 +380,60 @@ def test_an_extension_below_another_entrys_comment_is_named_by_its_statement(
     outcome = restore_dump(17, dump)
     assert outcome.failures == {"extension-not-allowed"}
     assert "file_fdw" in outcome.message("extension-not-allowed")
+
+
+def as_of_95(dump: Path) -> Path:
+    """Name keys, triggers and defaults of *dump*, a folder or a script, as 9.5 did: without a table."""
+    file = dump / "toc.dat" if dump.is_dir() else dump
+    data = file.read_bytes()
+    new = {"17.11": "9.5.25", "orders orders_pkey": "orders_pkey", "orders stamp": "stamp", "orders id": "id"}
+    for tag, old in new.items():
+        if dump.is_dir():
+            data = data.replace(_toc_text(tag), _toc_text(old))
+        else:
+            data = data.replace(b"pg_dump version %s" % tag.encode(), b"pg_dump version %s" % old.encode())
+            data = data.replace(b"-- Name: %s;" % tag.encode(), b"-- Name: %s;" % old.encode())
+    file.write_bytes(data)
+    return dump
+
+
+def _toc_text(text: str) -> bytes:
+    return b"\0" + len(text).to_bytes(4, "little") + text.encode()
+
+
+OLD_TAGS = """
+    CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end';
+    CREATE TRIGGER stamp BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION stamp();
+    CREATE SEQUENCE ids;
+    ALTER TABLE orders ALTER id SET DEFAULT nextval('ids');
+    ALTER SEQUENCE ids OWNED BY orders.id;
+"""
+
+
+@pytest.mark.parametrize("form", ["-Fd", "-Fp"])
+def test_tags_of_pg_dump_95_are_found_though_they_name_no_table(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source = shop(17, OLD_TAGS)
+
+    dump = as_of_95(source.dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == set()
+    assert "restore-incomplete" not in outcome.rules
+    assert outcome.restored is not None
+    (entries,) = [check for check in outcome.restored.checks if check.name == "archive-entries"]
+    assert entries.outcome is Outcome.PASSED
+
+
+def test_a_trigger_that_pg_dump_95_listed_and_that_did_not_come_back_is_missed(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path
+) -> None:
+    dump = as_of_95(shop(17, OLD_TAGS).dump("shop", tmp_path / "shop.sql", "--no-owner"))
+    lines = dump.read_text().splitlines(keepends=True)
+    dump.write_text("".join(line for line in lines if not line.startswith("CREATE TRIGGER stamp")))
+    outcome = restore_dump(17, dump)
+    assert outcome.failures == {"restore-incomplete"}
+    assert "TRIGGER public.stamp" in outcome.message("restore-incomplete")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -61,11 +61,12 @@ class Failure:
 
     def told(self, names: Collection[str] = frozenset()) -> str:
         """Return the message with the *names* of the whole backup at hand."""
-        known = frozenset(names) | self._own_names()
+        known = frozenset(names) | self.own_names()
         column = f', column "{self.column}"' if self.column in known else ""
         return self.refusal.told(known) + column
 
-    def _own_names(self) -> frozenset[str]:
+    def own_names(self) -> frozenset[str]:
+        """Return what the statement itself and its entry name."""
         entry = self.entry
         if entry is None:
             return self.names | all_names(self.about)

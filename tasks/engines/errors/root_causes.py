@@ -234,7 +234,8 @@ def _function(failure: Failure | None, names: Collection[str]) -> str:
     """Return the function that CONTEXT names, if there is one: what stands there may be a row's too."""
     if failure is None or not failure.functions:
         return ""
-    return shown_name(unquoted(failure.functions[0]).split("(", 1)[0], names)
+    known = frozenset(names) | failure.own_names()  # an extension's own is in no table of contents
+    return shown_name(unquoted(failure.functions[0]).split("(", 1)[0], known)
 
 
 def _name(cause: Cause) -> str:
