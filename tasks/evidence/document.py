@@ -213,18 +213,18 @@ def _candidate(item: dict[str, Any]) -> dict[str, Any]:
 
 def _archive(facts: Drill) -> dict[str, Any]:
     head = facts.archive_head
-    toc: Toc | Origin | None = None if head is None else head.toc
-    if toc is None and facts.restored is not None:
-        toc = facts.restored.origin
+    origin: Toc | Origin | None = None if head is None else head.toc
+    if origin is None and facts.restored is not None:
+        origin = facts.restored.origin
     return {
         "format": head.format.value if head else None,
         "wrappers": list(head.wrappers) if head else [],
-        "server_version": (toc.server_version or None) if toc else None,
-        "dump_version": (toc.dump_version or None) if toc else None,
-        "source_database": (toc.database or None) if toc else None,
-        "made_at_local": toc.made_at.isoformat() if toc and toc.made_at else None,
-        "compression": toc.compression if toc else None,
-        "encoding": (toc.encoding or None) if toc else None,
+        "server_version": (origin.server_version or None) if origin else None,
+        "dump_version": (origin.dump_version or None) if origin else None,
+        "source_database": (origin.database or None) if origin else None,
+        "made_at_local": origin.made_at.isoformat() if origin and origin.made_at else None,
+        "compression": origin.compression if origin else None,
+        "encoding": (origin.encoding or None) if origin else None,
     }
 
 

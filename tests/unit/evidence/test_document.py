@@ -18,6 +18,7 @@ from tasks.evidence.document import (
     finding_of,
     to_json,
 )
+from tasks.model.backup import ArchiveHead, Format
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.inventory import TableFigures
@@ -100,6 +101,18 @@ def test_a_verified_newest_backup_is_the_newest_recoverable() -> None:
     older = replace(samples.verified(), selection=Selection(kind="random"))
     assert build_evidence(older)["newest_recoverable"] is None
     assert build_evidence(samples.shrunk())["newest_recoverable"] is None
+
+
+def test_what_a_head_cannot_tell_of_the_backup_the_restore_does() -> None:
+    drill = samples.verified()
+    assert drill.backup is not None
+    headless = replace(drill.backup, head=ArchiveHead(Format.PLAIN, ("gzip",), None))
+    backup = build_evidence(replace(drill, backup=headless))["recovery_point"]
+    told = ("server_version", "source_database", "encoding", "compression")
+    assert [backup[field] for field in told] == ["17.11", "orders", "UTF8", "gzip"]
+    unknown = replace(drill, backup=headless, restored=None)
+    backup = build_evidence(unknown)["recovery_point"]
+    assert [backup[field] for field in told] == [None, None, None, None]
 
 
 def test_local_times_become_utc() -> None:
