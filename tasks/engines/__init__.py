@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psycopg
 
-from tasks.engines.archive import restore_archive
 from tasks.engines.completeness import missing_entries
 from tasks.engines.context import Job
 from tasks.engines.errors.tool_failures import raise_if_dead
 from tasks.engines.globals import read_globals
+from tasks.engines.in_turn import restore_tables
 from tasks.engines.result import conclude, too_late
 from tasks.engines.roles import Role
 from tasks.engines.script import restore_script
@@ -65,7 +65,7 @@ def restore(
     where = backup.path.name
     try:
         if backup.head.format in ARCHIVES:
-            said = restore_archive(job, backup, roles)
+            job, said = restore_tables(job, backup, roles)
         elif backup.head.format in SCRIPTS:
             said = restore_script(job, backup, roles)
         else:

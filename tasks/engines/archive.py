@@ -238,14 +238,14 @@ def tool_arguments(
 ) -> list[str]:
     """Return pg_restore's argument list; parallel where the format allows and there is anything to share."""
     parallel = form in _PARALLEL and any(entry.section != "pre-data" for entry in entries)
-    jobs = ["-j", str(job.sandbox.jobs)] if parallel and job.sandbox.jobs > 1 else []
+    jobs = ["-j", str(job.jobs)] if parallel and job.jobs > 1 else []
     target = dsn(job.sandbox, job.database, job.sandbox.owner)
     options = ["--no-owner", "--no-tablespaces", *jobs, "--use-list", str(listing)]
     return ["pg_restore", *options, "-d", target, str(path)]
 
 
 def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
-    jobs = ["-j", str(job.sandbox.jobs)] if backup.head.format in _PARALLEL else []
+    jobs = ["-j", str(job.jobs)] if backup.head.format in _PARALLEL and not job.serial else []
     database, file = database_argument(job.database), file_argument(backup.path.name)
     job.command(started, ["pg_restore", *jobs, "-d", database, file])
 

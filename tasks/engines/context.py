@@ -38,6 +38,7 @@ class Job:
         referred: roles that it only speaks of.
         other_databases: of the same dump, not restored.
         analyze_s: wall seconds of ANALYZE.
+        serial: tables are loaded one after the other, whatever the sandbox has.
         keys_doubted: the backup may have put the triggers to sleep that keep foreign keys: none is proven.
         owned: what ALTER ... OWNER TO of a script by hand names, its namespace "" where it names none.
         owner_changes: what it gives away besides, such as functions.
@@ -61,6 +62,7 @@ class Job:
     referred: set[str] = field(default_factory=set)
     other_databases: tuple[str, ...] = ()
     analyze_s: float = 0.0
+    serial: bool = False
     search_path: str = ""
     keys_doubted: bool = False
     owned: list[TocEntry] = field(default_factory=list)
@@ -79,6 +81,11 @@ class Job:
     def is_walled(self) -> bool:
         """Tell whether single statements may run as superuser: the restore does not, and the wall stands."""
         return self.is_owner and self.sandbox.workspace.walled
+
+    @property
+    def jobs(self) -> int:
+        """How many of the tool's jobs load at once."""
+        return 1 if self.serial else self.sandbox.jobs
 
     def made_up(self, desc: str, tag: str) -> TocEntry:
         """Return an entry for something that the backup does not list as one, under a number of its own."""

@@ -235,7 +235,7 @@ def uncounted(job: Job, said: Transcript, judged: Judged) -> list[Finding]:
     """Return a failure where the tool counted errors that we did not understand."""
     understood = sum(failure.count for failure in said.failures)
     reported = said.reported or 0
-    if understood >= reported or (understood and job.sandbox.jobs > 1) or worst(judged.findings):
+    if understood >= reported or (understood and job.jobs > 1) or worst(judged.findings):
         return []
     return [
         finding(

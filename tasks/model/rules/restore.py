@@ -87,6 +87,14 @@ RULES = (
         "Look for loads with triggers disabled at the source; repair the orphans there.",
     ),
     Rule(
+        "parallel-restore-fails",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.RESTORE,
+        "Rows come back only if tables are loaded one after the other.",
+        "Restore with pg_restore without -j; a check that reads another table belongs into a trigger or a key.",
+    ),
+    Rule(
         "function-breaks-restore",
         FindingClass.DATA,
         Severity.FAILURE,
