@@ -172,12 +172,12 @@ def is_in_future(point: RecoveryPoint, now: datetime) -> bool:
 
 def future_names(points: Iterable[RecoveryPoint], now: datetime) -> list[Finding]:
     """Return a warning if names lie in the future of *now*."""
-    ahead = [point for point in points if is_in_future(point, now)]
-    if not ahead:
+    future_points = [point for point in points if is_in_future(point, now)]
+    if not future_points:
         return []
-    lead = format_duration((ahead[-1].at - now).total_seconds())
+    lead = format_duration((future_points[-1].at - now).total_seconds())
     message = (
-        f"{len(ahead)} of the names in the store lie in the future of this worker's clock, by up to {lead}: "
-        "they were not taken, since their age cannot be known."
+        f"{len(future_points)} of the names in the store lie in the future of this worker's clock, by up to "
+        f"{lead}: they were not taken, since their age cannot be known."
     )
-    return [finding("backup-in-future", message, where=ahead[-1].uri)]
+    return [finding("backup-in-future", message, where=future_points[-1].uri)]

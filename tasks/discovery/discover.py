@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from tasks.discovery import nothing_found as absence
 from tasks.discovery.candidates import future_names, is_in_future, shortened, with_reason
-from tasks.discovery.scan import Look, look
+from tasks.discovery.scan import Look, look_round
 from tasks.model.backup import Candidate, Discovery, DumpPoint, RecoveryPoint
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Finding, Severity
@@ -39,21 +39,21 @@ def discover(
         StageFailed: nothing is there to drill, with the reason; or the clocks disagree too much.
         PermanentError, TransientError: what the way to the store can show.
     """
-    seen = look(target, store, now, selection or target.backup.select)
+    look = look_round(target, store, now, selection or target.backup.select)
     clock = _clock(store)
-    inside = _inside(seen)
-    points, seed = choose(inside, seen.selection)
+    eligible = _inside(look)
+    points, seed = choose(eligible, look.selection)
     if not points:
-        raise StageFailed((*absence.explain(seen), *clock))
-    split = absence.split_into(seen, points[0].uri)
-    if split:
-        raise StageFailed((*split, *clock))
+        raise StageFailed((*absence.explain(look), *clock))
+    split_findings = absence.split_into(look, points[0].uri)
+    if split_findings:
+        raise StageFailed((*split_findings, *clock))
     return Discovery(
         points=points,
-        candidates=_candidates(points, inside, seen),
-        points_at=tuple(point.at for point in inside),
+        candidates=_candidates(points, eligible, look),
+        points_at=tuple(point.at for point in eligible),
         seed=seed,
-        findings=(*clock, *_hidden(seen, points[0]), *_findings(points, seen), *_neighbours(seen)),
+        findings=(*clock, *_hidden(look, points[0]), *_findings(points, look), *_neighbours(look)),
     )
 
 
@@ -76,42 +76,44 @@ def choose(points: list[DumpPoint], selection: Selection) -> tuple[tuple[DumpPoi
 
 def _is_called(point: RecoveryPoint, key: str) -> bool:
     uri = point.uri.rstrip("/")
-    wanted = normalised(key).rstrip("/") if "://" in key else key.strip("/")
-    return uri == wanted or uri.endswith(f"/{wanted}")
+    name = normalised(key).rstrip("/") if "://" in key else key.strip("/")
+    return uri == name or uri.endswith(f"/{name}")
 
 
-def _inside(seen: Look) -> list[DumpPoint]:
+def _inside(look: Look) -> list[DumpPoint]:
     """Return the points that can be chosen; the others' reasons go to the rejected."""
-    inside = []
-    for point in seen.found.points:
-        reason = _outside(point, seen)
+    points = []
+    for point in look.listing.points:
+        reason = _outside(point, look)
         if reason is None:
-            inside.append(point)
+            points.append(point)
         else:
-            seen.found.rejected.append(with_reason(point, reason))
-    return inside
+            look.listing.rejected.append(with_reason(point, reason))
+    return points
 
 
-def _outside(point: RecoveryPoint, seen: Look) -> str | None:
-    if is_in_future(point, seen.now):
+def _outside(point: RecoveryPoint, look: Look) -> str | None:
+    if is_in_future(point, look.now):
         return "its name lies in the future"
-    if seen.selection.kind == "key" and _is_called(point, seen.selection.key or ""):
+    if look.selection.kind == "key" and _is_called(point, look.selection.key or ""):
         return None
-    if point.at < seen.window.start:
+    if point.at < look.window.start:
         return "older than the window"
-    return "later than the time asked for" if point.at > seen.window.end else None
+    return "later than the time asked for" if point.at > look.window.end else None
 
 
-def _candidates(points: tuple[DumpPoint, ...], inside: list[DumpPoint], seen: Look) -> tuple[Candidate, ...]:
+def _candidates(
+    points: tuple[DumpPoint, ...], eligible: list[DumpPoint], look: Look
+) -> tuple[Candidate, ...]:
     taken = {point.uri for point in points}
-    listed = [
-        with_reason(point, _why(point, points, seen.selection), taken=point.uri in taken)
-        for point in inside[::-1]
+    chosen = [
+        with_reason(point, _why(point, points, look.selection), taken=point.uri in taken)
+        for point in eligible[::-1]
     ]
     rejected = sorted(
-        seen.found.rejected, key=lambda c: (c.at is None, -(c.at.timestamp() if c.at else 0.0), c.uri)
+        look.listing.rejected, key=lambda c: (c.at is None, -(c.at.timestamp() if c.at else 0.0), c.uri)
     )
-    return (*listed, *shortened(rejected))
+    return (*chosen, *shortened(rejected))
 
 
 def _why(point: RecoveryPoint, points: tuple[RecoveryPoint, ...], selection: Selection) -> str:
@@ -131,18 +133,18 @@ def _clock(store: Store) -> tuple[Finding, ...]:
     skew = store.clock_skew_s()
     if skew is None or abs(skew) < _SKEW_WARNING_S:
         return ()
-    ahead = "ahead of" if skew > 0 else "behind"
-    said = f"This worker's clock is {format_duration(abs(skew))} {ahead} the store's"
+    direction = "ahead of" if skew > 0 else "behind"
+    fact = f"This worker's clock is {format_duration(abs(skew))} {direction} the store's"
     if abs(skew) < _SKEW_FAILURE_S:
-        return (finding("clock-skew", f"{said}: ages are off by as much."),)
+        return (finding("clock-skew", f"{fact}: ages are off by as much."),)
     meaning = "no age of a backup can be judged."
-    raise StageFailed((finding("clock-skew", f"{said}: {meaning}", severity=Severity.FAILURE),))
+    raise StageFailed((finding("clock-skew", f"{fact}: {meaning}", severity=Severity.FAILURE),))
 
 
-def _findings(points: tuple[RecoveryPoint, ...], seen: Look) -> list[Finding]:
-    said = future_names(seen.found.points, seen.now)
+def _findings(points: tuple[RecoveryPoint, ...], look: Look) -> list[Finding]:
+    findings = future_names(look.listing.points, look.now)
     if points[0].dated_by == "modified":
-        said.append(
+        findings.append(
             finding(
                 "recovery-point-from-modified",
                 "The key holds no time, so LastModified was taken as the recovery point: "
@@ -150,23 +152,23 @@ def _findings(points: tuple[RecoveryPoint, ...], seen: Look) -> list[Finding]:
                 where=points[0].uri,
             )
         )
-    return said
+    return findings
 
 
-def _neighbours(seen: Look) -> list[Finding]:
+def _neighbours(look: Look) -> list[Finding]:
     """Name the databases beside this one that no fleet drills; a role that may not look sees none."""
-    beside = seen.found.neighbours
+    neighbours = look.listing.neighbours
     with suppress(PermanentError):
-        beside = {**seen.siblings.look(seen.store), **beside}
-    return list(seen.siblings.findings(beside))
+        neighbours = {**look.siblings.look(look.store), **neighbours}
+    return list(look.siblings.findings(neighbours))
 
 
-def _hidden(seen: Look, newest: RecoveryPoint) -> list[Finding]:
+def _hidden(look: Look, newest: RecoveryPoint) -> list[Finding]:
     """Where the newest is too old for the RPO, say whether a newer one was deleted."""
-    rpo_s = seen.target.rpo
-    if seen.selection.kind != "newest" or rpo_s is None or seen.now - newest.at <= timedelta(seconds=rpo_s):
+    rpo_s = look.target.rpo
+    if look.selection.kind != "newest" or rpo_s is None or look.now - newest.at <= timedelta(seconds=rpo_s):
         return []
-    return absence.deleted(seen, newest.at + timedelta(seconds=1))
+    return absence.deleted(look, newest.at + timedelta(seconds=1))
 
 
 _TAKEN = {

@@ -30,15 +30,19 @@ def find_globals(point: RecoveryPoint, store: Store, target: Target) -> DumpPoin
         return None
     pattern = KeyPattern(target.dump.globals, target.backup.timezone)
     around = reachable(store, pattern, moved(point.at, -_SAME_TIME), moved(point.at, _SAME_TIME))
-    found = sort_out(around, pattern, Siblings(pattern, target.name, target.fleet_databases)).points
-    near = [one for one in found if not pattern.has_time or abs(one.at - point.at) <= _SAME_TIME]
-    if not near:
+    points = sort_out(around, pattern, Siblings(pattern, target.name, target.fleet_databases)).points
+    same_night = [
+        candidate
+        for candidate in points
+        if not pattern.has_time or abs(candidate.at - point.at) <= _SAME_TIME
+    ]
+    if not same_night:
         raise PermanentError(
             "No globals file of the backup's time is there: roles and memberships would not come back.",
             pattern.uri,
             rule="globals-missing",
         )
-    return min(near, key=lambda one: abs(one.at - point.at))
+    return min(same_night, key=lambda candidate: abs(candidate.at - point.at))
 
 
 def fetch_globals(
@@ -50,8 +54,8 @@ def fetch_globals(
         PermanentError: `globals-missing`, and as `fetch_backup`.
         TransientError: as `fetch_backup`.
     """
-    found = find_globals(point, store, target)
-    if found is None:
+    candidate = find_globals(point, store, target)
+    if candidate is None:
         return None
     into = dest / "globals"
-    return fetch_backup(found, store, target, into, lambda _done, _all: None, deadline_s).path
+    return fetch_backup(candidate, store, target, into, lambda _done, _all: None, deadline_s).path

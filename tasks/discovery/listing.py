@@ -31,13 +31,13 @@ def reachable(store: Store, pattern: KeyPattern, start: datetime, end: datetime)
         PermanentError: `listing-too-large`.
     """
     prefixes = pattern.prefixes(start, end)
-    found: dict[str, StoredObject] = {}
+    objects: dict[str, StoredObject] = {}
     for prefix in prefixes.first:
         for obj in _under(store, prefix, prefixes):
-            found[obj.uri] = obj
-            if len(found) > MOST_KEYS:
+            objects[obj.uri] = obj
+            if len(objects) > MOST_KEYS:
                 raise _too_many(pattern)
-    return list(found.values())
+    return list(objects.values())
 
 
 def older(store: Store, pattern: KeyPattern, before: datetime) -> Iterator[list[StoredObject]]:
@@ -45,23 +45,23 @@ def older(store: Store, pattern: KeyPattern, before: datetime) -> Iterator[list[
 
     It ends after twenty years, or where the pattern's prefixes hold no time to go back by.
     """
-    span, seen = timedelta(days=31), 0
-    while span.total_seconds() < _BACK_S and seen < _OLDER_KEYS:
+    span, key_count = timedelta(days=31), 0
+    while span.total_seconds() < _BACK_S and key_count < _OLDER_KEYS:
         prefixes = pattern.prefixes(moved(before, -span), before)
         if prefixes.is_constant:
             return
-        listed = [obj for prefix in prefixes.first for obj in islice(store.list(prefix), _OLDER_KEYS)]
-        seen += len(listed)
-        yield listed
+        objects = [obj for prefix in prefixes.first for obj in islice(store.list(prefix), _OLDER_KEYS)]
+        key_count += len(objects)
+        yield objects
         before, span = moved(before, -span), span * 2
 
 
 def _under(store: Store, prefix: str, prefixes: Prefixes) -> Iterator[StoredObject]:
     listing = store.list(prefix)
-    found = list(islice(listing, CROWDED))
-    finer = None if len(found) < CROWDED else prefixes.below(prefix)
+    objects = list(islice(listing, CROWDED))
+    finer = None if len(objects) < CROWDED else prefixes.below(prefix)
     if finer is None:
-        yield from found
+        yield from objects
         yield from listing
         return
     for child in finer:

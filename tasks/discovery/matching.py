@@ -65,8 +65,8 @@ class _ByExpression:
     expression: re.Pattern[str]
 
     def read(self, uri: str) -> Mapping[str, str] | None:
-        found = self.expression.fullmatch(uri)
-        return None if found is None else found.groupdict()
+        match = self.expression.fullmatch(uri)
+        return None if match is None else match.groupdict()
 
 
 class _ByParts:
@@ -112,11 +112,11 @@ class _Part:
             return None
         values, limit = last.groupdict(), last.start()
         for piece in reversed(self._between):
-            found = piece.standing_last(text, limit)
-            if found is None:
+            match = piece.standing_last(text, limit)
+            if match is None:
                 return None
-            values |= found.groupdict()
-            limit = found.start()
+            values |= match.groupdict()
+            limit = match.start()
         first = self._first.match(text, 0, limit)
         return None if first is None else values | first.groupdict()
 
@@ -142,13 +142,13 @@ class _Piece:
     def ending(self, text: str) -> re.Match[str] | None:
         """Return where this stands at the end of *text*, as short as it can be."""
         starts = range(len(text) - self.shortest, max(-1, len(text) - self.longest - 1), -1)
-        found = (self.expression.fullmatch(text, at) for at in starts)
-        return next((match for match in found if match is not None), None)
+        matches = (self.expression.fullmatch(text, at) for at in starts)
+        return next((match for match in matches if match is not None), None)
 
     def standing_last(self, text: str, limit: int) -> re.Match[str] | None:
         """Return the last place before *limit* where this stands."""
-        found = (self.expression.match(text, at, limit) for at in range(limit - self.shortest, -1, -1))
-        return next((match for match in found if match is not None), None)
+        matches = (self.expression.match(text, at, limit) for at in range(limit - self.shortest, -1, -1))
+        return next((match for match in matches if match is not None), None)
 
 
 def _width(token: Token) -> tuple[int, int]:

@@ -23,47 +23,47 @@ from tasks.stores.uris import is_s3, local_path
 _SHOWN = 3
 
 
-def explain(seen: Look) -> list[Finding]:
+def explain(look: Look) -> list[Finding]:
     """Return the findings that say why there is nothing to drill, the cause first.
 
     Raises:
         PermanentError: `path-missing`: there is not even a folder.
     """
-    if seen.selection.kind == "key":
-        return [_unknown_key(seen)]
-    _require_folder(seen)
+    if look.selection.kind == "key":
+        return [_unknown_key(look)]
+    _require_folder(look)
     causes = (
-        deleted(seen, seen.window.start)
-        or _unfinished(seen)
-        or _split(seen)
-        or _stopped(seen)
-        or _repository(seen)
+        deleted(look, look.window.start)
+        or _unfinished(look)
+        or _split(look)
+        or _stopped(look)
+        or _repository(look)
     )
-    return [*(causes or [_nothing(seen)]), *future_names(seen.found.points, seen.now)]
+    return [*(causes or [_nothing(look)]), *future_names(look.listing.points, look.now)]
 
 
-def split_into(seen: Look, uri: str) -> list[Finding]:
+def split_into(look: Look, uri: str) -> list[Finding]:
     """Return a finding if the chosen *uri* is but one of the parts that a backup was split into."""
     if not is_numbered(uri):
         return []
-    whole = next((whole for whole, parts in _split_files(seen).items() if uri in parts), None)
-    return [] if whole is None else [split_finding(whole, _split_files(seen)[whole])]
+    whole = next((whole for whole, parts in _split_files(look).items() if uri in parts), None)
+    return [] if whole is None else [split_finding(whole, _split_files(look)[whole])]
 
 
-def _split(seen: Look) -> list[Finding]:
+def _split(look: Look) -> list[Finding]:
     """Return a finding if what matches the pattern lies there in parts: the newest."""
-    found = {whole: parts for whole, parts in _split_files(seen).items() if seen.pattern.match(whole)}
-    return [split_finding(newest, found[newest])] if (newest := max(found, default="")) else []
+    split = {whole: parts for whole, parts in _split_files(look).items() if look.pattern.match(whole)}
+    return [split_finding(newest, split[newest])] if (newest := max(split, default="")) else []
 
 
-def _split_files(seen: Look) -> dict[str, list[str]]:
-    sizes = {point.uri: point.bytes for point in seen.found.points}
-    return split_files(sizes | {item.uri: item.bytes for item in seen.found.rejected})
+def _split_files(look: Look) -> dict[str, list[str]]:
+    sizes = {point.uri: point.bytes for point in look.listing.points}
+    return split_files(sizes | {item.uri: item.bytes for item in look.listing.rejected})
 
 
-def deleted(seen: Look, start: datetime) -> list[Finding]:
+def deleted(look: Look, start: datetime) -> list[Finding]:
     """Return a finding if matching keys from *start* to the window's end are hidden by delete markers."""
-    hidden = dict(_hidden(seen, start))
+    hidden = dict(_hidden(look, start))
     if not hidden:
         return []
     newest = max(hidden, key=lambda uri: hidden[uri])
@@ -78,22 +78,22 @@ def deleted(seen: Look, start: datetime) -> list[Finding]:
     ]
 
 
-def _hidden(seen: Look, start: datetime) -> Iterator[tuple[str, datetime]]:
-    for prefix in seen.pattern.prefixes(start, seen.window.end).first:
-        for marker in seen.store.deleted(prefix):
-            match = seen.pattern.match(marker.uri)
+def _hidden(look: Look, start: datetime) -> Iterator[tuple[str, datetime]]:
+    for prefix in look.pattern.prefixes(start, look.window.end).first:
+        for marker in look.store.deleted(prefix):
+            match = look.pattern.match(marker.uri)
             if match is None or match.problem:
                 continue
             at = match.at or marker.modified_at
-            if start <= at <= seen.window.end:
+            if start <= at <= look.window.end:
                 yield match.uri, at
 
 
-def _require_folder(seen: Look) -> None:
-    if is_s3(seen.pattern.uri):
+def _require_folder(look: Look) -> None:
+    if is_s3(look.pattern.uri):
         return
-    folder = local_path(seen.pattern.constant.rpartition("/")[0] or "/")
-    of_database = seen.target.name in folder.name and folder.parent.is_dir()
+    folder = local_path(look.pattern.constant.rpartition("/")[0] or "/")
+    of_database = look.target.name in folder.name and folder.parent.is_dir()
     if not folder.is_dir() and not of_database:
         raise PermanentError(
             "The folder of the backups does not exist: whoever recovers here finds nothing.",
@@ -102,8 +102,8 @@ def _require_folder(seen: Look) -> None:
         )
 
 
-def _unfinished(seen: Look) -> list[Finding]:
-    partial = [c for c in seen.found.partial if c.at is None or c.at >= seen.window.start]
+def _unfinished(look: Look) -> list[Finding]:
+    partial = [c for c in look.listing.partial if c.at is None or c.at >= look.window.start]
     if not partial:
         return []
     return [
@@ -116,40 +116,40 @@ def _unfinished(seen: Look) -> list[Finding]:
     ]
 
 
-def _stopped(seen: Look) -> list[Finding]:
-    last = _newest_before(seen)
+def _stopped(look: Look) -> list[Finding]:
+    last = _newest_before(look)
     if last is None:
         return []
-    age = format_duration((seen.now - last.at).total_seconds())
-    asked = " before the time asked for" if seen.selection.kind == "at" else ""
+    age = format_duration((look.now - last.at).total_seconds())
+    asked = " before the time asked for" if look.selection.kind == "at" else ""
     return [
         finding(
             "backup-too-old",
             f"The newest recovery point{asked} is of {last.at.isoformat()}, {age} ago, outside the window of "
-            f"{format_duration(seen.target.backup.window)}: the backup job has not produced anything since.",
+            f"{format_duration(look.target.backup.window)}: the backup job has not produced anything since.",
             where=last.uri,
         )
     ]
 
 
-def _newest_before(seen: Look) -> DumpPoint | None:
+def _newest_before(look: Look) -> DumpPoint | None:
     """Return the newest recovery point before the window, going back in growing steps."""
-    start = seen.window.start
-    known = [point for point in seen.found.points if point.at < start]
-    if known:
-        return max(known, key=order)
-    for listed in older(seen.store, seen.pattern, start):
-        points = [p for p in sort_out(listed, seen.pattern, seen.siblings).points if p.at < start]
+    start = look.window.start
+    points_before = [point for point in look.listing.points if point.at < start]
+    if points_before:
+        return max(points_before, key=order)
+    for objects in older(look.store, look.pattern, start):
+        points = [p for p in sort_out(objects, look.pattern, look.siblings).points if p.at < start]
         if points:
             return max(points, key=order)
     return None
 
 
-def _repository(seen: Look) -> list[Finding]:
-    named = next(((tool, c.uri) for c in seen.found.rejected if (tool := tool_of_key(c.uri))), None)
+def _repository(look: Look) -> list[Finding]:
+    named = next(((tool, c.uri) for c in look.listing.rejected if (tool := tool_of_key(c.uri))), None)
     tool_and_place = named
     with suppress(PermanentError):  # the role may not look into the folders above: then we know no more
-        tool_and_place = named or find_repository(seen.store, seen.pattern.constant)
+        tool_and_place = named or find_repository(look.store, look.pattern.constant)
     if tool_and_place is None:
         return []
     tool, place = tool_and_place
@@ -163,29 +163,31 @@ def _repository(seen: Look) -> list[Finding]:
     ]
 
 
-def _nothing(seen: Look) -> Finding:
-    window = format_duration(seen.target.backup.window)
-    rejected = seen.found.rejected
+def _nothing(look: Look) -> Finding:
+    window = format_duration(look.target.backup.window)
+    rejected = look.listing.rejected
     if rejected:
         reasons = Counter(c.reason for c in rejected).most_common(_SHOWN)
         counted = "; ".join(f"{count}: {reason}" for reason, count in reasons)
         looked_at = _number(len(rejected), "object")
         fact = f"None of the {looked_at} looked at is a backup of the last {window} ({counted})"
     else:
-        fact = f"Nothing lies under {seen.pattern.constant} for the window of {window}"
-    return finding("no-backup-found", f"{fact}: there is nothing to restore.", where=seen.pattern.uri)
+        fact = f"Nothing lies under {look.pattern.constant} for the window of {window}"
+    return finding("no-backup-found", f"{fact}: there is nothing to restore.", where=look.pattern.uri)
 
 
-def _unknown_key(seen: Look) -> Finding:
+def _unknown_key(look: Look) -> Finding:
     """Say what there is instead: the newest of the window."""
-    since = moved(seen.now, -timedelta(seconds=seen.target.backup.window))
-    listed = reachable(seen.store, seen.pattern, since, seen.now)
-    there = [point.label for point in sort_out(listed, seen.pattern, seen.siblings).points[-_SHOWN:]]
-    known = f"the newest there are {', '.join(reversed(there))}" if there else "nothing else is there either"
+    since = moved(look.now, -timedelta(seconds=look.target.backup.window))
+    objects = reachable(look.store, look.pattern, since, look.now)
+    labels = [point.label for point in sort_out(objects, look.pattern, look.siblings).points[-_SHOWN:]]
+    alternative = (
+        f"the newest there are {', '.join(reversed(labels))}" if labels else "nothing else is there either"
+    )
     return finding(
         "no-backup-found",
-        f'No backup is called "{seen.selection.key}" ({known}): there is nothing to restore.',
-        where=seen.pattern.uri,
+        f'No backup is called "{look.selection.key}" ({alternative}): there is nothing to restore.',
+        where=look.pattern.uri,
         hint="Take a key from `restore-drill list`.",
     )
 

@@ -91,8 +91,8 @@ class KeyPattern:
         tail = KeyPattern.__new__(KeyPattern)
         tail.directory, tail.zone = False, self.zone
         tail.tokens = tokens_of("/".join(expanded[-len(parts) :]))
-        found = tail.match("/".join(parts))
-        return None if found is None else found.at
+        match = tail.match("/".join(parts))
+        return None if match is None else match.at
 
     def prefixes(self, start: datetime, end: datetime) -> Prefixes:
         """Return the beginnings that keys of *start* to *end* (aware) can have."""
@@ -107,20 +107,20 @@ class KeyPattern:
     def _matcher(self) -> Matcher:
         return matcher_of(self.tokens, directory=self.directory)
 
-    def _moment(self, found: Mapping[str, str]) -> tuple[datetime | None, str | None]:
+    def _moment(self, texts: Mapping[str, str]) -> tuple[datetime | None, str | None]:
         if not self.has_time:
             return None, None
         try:
-            return fields.read(self._values(found), self.zone), None
+            return fields.read(self._values(texts), self.zone), None
         except (ValueError, OverflowError) as exc:
             return None, str(exc)
 
-    def _values(self, found: Mapping[str, str]) -> dict[str, str]:
+    def _values(self, texts: Mapping[str, str]) -> dict[str, str]:
         values: dict[str, str] = {}
         for i, token in enumerate(self.tokens):
             if token.kind != "field":
                 continue
-            text = found[f"f{i}"]
+            text = texts[f"f{i}"]
             if values.setdefault(token.text, text) != text:
                 raise ValueError(f"%{token.text} is {values[token.text]} in one place and {text} in another")
         return values
@@ -156,13 +156,13 @@ class Prefixes:
         return None
 
     def _first(self) -> list[str]:
-        found = self._level(self._cuts[0])
+        prefixes = self._level(self._cuts[0])
         for cut in self._cuts[1:]:
             finer = self._written_prefixes(cut, most=_FEW)
             if len(finer) > _FEW:
                 break
-            found = finer
-        return found
+            prefixes = finer
+        return prefixes
 
     def _level(self, cut: int) -> list[str]:
         if cut not in self._levels:
@@ -172,15 +172,15 @@ class Prefixes:
     def _all_cuts(self) -> list[int]:
         """Token counts that a prefix may be made of: before the first field, after each one."""
         first = next((i for i, t in enumerate(self._tokens) if t.kind != "literal"), len(self._tokens))
-        cuts, seen = [first], set[str]()
+        cuts, letters = [first], set[str]()
         for i, token in enumerate(self._tokens[first:], first):
             if token.kind == "literal":
                 continue
             if token.kind == "star" or token.text not in fields.ENUMERABLE:
                 break
-            if token.text not in seen:  # the same field again makes a prefix longer and no narrower
+            if token.text not in letters:  # the same field again makes a prefix longer and no narrower
                 cuts.append(i + 1)
-                seen.add(token.text)
+                letters.add(token.text)
             if token.text == "s":
                 break
         return cuts
@@ -228,26 +228,26 @@ def tokens_of(uri: str) -> tuple[Token, ...]:
     Raises:
         ConfigInvalid: a field that no key can be read back from.
     """
-    found: list[Token] = []
+    tokens: list[Token] = []
     for field, star, text in _TOKEN.findall(_expanded(uri)):
         if text or field == "%":
-            found.append(Token("literal", text or "%"))
+            tokens.append(Token("literal", text or "%"))
         elif star:
-            found.append(Token("star", "*"))
+            tokens.append(Token("star", "*"))
         elif field in fields.REGEX:
-            found.append(Token("field", field))
+            tokens.append(Token("field", field))
         else:
-            known = " ".join(f"%{name}" for name in sorted(fields.REGEX))
+            known_fields = " ".join(f"%{name}" for name in sorted(fields.REGEX))
             raise ConfigInvalid(
                 f"The pattern has a field that no time can be read from: %{field}.",
                 uri,
-                f"Known: {known}; write %% for a percent sign.",
+                f"Known: {known_fields}; write %% for a percent sign.",
             )
-    return tuple(found)
+    return tuple(tokens)
 
 
 def _expanded(uri: str) -> str:
-    return re.sub(r"%(.)", lambda found: fields.EXPANDED.get(found[1], found[0]), uri)
+    return re.sub(r"%(.)", lambda match: fields.EXPANDED.get(match[1], match[0]), uri)
 
 
 def _zone(name: str, at: str) -> ZoneInfo:
@@ -262,10 +262,10 @@ def _zone(name: str, at: str) -> ZoneInfo:
 def moved(at: datetime, by: timedelta) -> datetime:
     """Return *at* (aware) moved, and held within the years that a backup can be of."""
     try:
-        there = at + by
+        moment = at + by
     except OverflowError:
-        there = LATEST if by > timedelta(0) else EARLIEST
-    return min(max(there, EARLIEST), LATEST)
+        moment = LATEST if by > timedelta(0) else EARLIEST
+    return min(max(moment, EARLIEST), LATEST)
 
 
 def utc(at: datetime) -> datetime:

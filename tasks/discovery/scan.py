@@ -40,16 +40,16 @@ class Look:
     selection: Selection
     window: Window
     now: datetime
-    found: Sorted
+    listing: Sorted
 
 
-def look(target: Target, store: Store, now: datetime, selection: Selection) -> Look:
+def look_round(target: Target, store: Store, now: datetime, selection: Selection) -> Look:
     """List what *selection* can reach and tell recovery points from the rest."""
     pattern = KeyPattern(target.dump.at, target.backup.timezone)
     siblings = Siblings(pattern, target.name, target.fleet_databases)
     window = window_of(target, pattern, selection, now)
-    found = sort_out(reachable(store, pattern, window.start, window.listed_to), pattern, siblings)
-    return Look(target, store, pattern, siblings, selection, window, now, found)
+    listing = sort_out(reachable(store, pattern, window.start, window.listed_to), pattern, siblings)
+    return Look(target, store, pattern, siblings, selection, window, now, listing)
 
 
 def window_of(target: Target, pattern: KeyPattern, selection: Selection, now: datetime) -> Window:

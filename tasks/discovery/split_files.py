@@ -76,5 +76,5 @@ def _next(number: str) -> str:
     """Return the suffix that `split` gives the next part."""
     if number.isdigit():
         return f"{int(number) + 1:0{len(number)}}"
-    kept = number.rstrip("z")
-    return f"{kept[:-1]}{chr(ord(kept[-1]) + 1)}{'a' * (len(number) - len(kept))}" if kept else ""
+    stem = number.rstrip("z")
+    return f"{stem[:-1]}{chr(ord(stem[-1]) + 1)}{'a' * (len(number) - len(stem))}" if stem else ""

@@ -104,10 +104,10 @@ def _year(values: dict[str, str]) -> int:
 
 
 def _day_of_year(year: int, number: int) -> date:
-    found = date(year, 1, 1) + timedelta(days=number - 1)
-    if found.year != year:
+    day = date(year, 1, 1) + timedelta(days=number - 1)
+    if day.year != year:
         raise ValueError(f"{year} has no day {number}")
-    return found
+    return day
 
 
 def _month(values: dict[str, str]) -> int:

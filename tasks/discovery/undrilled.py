@@ -44,17 +44,17 @@ class Siblings:
     @property
     def place(self) -> str | None:
         """The beginning of the keys up to the database's name; None where that is not constant."""
-        found = self._word.search(self._pattern.constant, self._after_bucket())
-        return None if found is None else self._pattern.constant[: found.start()]
+        match = self._word.search(self._pattern.constant, self._after_bucket())
+        return None if match is None else self._pattern.constant[: match.start()]
 
     def name_in(self, uri: str) -> str | None:
         """Return the other database whose backup *uri* is, or None."""
         if self._regex is None:
             return None
-        found = self._regex.fullmatch(uri)
-        if found is None or found["database"].casefold() == self._database:
+        match = self._regex.fullmatch(uri)
+        if match is None or match["database"].casefold() == self._database:
             return None
-        return found["database"]
+        return match["database"]
 
     def look(self, store: Store) -> dict[str, str]:
         """Return other databases whose backups the store holds, with one URI of each.
@@ -115,7 +115,7 @@ class Siblings:
     def _look_in_folders(self, store: Store, place: str) -> dict[str, str]:
         parent = place.rpartition("/")[0] + "/"
         own = self._pattern.constant[len(parent) :].partition("/")[0]
-        found: dict[str, str] = {}
+        names: dict[str, str] = {}
         others = [
             folder
             for folder in store.folders(parent)
@@ -123,26 +123,26 @@ class Siblings:
             and name.casefold() not in self._drilled
         ]
         for folder in others[:_FOLDERS]:
-            found.update(self._first(store.list(folder, limit=_LOOKED_AT)))
-        return found
+            names.update(self._first(store.list(folder, limit=_LOOKED_AT)))
+        return names
 
     def _look_along(self, store: Store, place: str) -> dict[str, str]:
         """Read a page, then jump behind the last name seen, so that a database costs one call."""
-        found: dict[str, str] = {}
+        names: dict[str, str] = {}
         after: str | None = None
         for _ in range(_HOPS):
             page = list(store.list(place, start_after=after, limit=_LOOKED_AT))
-            found.update(self._first(page))
+            names.update(self._first(page))
             if len(page) < _LOOKED_AT:
                 break
             after = self._behind(page[-1].uri)
-        return found
+        return names
 
     def _behind(self, uri: str) -> str:
-        found = self._regex.fullmatch(uri) if self._regex else None
-        if found is None:
+        match = self._regex.fullmatch(uri) if self._regex else None
+        if match is None:
             return uri
-        field = next((found.start(name) for name in found.re.groupindex if name.startswith("f")), None)
+        field = next((match.start(name) for name in match.re.groupindex if name.startswith("f")), None)
         if field is None or not uri[field].isdigit():
             return uri
         return (
@@ -150,9 +150,9 @@ class Siblings:
         )
 
     def _first(self, objects: Iterator[StoredObject] | list[StoredObject]) -> dict[str, str]:
-        found: dict[str, str] = {}
+        names: dict[str, str] = {}
         for obj in objects:
             name = self.name_in(obj.uri)
             if name is not None:
-                found.setdefault(name, obj.uri)
-        return found
+                names.setdefault(name, obj.uri)
+        return names
