@@ -17,7 +17,7 @@ import pytest
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import connect, destroy, find_postgres, start_sandbox
-from tasks.sandbox.cluster import restart_server
+from tasks.sandbox.cluster import start
 from tasks.sandbox.extensions import library_env
 from tasks.sandbox.isolation import ids
 from tasks.sandbox.launch import launch
@@ -93,7 +93,7 @@ def archiving_source(folder: Path, major: int) -> Iterator[tuple[Source, Path]]:
         with (workspace.root / "pg_hba.conf").open("a") as rules:
             rules.write("local replication all trust\n")
         sandbox = replace(plain, settings=settings)
-        restart_server(sandbox, START_DEADLINE_S)
+        start(sandbox, START_DEADLINE_S)
         yield fix_postgres._production(sandbox), wal
     finally:
         assert destroy(workspace) == ()
@@ -218,7 +218,7 @@ def marks(workspace: Workspace, install: PostgresInstall) -> list[int]:
         (workspace.root / name).chmod(0o640)
         if owner is not None:
             os.chown(workspace.root / name, -1, owner[1])
-    restart_server(sandbox, START_DEADLINE_S)
+    start(sandbox, START_DEADLINE_S)
     with connect(sandbox) as session:
         rows = session.execute("SELECT n FROM public.marks ORDER BY n").fetchall()
     stop_server(workspace.drill_id, signal.SIGINT)

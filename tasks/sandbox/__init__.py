@@ -1,6 +1,17 @@
 """Throwaway clusters, the PostgreSQL builds they run, and the runner for PostgreSQL's tools."""
 
-from tasks.sandbox.cluster import alive, classify_death, connect, dsn, server_log_tail, start_sandbox, url
+from tasks.sandbox.cluster import (
+    adopt,
+    alive,
+    classify_death,
+    connect,
+    dsn,
+    make_roles,
+    server_log_tail,
+    start,
+    start_sandbox,
+    url,
+)
 from tasks.sandbox.extensions import available_extensions, extension_findings
 from tasks.sandbox.install import find_postgres, install_postgres, list_postgres
 from tasks.sandbox.isolation import isolation_findings
@@ -14,6 +25,7 @@ __all__ = [
     "Kept",
     "SweepReport",
     "ToolResult",
+    "adopt",
     "alive",
     "available_extensions",
     "classify_death",
@@ -30,10 +42,12 @@ __all__ = [
     "keep",
     "keep_for_later",
     "list_postgres",
+    "make_roles",
     "open_workspace",
     "run_tool",
     "server_log_tail",
     "share_backup",
+    "start",
     "start_sandbox",
     "started_again",
     "sweep",

@@ -1,4 +1,8 @@
-"""The throwaway cluster: made, started, reached and judged when it dies.
+"""The throwaway cluster: made or adopted, started, reached and judged when it dies.
+
+`make` fills a data folder by initdb; `adopt` takes one that came from elsewhere, whose configuration is never
+read: ours lies outside of it. PostgreSQL reads `postgresql.auto.conf` all the same and puts it above any
+file, though below the command line, where all of ours stands: who brings a copy takes that file away.
 
 Our superuser has a name that no dump can know and may only come from the drill's own OS user (peer), so that
 code which a dump brought cannot become it through the socket. The restore runs as `drill_owner`, checks as
@@ -13,6 +17,7 @@ import secrets
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +26,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tasks.model.deadline import statement_ms
+from tasks.model.deadline import Deadline, statement_ms
 from tasks.model.errors import PermanentError
 from tasks.model.redact import redact
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
@@ -35,7 +40,7 @@ from tasks.sandbox.runner import Role, jail_orders, run_tool
 from tasks.sandbox.servers import free_bytes, register_server, server_of, stop_server
 from tasks.sandbox.settings import server_settings
 from tasks.sandbox.template import TEMPLATE_SUPERUSER, copy_template, keep_template
-from tasks.sandbox.view import kept_install, user_names
+from tasks.sandbox.view import CONFIG_FILE, kept_install, user_names
 
 _POLL_S = 0.01
 READER_WORK_MEM = "64MB"
@@ -73,33 +78,56 @@ def start_sandbox(
     Raises:
         PermanentError: `postgres-failed`, `disk-full` or `isolation-unavailable`.
     """
-    deadline = time.monotonic() + deadline_s
-    require_network_namespace(workspace, config.restore_as)
-    stop_server(workspace.drill_id, signal.SIGQUIT)
-    sandbox = Sandbox(
-        workspace=workspace,
-        postgres=install,
-        superuser=f"drill_{secrets.token_hex(6)}",
-        profile=config.profile,
-        settings=server_settings(config.profile, free_bytes(workspace.root), _jobs(config)),
-        jobs=_jobs(config),
-        restored_as=config.restore_as,
-    )
-    _make_cluster(sandbox, deadline)
-    _write_access(sandbox)
-    _start_server(sandbox)
-    _wait_ready(sandbox, deadline, TEMPLATE_SUPERUSER)
+    deadline = Deadline.within(deadline_s)
+    sandbox = make(workspace, install, config, deadline)
+    _run_server(sandbox, deadline, TEMPLATE_SUPERUSER)
     with connect(sandbox, role=TEMPLATE_SUPERUSER) as session:
         # The bootstrap role itself, so that no second superuser remains; ALTER ROLE refuses the current user.
         session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (sandbox.superuser,))
     with connect(sandbox) as session:
         _prove_wall(session, sandbox)
-        _make_roles(session, sandbox)
+        make_roles(session, sandbox)
     return sandbox
 
 
-def restart_server(sandbox: Sandbox, deadline_s: float) -> None:
-    """Start the server of a cluster that was made before and stopped.
+def make(
+    workspace: Workspace, install: PostgresInstall, config: SandboxConfig, deadline: Deadline
+) -> Sandbox:
+    """Make an empty cluster in *workspace*, stopped; what an earlier attempt left there is gone."""
+    settings = server_settings(config.profile, free_bytes(workspace.root), _jobs(config))
+    sandbox = _stopped(workspace, install, config, settings, f"drill_{secrets.token_hex(6)}")
+    (workspace.root / CONFIG_FILE).unlink(missing_ok=True)
+    _make_cluster(sandbox, deadline)
+    _write_access(sandbox)
+    return sandbox
+
+
+def adopt(
+    workspace: Workspace,
+    install: PostgresInstall,
+    config: SandboxConfig,
+    settings: Mapping[str, str],
+    superuser: str | None = None,
+) -> Sandbox:
+    """Take the data folder that lies in *workspace* for a cluster of ours, stopped.
+
+    It must belong to the workspace's OS user and hold no link out of it. Its own configuration is not read
+    but for `postgresql.auto.conf`; see the module.
+
+    Args:
+        settings: what the server is started with, whatever the copy says.
+        superuser: a superuser that the copy has; None for a name of our own, which has yet to be made.
+    """
+    name = superuser or f"drill_{secrets.token_hex(6)}"
+    sandbox = _stopped(workspace, install, config, settings, name)
+    _write_private(workspace, CONFIG_FILE, "")
+    _write_access(sandbox)
+    (workspace.data_dir / "postmaster.pid").unlink(missing_ok=True)
+    return sandbox
+
+
+def start(sandbox: Sandbox, deadline_s: float) -> None:
+    """Start the server of a cluster that has our superuser, and prove its wall.
 
     Raises:
         PermanentError: `postgres-failed`, `disk-full` or `isolation-unavailable`.
@@ -110,8 +138,7 @@ def restart_server(sandbox: Sandbox, deadline_s: float) -> None:
             where=str(sandbox.postgres.bindir),
             rule="postgres-failed",
         )
-    _start_server(sandbox)
-    _wait_ready(sandbox, time.monotonic() + deadline_s, sandbox.superuser)
+    _run_server(sandbox, Deadline.within(deadline_s), sandbox.superuser)
     with connect(sandbox) as session:
         _prove_wall(session, sandbox)
 
@@ -205,7 +232,32 @@ def _session_settings(
     return settings
 
 
-def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
+def _stopped(
+    workspace: Workspace,
+    install: PostgresInstall,
+    config: SandboxConfig,
+    settings: Mapping[str, str],
+    superuser: str,
+) -> Sandbox:
+    """Return a cluster that does not run: an earlier attempt's server is gone.
+
+    Raises:
+        PermanentError: `isolation-unavailable`: a superuser's restore is only safe without network.
+    """
+    require_network_namespace(workspace, config.restore_as)
+    stop_server(workspace.drill_id, signal.SIGQUIT)
+    return Sandbox(
+        workspace=workspace,
+        postgres=install,
+        superuser=superuser,
+        profile=config.profile,
+        settings=dict(settings),
+        jobs=_jobs(config),
+        restored_as=config.restore_as,
+    )
+
+
+def _make_cluster(sandbox: Sandbox, deadline: Deadline) -> None:
     """Fill the data folder: from the kept template, or by initdb, which is then kept."""
     workspace = sandbox.workspace
     may_keep = not workspace.isolation.isdisjoint(
@@ -222,7 +274,7 @@ def _make_cluster(sandbox: Sandbox, deadline: float) -> None:
         keep_template(sandbox.postgres, workspace.data_dir)
 
 
-def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
+def _run_initdb(sandbox: Sandbox, deadline: Deadline) -> None:
     lines: tuple[str, ...] = ()
     for locale in _LOCALES:
         empty_folder(sandbox.workspace.data_dir)
@@ -237,8 +289,7 @@ def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
             "-N",
         ]
         argv += ["-E", "UTF8", f"--locale={locale}", "--no-instructions"]
-        left_s = max(1.0, deadline - time.monotonic())
-        result = run_tool(sandbox, argv, env={}, deadline_s=left_s, role=Role.MAKER)
+        result = run_tool(sandbox, argv, env={}, deadline_s=max(1.0, deadline.left_s), role=Role.MAKER)
         lines = result.stderr_lines
         if result.exit_code == 0:
             return
@@ -249,12 +300,17 @@ def _run_initdb(sandbox: Sandbox, deadline: float) -> None:
 
 def _write_access(sandbox: Sandbox) -> None:
     """Write who may connect, outside the data folder: the server may read it, not change it."""
-    root, known = sandbox.workspace.root, ids(sandbox.workspace.os_user)
     for name, text in _access_rules(sandbox).items():
-        (root / name).write_text(text)
-        (root / name).chmod(0o640)
-        if known is not None:
-            os.chown(root / name, -1, known[1])
+        _write_private(sandbox.workspace, name, text)
+
+
+def _write_private(workspace: Workspace, name: str, text: str) -> None:
+    """Write a file of the server's: its user may read it."""
+    path, user = workspace.root / name, ids(workspace.os_user)
+    path.write_text(text)
+    path.chmod(0o640)
+    if user is not None:
+        os.chown(path, -1, user[1])
 
 
 def _access_rules(sandbox: Sandbox) -> dict[str, str]:
@@ -273,6 +329,12 @@ def _access_rules(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
+def _run_server(sandbox: Sandbox, deadline: Deadline, role: str) -> None:
+    """Start the server and wait until *role* can connect."""
+    _start_server(sandbox)
+    _wait_ready(sandbox, deadline, role)
+
+
 def _start_server(sandbox: Sandbox) -> None:
     workspace = sandbox.workspace
     log = workspace.root / "server.log"
@@ -282,6 +344,7 @@ def _start_server(sandbox: Sandbox) -> None:
         "unix_socket_directories": str(workspace.socket_dir),
         "hba_file": str(workspace.root / "pg_hba.conf"),
         "ident_file": str(workspace.root / "pg_ident.conf"),
+        **_own_config(workspace),
     }
     argv += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     orders = jail_orders(
@@ -298,11 +361,17 @@ def _start_server(sandbox: Sandbox) -> None:
     register_server(workspace.drill_id, jailed, workspace.root, log)
 
 
-def _wait_ready(sandbox: Sandbox, deadline: float, role: str) -> None:
+def _own_config(workspace: Workspace) -> dict[str, str]:
+    """Return where an adopted cluster's configuration lies; a made one has initdb's."""
+    path = workspace.root / CONFIG_FILE
+    return {"config_file": str(path)} if path.is_file() else {}
+
+
+def _wait_ready(sandbox: Sandbox, deadline: Deadline, role: str) -> None:
     """Wait until our cluster answers; nobody else can put a socket into the drill's private folder."""
     socket_path = sandbox.workspace.socket_dir / f".s.PGSQL.{sandbox.port}"
     trouble = "it did not answer in time"
-    while time.monotonic() < deadline and alive(sandbox):
+    while not deadline.passed and alive(sandbox):
         if socket_path.exists():
             try:
                 connect(sandbox, role=role).close()
@@ -311,10 +380,10 @@ def _wait_ready(sandbox: Sandbox, deadline: float, role: str) -> None:
             else:
                 return
         time.sleep(_POLL_S)
-    said = server_log_tail(sandbox)
+    lines = server_log_tail(sandbox)
     rule = classify_death(sandbox)
     stop_server(sandbox.workspace.drill_id, signal.SIGQUIT)
-    raise _failed(sandbox, "PostgreSQL did not start", said or (trouble,), rule)
+    raise _failed(sandbox, "PostgreSQL did not start", lines or (trouble,), rule)
 
 
 def _prove_wall(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
@@ -339,7 +408,8 @@ def _prove_wall(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) 
     )
 
 
-def _make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
+def make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
+    """Create the roles that restore and read, in a session of our superuser."""
     power = sql.SQL("SUPERUSER" if sandbox.restored_as == "superuser" else "NOSUPERUSER")
     owner, reader = sql.Identifier(sandbox.owner), sql.Identifier(sandbox.reader)
     for statement in (

@@ -20,7 +20,7 @@ from pathlib import Path
 from expectations.json_text import read_object
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import PostgresInstall, Sandbox
-from tasks.sandbox.cluster import restart_server
+from tasks.sandbox.cluster import start
 from tasks.sandbox.paths import drill_dir
 from tasks.sandbox.reaper import end_processes, remove_shared_memory
 from tasks.sandbox.removal import empty_folder, read_regular
@@ -98,7 +98,7 @@ def started_again(one: Kept, until: datetime, deadline_s: float) -> Iterator[San
     with _leased(one):
         _prepare(one, until)
         try:
-            restart_server(one.sandbox, deadline_s)
+            start(one.sandbox, deadline_s)
             yield one.sandbox
         finally:
             stop_server(drill_id, signal.SIGINT)

@@ -43,7 +43,9 @@ _ETC = (
 _NAMES = ("passwd", "group", "nsswitch.conf", "hosts")
 _DICTIONARIES = Path("/var/cache/postgresql/dicts")  # where Debian's text search dictionaries lead
 _LIBRARY_OF_OPT = re.compile(rb"/opt/([^/\0]+)/")
-_SERVER_FILES = ("pg_hba.conf", "pg_ident.conf")
+CONFIG_FILE = "postgresql.conf"
+"""What an adopted cluster's server reads in place of the copy's own configuration."""
+_SERVER_FILES = ("pg_hba.conf", "pg_ident.conf", CONFIG_FILE)
 
 
 @dataclass(frozen=True, slots=True)

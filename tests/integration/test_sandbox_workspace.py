@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import subprocess
 import threading
 from collections.abc import Callable
@@ -18,12 +19,15 @@ from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.model.target import SandboxConfig
 from tasks.sandbox import (
+    adopt,
     connect,
     destroy,
     dsn,
     find_postgres,
+    make_roles,
     open_workspace,
     run_tool,
+    start,
     start_sandbox,
     sweep,
     url,
@@ -31,6 +35,8 @@ from tasks.sandbox import (
 from tasks.sandbox import (
     workspace as workspaces,
 )
+from tasks.sandbox.isolation import ids
+from tasks.sandbox.servers import stop_server
 from tasks.sandbox.stamp import new_sockets_folder, new_stamp, process_started, write_stamp
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,6 +45,14 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 def opened(database: str, drill_id: str, wait_s: float = 5.0) -> Workspace:
     return open_workspace("shop", database, drill_id, "preferred", utc_now() + timedelta(hours=1), wait_s)
+
+
+def own_by(workspace: Workspace) -> None:
+    """Give the data folder to the user of *workspace*, as whoever brings a copy does."""
+    user = ids(workspace.os_user)
+    if user is not None:
+        for path in (workspace.data_dir, *workspace.data_dir.rglob("*")):
+            os.chown(path, *user, follow_symlinks=False)
 
 
 def started() -> str:
@@ -312,3 +326,57 @@ def test_an_ordinary_user_drills_too_and_his_files_stay_hidden(cluster: Callable
         if "mount" in isolation:
             assert found == "UndefinedFile"
         assert not (home / ".cache/restore-drill/drills").exists()
+
+
+def test_a_data_folder_from_elsewhere_is_adopted_and_its_configuration_is_not_read(
+    sandbox: Callable[..., Sandbox],
+) -> None:
+    source = sandbox(17)
+    with connect(source) as session:
+        session.execute("CREATE DATABASE brought")
+    stop_server(source.workspace.drill_id, signal.SIGINT)
+    own = source.workspace.data_dir / "postgresql.conf"
+    own.write_text("include 'not-there.conf'\nlisten_addresses = '*'\n")
+    other = opened("orders", "other")
+    other.data_dir.rmdir()
+    source.workspace.data_dir.rename(other.data_dir)
+    (other.data_dir / "postmaster.pid").write_text("1\n")
+    own_by(other)
+    settings = source.settings | {"max_connections": "17"}
+    box = adopt(other, source.postgres, SandboxConfig(), settings, source.superuser)
+    start(box, 60)
+    with connect(box) as session:
+        names = [row[0] for row in session.execute("SELECT datname FROM pg_database").fetchall()]
+        paths = session.execute(
+            "SELECT current_setting('config_file'), current_setting('hba_file')"
+        ).fetchone()
+        assert session.execute("SHOW max_connections").fetchone() == ("17",)
+        assert session.execute("SHOW listen_addresses").fetchone() == ("",)
+    with connect(box, "brought", box.reader) as session:
+        assert session.execute("SELECT current_user").fetchone() == ("drill_reader",)
+    assert "brought" in names
+    assert paths == (str(other.root / "postgresql.conf"), str(other.root / "pg_hba.conf"))
+    assert destroy(other) == ()
+
+
+def test_a_folder_that_was_adopted_can_be_made_anew(sandbox: Callable[..., Sandbox]) -> None:
+    box = sandbox(17)
+    adopt(box.workspace, box.postgres, SandboxConfig(), box.settings, box.superuser)
+    again = start_sandbox(box.workspace, box.postgres, SandboxConfig(), 60)
+    with connect(again) as session:
+        assert session.execute("SHOW config_file").fetchone() == (
+            f"{again.workspace.data_dir}/postgresql.conf",
+        )
+
+
+def test_a_copy_of_a_cluster_without_our_roles_gets_them(sandbox: Callable[..., Sandbox]) -> None:
+    source = sandbox(17)
+    with connect(source) as session:
+        session.execute("DROP ROLE drill_owner, drill_reader")
+    stop_server(source.workspace.drill_id, signal.SIGINT)
+    box = adopt(source.workspace, source.postgres, SandboxConfig(), source.settings, source.superuser)
+    start(box, 60)
+    with connect(box) as session:
+        make_roles(session, box)
+    with connect(box, role=box.reader) as session:
+        assert session.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
