@@ -3,16 +3,18 @@
 Pure. Decided here: of one database's families the one that is written most often is drilled. Where the others
 hold days that it lacks (scripts that write only the weekly backup on Sundays) and differ from it by the
 folder's word alone, all of them are one family, with a star for that word; else its longest gap counts.
-Only a folder's name makes copies: `stats` and `stats_daily` are two databases.
+Only a folder's name makes copies: `stats` and `stats_daily` are two databases. Names without a date that
+differ in a number of one or two digits are one database's where they were written hours apart (`date +%d`,
+logrotate), and databases of their own where one night wrote them all.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from deployments.layouts import Family, stem
@@ -31,6 +33,10 @@ _OF_A_COPY = re.compile(
 _FIELD = re.compile(r"%[A-Za-z]|\*")
 _CLOCK_LETTERS = re.compile(r"(?<=\0)[hmsTZ](?=\0|[._-]|$)")
 _TELLING = re.compile(r"[._-]{0,9}\0[\0._-]*")
+_NUMBER = re.compile(r"(?<![0-9])\d{1,2}(?![0-9])")
+_NUMBER_BEHIND = re.compile(r"\.\*(?=(?:\.[a-z]+)?$)")
+_ALIKE = 3
+_APART = timedelta(hours=6)
 _A_DAY = timedelta(days=1)
 _STILL_WRITTEN = 3
 """A family is written to as long as its newest is no older than so many of its intervals."""
@@ -64,6 +70,28 @@ def one_for_each(found: Iterable[Family], timezone: str = "UTC") -> Rotated:
     return Rotated(tuple(sorted(chosen, key=lambda family: family.at)), copies)
 
 
+def numbered(found: Iterable[Family], modified_at: Callable[[str], datetime | None]) -> list[Family]:
+    """Return *found*, with one family for keys that a number rotates.
+
+    Args:
+        found: families of keys.
+        modified_at: when a key was written; None where that is not known.
+    """
+    families, groups = [], defaultdict[str, list[Family]](list)
+    for family in found:
+        folder, slash, name = family.at.rpartition("/")
+        single = not family.times and len(family.keys) == 1 and _NUMBER.search(name)
+        groups[f"{folder}{slash}{_NUMBER.sub('*', name)}" if single else family.at].append(family)
+    for at, alike in groups.items():
+        times = sorted((time, family.at) for family in alike if (time := modified_at(family.at)))
+        gaps = [later - sooner for (sooner, _), (later, _) in pairwise(times)]
+        if len(times) == len(alike) >= _ALIKE and min(gaps) >= _APART:
+            families.append(Family(at, tuple(key for _, key in times), ()))
+        else:
+            families += alike
+    return families
+
+
 def _database_of(family: Family) -> str:
     """Return the pattern without all that tells the backups of one database apart."""
     *folders, name = _CLOCK_LETTERS.sub("", _FIELD.sub("\0", family.at.replace("%%", "%25"))).split("/")
@@ -71,7 +99,7 @@ def _database_of(family: Family) -> str:
     if is_copy:
         name = _OF_A_COPY.sub("\0", name)
     if not family.times:
-        name = _LINK.sub("\0", name)
+        name = _LINK.sub("\0", re.sub(r"\.\0(?:\.[a-z0-9]+)?$", "", name))
     parts = [("" if _KEPT_FOLDER.fullmatch(folder) else folder) for folder in folders]
     without = stem(name)
     parts += [without, name[len(without) :]]
@@ -80,8 +108,10 @@ def _database_of(family: Family) -> str:
 
 def _taken(alike: list[Family], timezone: str) -> list[Family]:
     dated = [family for family in alike if family.times]
-    if len(alike) == 1 or not dated:
+    if len(alike) == 1:
         return alike
+    if not dated:
+        return _taken_undated(alike)
     newest = max(family.times[-1] for family in dated)
     written = [
         family for family in dated if (newest - family.times[-1]).total_seconds() <= _patience_s(family)
@@ -92,6 +122,16 @@ def _taken(alike: list[Family], timezone: str) -> list[Family]:
     joined = _joined([finest, *(family for family in dated if family is not finest)], timezone)
     gaps = [(later - sooner).total_seconds() for sooner, later in pairwise(finest.times)]
     return [joined or replace(finest, rhythm_s=max(gaps, default=None))]
+
+
+def _taken_undated(alike: list[Family]) -> list[Family]:
+    """Return the family with stars, whose keys tell more than a link; before it what logrotate moves on."""
+    starred = [family for family in alike if "*" in family.at]
+    plain = [family for family in alike if "*" not in family.at]
+    fixed = [family for family in plain if not _LINK.search(family.at.rpartition("/")[2])]
+    if len(fixed) == 1 and len(starred) == 1 and _NUMBER_BEHIND.search(starred[0].at):
+        return fixed
+    return starred if len(starred) == 1 and not fixed else alike
 
 
 def _patience_s(family: Family) -> float:

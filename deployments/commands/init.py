@@ -11,7 +11,7 @@ from pathlib import Path
 from deployments.exploring import Explored, Sorted, explore, sort_names
 from deployments.fleet_text import DraftDatabase, fleet_text
 from deployments.layouts import DUMP_SUFFIXES, Family, families, name_in, round_up_rpo_s
-from deployments.rotations import one_for_each
+from deployments.rotations import numbered, one_for_each
 from tasks.catalog.head import read_head
 from tasks.catalog.sniff import ENCRYPTIONS
 from tasks.config import load_fleet
@@ -98,7 +98,7 @@ def initialise(
     names = sort_names(explored, root)
     unreadable = [uri for uri in names.backups if printable(uri) != uri]
     names.backups = [uri for uri in names.backups if printable(uri) == uri]
-    kinds, unread = _kinds(opened, names)
+    kinds, unread = _kinds(opened, names, explored)
     drafts = _drafts(kinds, explored)
     unread += [f"{printable(uri)}: its name holds what does not show, or is no text" for uri in unreadable]
     left = [*_left_over(names, explored), *unread, *_unused_globals(kinds, drafts)]
@@ -112,11 +112,11 @@ def initialise(
     return InitReport(tuple(_lines(uri, out, drafts, left, now)), out, tuple(left))
 
 
-def _kinds(store: Store, names: Sorted) -> tuple[list[_Kind], list[str]]:
+def _kinds(store: Store, names: Sorted, explored: Explored) -> tuple[list[_Kind], list[str]]:
     """Return the families whose backups can be read, and what is to be said of the others."""
     kinds: list[_Kind] = []
     left: list[str] = []
-    rotated = one_for_each(families(names.backups))
+    rotated = one_for_each(numbered(families(names.backups), explored.modified_at))
     found = rotated.families
     for family in found[:MAX_HEADS]:
         left += [f"{uri}: its name holds no time that is one" for uri in family.astray[:_SHOWN]]

@@ -12,7 +12,7 @@ import pytest
 
 from deployments.commands.init import initialise
 from deployments.layouts import families
-from deployments.rotations import one_for_each
+from deployments.rotations import numbered, one_for_each
 from tasks.config import load_fleet
 from tasks.discovery import discover
 from tasks.stores.open import open_store
@@ -84,6 +84,12 @@ LAYOUTS: dict[str, Layout] = {
     "weekday, whole": Layout(lambda db, at: f"{at:%A}/{db}.sql.gz", count=7),
     "weekday beside a date": Layout(lambda db, at: f"{db}-{at:%a-%Y-%m-%d}.sql.gz"),
     "weekday in small letters": Layout(lambda db, at: f"{db}-{at:%Y%m%d}-{at:%a}.sql".lower()),
+    "day of the month": Layout(lambda db, at: f"{db}_{at:%d}.sql"),
+    "number of the weekday": Layout(lambda db, at: f"{db}.{at:%u}.dump.gz", count=7),
+    "logrotate": Layout(lambda db, at: f"{db}.sql{f'.{(NOW - at).days}' if at < NOW else ''}", count=9),
+    "logrotate, packed": Layout(
+        lambda db, at: f"{db}.sql{f'.{(NOW - at).days}.gz' if at < NOW else ''}", count=9
+    ),
     "fixed name": Layout(lambda db, _: f"{db}.sql", count=1),
     "autopostgresqlbackup": Layout(_autopostgresql),
     "pg_backup_rotated.sh": Layout(_rotated, count=40),
@@ -161,6 +167,18 @@ def test_no_key_is_lost_without_a_word(name: str, tmp_path: Path) -> None:
     held = {key for family in rotated.families for key in (*family.keys, *family.astray)}
     told = {key for family in found if family.at in sum(rotated.copies.values(), ()) for key in family.keys}
     assert held | told == keys
+
+
+def test_shards_of_one_night_are_databases_of_their_own(tmp_path: Path) -> None:
+    for number in range(1, 8):
+        put(tmp_path / "b", f"shard_{number}.sql", at=NOW + timedelta(minutes=number))
+    report = initialise(str(tmp_path / "b"), tmp_path / "fleet.yaml", now=NOW)
+    assert len(load_fleet(report.fleet_path).targets) == 7
+
+
+def test_names_whose_times_are_not_known_are_not_joined() -> None:
+    found = families(f"s3://b/orders_{number}.sql" for number in range(1, 8))
+    assert numbered(found, lambda _: None) == found
 
 
 def test_heroku_numbers_its_backups(tmp_path: Path) -> None:
