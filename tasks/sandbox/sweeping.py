@@ -1,6 +1,7 @@
 """What dead drills left: found by its stamp, and removed.
 
-A living drill is never touched, whatever its stamp says of its expiry; nor is anything without a valid stamp.
+Each kind of sandbox is asked for what it has that expired; folders of this worker are the only kind. A living
+drill is never touched, whatever its stamp says of its expiry; nor is anything without a valid stamp.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +64,17 @@ class _Seen:
 
 
 def sweep(now: datetime) -> SweepReport:
+    """Remove what expired of every kind of sandbox.
+
+    Args:
+        now: aware UTC.
+    """
+    reports = [sweep_kind(now) for sweep_kind in SWEEPS]
+    lists = ([item for report in reports for item in getattr(report, name)] for name in SweepReport.__slots__)
+    return SweepReport(*map(tuple, lists))
+
+
+def sweep_folders(now: datetime) -> SweepReport:
     """Remove the folders with our stamp whose owner is gone or whose time as a kept sandbox is up.
 
     Args:
@@ -76,6 +89,10 @@ def sweep(now: datetime) -> SweepReport:
     _sweep_locks(base / "locks")
     tidy(base)
     return SweepReport(*(tuple(getattr(seen, name)) for name in SweepReport.__slots__))
+
+
+SWEEPS: tuple[Callable[[datetime], SweepReport], ...] = (sweep_folders,)
+"""One for each kind of sandbox."""
 
 
 def _sweep_folder(root: Path, now: datetime, seen: _Seen) -> None:

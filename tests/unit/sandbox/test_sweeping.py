@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.sandbox import sweeping
 from tasks.sandbox.stamp import STAMP_FILE, new_sockets_folder, new_stamp, read_stamp, write_stamp
-from tasks.sandbox.sweeping import sweep
+from tasks.sandbox.sweeping import SweepReport, sweep
 from tests.properties.test_removal import deep, plant_socket
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -131,3 +132,16 @@ def test_locks_that_are_none_stop_nobody(drills: Path) -> None:
     dead(drills, "d1")
     assert sweep(NOW).removed == ("d1",)
     assert sorted(path.name for path in locks.iterdir()) == ["a.lock", "b.lock"]
+
+
+def test_every_kind_of_sandbox_is_asked(drills: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead(drills, "gone")
+    asked: list[datetime] = []
+
+    def sweep_elsewhere(now: datetime) -> SweepReport:
+        asked.append(now)
+        return SweepReport(removed=("elsewhere",), left=("stuck",))
+
+    monkeypatch.setattr(sweeping, "SWEEPS", (*sweeping.SWEEPS, sweep_elsewhere))
+    report = sweep(NOW)
+    assert (report.removed, report.left, asked) == (("gone", "elsewhere"), ("stuck",), [NOW])
