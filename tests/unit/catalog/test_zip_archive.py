@@ -316,3 +316,12 @@ def test_a_physical_backup_in_a_zip_is_called_by_its_name(tmp_path: Path) -> Non
     data = zip_of([("base/1/PG_VERSION", b"17\n"), ("global/pg_control", b"x"), ("backup_label", b"x")])
     assert failure_of(data, tmp_path).rule == "format-unsupported"
     assert head_of(data).format is Format.BASEBACKUP
+
+
+@pytest.mark.parametrize("made", ["deflated", "stored", "streamed", "zip64"])
+def test_a_large_zip_costs_a_few_reads_before_the_download(made: str) -> None:
+    rows = bytes(range(256)) * (16 << 12)
+    source = MemorySource(MAKERS[made]([*ODOO, ("filestore/large", rows)]))
+    read_head(source, "x.zip")
+    assert len(source.reads) <= 8
+    assert sum(length for _, length in source.reads) < 1 << 20

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +18,7 @@ from deployments.rotations import numbered, one_for_each
 from tasks.config import load_fleet
 from tasks.discovery import discover
 from tasks.stores.open import open_store
-from tests.unit.deployments.buckets import NOW, put
+from tests.unit.deployments.buckets import NOW, SCRIPT, put
 
 Key = Callable[[str, datetime], str]
 DATABASES = ("orders", "billing")
@@ -255,3 +257,18 @@ def test_a_weekly_backup_instead_of_a_daily_one_is_of_the_same_family() -> None:
     keys = [f"s3://b/{_rotated('orders', NOW - timedelta(days=day))}" for day in range(40)]
     (family,) = one_for_each(families(keys)).families
     assert (family.at, len(family.times), family.cadence_s) == ("s3://b/%Y-%m-%d-*/orders.sql.gz", 40, 86400)
+
+
+def test_a_zip_that_odoo_made_is_a_backup(tmp_path: Path) -> None:
+    for day in range(4):
+        at = NOW - timedelta(days=day)
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr("dump.sql", SCRIPT)
+            archive.writestr("filestore/ab/abcd", b"%PDF-1.7")
+            archive.writestr("manifest.json", "{}")
+        put(tmp_path / "b", f"shop_{at:%Y-%m-%d_%H-%M-%S}.zip", made.getvalue(), at)
+    report = initialise(str(tmp_path / "b"), tmp_path / "fleet.yaml", now=NOW)
+    (target,) = load_fleet(report.fleet_path).targets
+    assert target.name == "shop"
+    assert any("plain in zip, PostgreSQL 17.11, 4 seen" in line for line in report.lines)
