@@ -29,6 +29,8 @@ from tasks.model.findings import Finding
 
 _NO_DUMP = frozenset({"not-a-backup", "archive-tiny", "archive-empty", "format-unsupported"})
 """What a file is that lies beside a dump and is none."""
+_CLOSED: tuple[str, ...] = ("",)
+"""Of an archive in the archive, which only its end tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +188,19 @@ def _file_meant(files: Mapping[str, StoredFile], extraction: Extraction, *, alon
     """
     if alone and len(files) == 1:
         return next(iter(files.values()))
-    dumps = [
-        Contained(name, databases)
-        for name, file in files.items()
-        if (alone or not _is_of_an_archive(name)) and (databases := _databases_in(file, name)) is not None
-    ]
+    dumps: list[Contained] = []
+    closed: list[Contained] = []
+    for name, file in files.items():
+        if alone or not _is_of_an_archive(name):
+            databases = _databases_in(file, name)
+            (closed if databases is _CLOSED else dumps).extend(_contained(name, databases))
+    called = [archive for archive in closed if archive.stem == extraction.wanted.database_or_name]
+    dumps += called or ([] if dumps else closed)
     return files[choose(dumps, extraction.wanted, extraction.name).place] if dumps else None
+
+
+def _contained(name: str, databases: tuple[str, ...] | None) -> tuple[Contained, ...]:
+    return () if databases is None else (Contained(name, databases),)
 
 
 def _is_of_an_archive(name: str) -> bool:
@@ -219,7 +228,7 @@ def _no_dump(files: Mapping[str, StoredFile], kind: str, extraction: Extraction)
 def _databases_in(file: StoredFile, name: str) -> tuple[str, ...] | None:
     """Return the databases that a file names, if it is a dump of any; None where it is something else.
 
-    A file that holds roles alone is not what is restored.
+    A file that holds roles alone is not what is restored. A ZIP archive is `_CLOSED`: uploads, most likely.
     """
     try:
         head = read_stream_head(Stream(file.pieces()), name)
@@ -227,6 +236,8 @@ def _databases_in(file: StoredFile, name: str) -> tuple[str, ...] | None:
         return None if error.rule in _NO_DUMP else ()
     if head.format is Format.CLUSTER and not head.databases:
         return None
+    if head.wrappers[-1:] == (ZIP,):
+        return _CLOSED
     if head.databases:
         return head.databases
     return (head.toc.database,) if head.toc is not None and head.toc.database else ()

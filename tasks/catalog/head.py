@@ -195,13 +195,13 @@ class _Heads:
     """The dumps that the first members of a tar or ZIP archive showed, as far as they were read.
 
     Attributes:
-        seen: names of all members.
-        heads: of what could be the backup, by its place in the archive.
+        names: of all members.
+        by_place: heads of what could be the backup, by its place in the archive.
         opaque: something was met that could be a dump and could not be read here.
     """
 
-    seen: list[str] = field(default_factory=list)
-    heads: dict[str, ArchiveHead] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    by_place: dict[str, ArchiveHead] = field(default_factory=dict)
     opaque: bool = False
 
 
@@ -213,71 +213,71 @@ def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Want
     """
     if tar.is_pg_dumps(stream.peek(tar.BLOCK)):
         return _own_tar_head(stream, name, wrappers)
-    reader, found = _Sequential(stream), _Heads()
+    reader, heads = _Sequential(stream), _Heads()
     try:
         for member in islice(tar.walk(reader.read, name), _TAR_MEMBERS + 1):
-            layout = _note_member(member, reader, found, (*wrappers, TAR), wanted)
+            layout = _note_member(member, reader, heads, (*wrappers, TAR), wanted)
             if layout is not None:
                 return ArchiveHead(layout, wrappers)
-            if member.next_at > _TAR_LOOK_BYTES or len(found.seen) > _TAR_MEMBERS:
-                found.opaque = True
+            if member.next_at > _TAR_LOOK_BYTES or len(heads.names) > _TAR_MEMBERS:
+                heads.opaque = True
                 break
     except HeadLimitError:
-        found.opaque = True
-    if not found.seen:
+        heads.opaque = True
+    if not heads.names:
         raise PermanentError("The backup is a tar without a member.", name, rule="archive-tiny")
-    return _head_of(found, (*wrappers, TAR), wanted)
+    return _head_of(heads, (*wrappers, TAR), wanted)
 
 
-def _head_of(found: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
-    if not found.opaque and len(found.heads) == 1:
-        return next(iter(found.heads.values()))
-    meant = next((head for head in found.heads.values() if _is_meant(head, wanted)), None)
+def _head_of(heads: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
+    if not heads.opaque and len(heads.by_place) == 1:
+        return next(iter(heads.by_place.values()))
+    meant = next((head for head in heads.by_place.values() if _is_meant(head, wanted)), None)
     return ArchiveHead(Format.UNKNOWN, wrappers) if meant is None else _in_part(meant)
 
 
 def _zip_head(source: ByteSource, name: str, wanted: Wanted) -> ArchiveHead:
     """Return what a ZIP archive's directory, and the first of its members that may be dumps, tell."""
-    archive, found = ZipArchive(source, name), _Heads()
+    archive, heads = ZipArchive(source, name), _Heads()
     layout = physical.recognise_layout(archive.files)
     if layout is not None:
         return ArchiveHead(layout, (ZIP,))
     if not archive.files:
         raise PermanentError("The backup is a ZIP archive without a file.", name, rule="archive-tiny")
     files = application_dumps(archive.files) or archive.files
-    found.opaque = len(files) > _TAR_MEMBERS
+    heads.opaque = len(files) > _TAR_MEMBERS
     for place, member in islice(files.items(), _TAR_MEMBERS):
-        _note_file(place, Stream(archive.pieces(member), UNWRAPPED_LIMIT_BYTES), found, (ZIP,), wanted)
+        _note_file(place, Stream(archive.pieces(member), UNWRAPPED_LIMIT_BYTES), heads, (ZIP,), wanted)
     refusals = [refusal for member in files.values() if (refusal := archive.refusal(member)) is not None]
-    if refusals and not found.heads:
+    if refusals and not heads.by_place:
         raise refusals[0]
-    return _head_of(found, (ZIP,), wanted)
+    return _head_of(heads, (ZIP,), wanted)
 
 
 def _note_member(
-    member: tar.TarMember, reader: _Sequential, found: _Heads, wrappers: tuple[str, ...], wanted: Wanted
+    member: tar.TarMember, reader: _Sequential, heads: _Heads, wrappers: tuple[str, ...], wanted: Wanted
 ) -> Format | None:
     """Look at one member; return the layout of a physical backup that the names so far show."""
-    found.seen.append(member.name)
-    layout = physical.recognise_layout(found.seen)
+    heads.names.append(member.name)
+    layout = physical.recognise_layout(heads.names)
     place = "/".join(parts_of(member.name))
     if layout is None and member.kind == tar.REGULAR and place:
-        _note_file(place, Stream(reader.pieces(member.offset, member.size)), found, wrappers, wanted)
+        _note_file(place, Stream(reader.pieces(member.offset, member.size)), heads, wrappers, wanted)
     return layout
 
 
-def _note_file(place: str, pieces: Stream, found: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> None:
+def _note_file(place: str, pieces: Stream, heads: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> None:
     folder, _, base = place.rpartition("/")
     if is_data_member(base):
         return
     try:
         if base == TOC_NAME:
             toc = read_stream_toc(pieces, place).toc
-            found.heads[folder] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
+            heads.by_place[folder] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
         else:
-            found.heads[place] = _inside(pieces, place, wrappers, wanted)
+            heads.by_place[place] = _inside(pieces, place, wrappers, wanted)
     except PermanentError:
-        found.opaque = True  # no dump, or a broken one: known when the whole archive is there
+        heads.opaque = True  # no dump, or a broken one: known when the whole archive is there
 
 
 def _is_meant(head: ArchiveHead, wanted: Wanted) -> bool:

@@ -325,3 +325,22 @@ def test_a_large_zip_costs_a_few_reads_before_the_download(made: str) -> None:
     read_head(source, "x.zip")
     assert len(source.reads) <= 8
     assert sum(length for _, length in source.reads) < 1 << 20
+
+
+@pytest.mark.parametrize("made", ["deflated", "tar"])
+def test_uploads_in_an_archive_of_their_own_are_not_a_second_dump(made: str, tmp_path: Path) -> None:
+    uploads = ("uploads.zip", zip_of(ATTACHMENTS))
+    backup = opened(MAKERS[made]([("db.sql", SCRIPT), uploads]), tmp_path)
+    assert b"".join(open_script(backup)) == SCRIPT
+    inner = opened(MAKERS[made]([("x.zip", zip_of([("db.sql", SCRIPT)])), ("notes", b"a text\n")]), tmp_path)
+    assert b"".join(open_script(inner)) == SCRIPT
+
+
+@pytest.mark.parametrize("made", ["deflated", "tar"])
+def test_an_archive_that_is_called_like_the_database_is_its_dump(made: str, tmp_path: Path) -> None:
+    data = MAKERS[made](
+        [("orders.sql", SCRIPT), ("billing.zip", zip_of([("billing.sql", SCRIPT + b"--\n")]))]
+    )
+    backup = opened(data, tmp_path, Wanted(None, "billing"))
+    assert b"".join(open_script(backup)) == SCRIPT + b"--\n"
+    assert b"".join(open_script(opened(data, tmp_path, Wanted(None, "orders")))) == SCRIPT
