@@ -154,6 +154,7 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
     """Do what has to be there before the dump; return the entries that are done with."""
     job.referred |= roles_referred(job.toc)
     job.roles |= {role.name for role in globals_roles}
+    job.superusers |= {role.name for role in globals_roles if role.is_superuser}
     create_roles(job, session, job.referred, globals_roles)
     prepare(job, session)
     lend_for(job, session, job.toc)

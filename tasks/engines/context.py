@@ -35,6 +35,7 @@ class Job:
         database: the restored database's name, once chosen.
         failures, omissions, findings, commands: collected as the restore goes on.
         roles: roles that the backup brought.
+        superusers: those of them that are superusers, by what it says.
         referred: roles that it only speaks of.
         other_databases: of the same dump, not restored.
         analyze_s: wall seconds of ANALYZE.
@@ -59,6 +60,7 @@ class Job:
     findings: list[Finding] = field(default_factory=list)
     commands: list[RecoveryCommand] = field(default_factory=list)
     roles: set[str] = field(default_factory=set)
+    superusers: set[str] = field(default_factory=set)
     referred: set[str] = field(default_factory=set)
     other_databases: tuple[str, ...] = ()
     analyze_s: float = 0.0

@@ -1,4 +1,4 @@
-"""Reading roles out of `pg_dumpall --globals-only` and out of scripts: names, groups, inheritance, no more.
+"""Reading roles out of `pg_dumpall --globals-only` and out of scripts: names, groups, superusers, no more.
 
 Passwords are never looked at: a statement is read word by word up to what is wanted, and its text is not
 kept.
@@ -65,13 +65,16 @@ class RoleReader:
             for index, word in enumerate(upper[3:], 3):
                 if word == "IN" and upper[index + 1 : index + 2] and upper[index + 1] in _ROLE_WORDS:
                     groups = names_listed(listed, index + 2)[0]
-            self._roles.setdefault(name, Role(name, "NOINHERIT" not in upper[3:], groups))
+            is_superuser = "SUPERUSER" in upper[3:]
+            self._roles.setdefault(name, Role(name, "NOINHERIT" not in upper[3:], groups, is_superuser))
 
     def _alter(self, listed: list[str], upper: list[str]) -> None:
         name = name_of(listed[2]) if len(listed) > 2 else ""  # noqa: PLR2004
         known = self._roles.get(name)
         if known is not None and "NOINHERIT" in upper[3:]:
-            self._roles[name] = replace(known, inherits=False)
+            known = self._roles[name] = replace(known, inherits=False)
+        if known is not None and "SUPERUSER" in upper[3:]:
+            self._roles[name] = replace(known, is_superuser=True)
 
     def _grant(self, listed: list[str], upper: list[str]) -> None:
         groups, _ = names_listed(listed, 1)

@@ -24,6 +24,7 @@ from tasks.engines.objects_present import list_objects
 from tasks.engines.ownership import set_owners
 from tasks.engines.privileged import create_privileged
 from tasks.engines.proof import prove
+from tasks.engines.refresh_rights import denied_refreshes
 from tasks.engines.roles import note_missing_roles
 from tasks.engines.same_names import tell_apart
 from tasks.engines.ticker import so_far
@@ -207,6 +208,7 @@ def _settle(job: Job) -> _Settled:
         owned = set_owners(job, session)
         with job.owner() as owner:
             granted = run_grants(job, owner, grant_entries(job.toc))
+        job.findings += denied_refreshes(job, session)
         powers = prove(job, session) if job.is_owner else ()
         if powers:
             raise StageFailed((*powers, *_so_far(job)))

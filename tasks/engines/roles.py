@@ -35,11 +35,13 @@ class Role:
 
     Attributes:
         groups: roles that it is a member of.
+        is_superuser: at the source; here nobody is.
     """
 
     name: str
     inherits: bool = True
     groups: tuple[str, ...] = ()
+    is_superuser: bool = False
 
 
 def roles_referred(toc: Toc) -> frozenset[str]:

@@ -238,6 +238,7 @@ class ScriptRunner:
         job.other_databases = tuple(dict.fromkeys((*job.other_databases, *self.databases.others)))
         self._record.hand_over(job)
         job.roles |= {role.name for role in self._roles}
+        job.superusers |= {role.name for role in self._roles if role.is_superuser}
         job.referred |= self._session.lent
         if job.database:
             with job.superuser() as session:

@@ -87,6 +87,14 @@ RULES = (
         "Look for loads with triggers disabled at the source; repair the orphans there.",
     ),
     Rule(
+        "refresh-denied",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.RESTORE,
+        "The owner of a materialised view may not read what it is made of: a restore leaves it empty.",
+        "Grant SELECT to the view's owner and to the owners of the views that it reads.",
+    ),
+    Rule(
         "parallel-restore-fails",
         FindingClass.DATA,
         Severity.WARNING,

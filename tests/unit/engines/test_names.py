@@ -60,11 +60,11 @@ CREATE TABLESPACE fast LOCATION '/x';
 """
 
 
-def test_globals_bring_names_groups_and_inheritance_and_nothing_else() -> None:
+def test_globals_bring_names_groups_inheritance_and_who_is_superuser_and_nothing_else() -> None:
     roles = read_roles([GLOBALS])
     assert roles == (
         Role("app"),
-        Role("Odd; Role", inherits=False, groups=("app",)),
+        Role("Odd; Role", inherits=False, groups=("app",), is_superuser=True),
         Role("joined", groups=("app", "readers")),
     )
     assert "planted" not in repr(roles)
