@@ -35,6 +35,7 @@ class DrilledBackup:
         uri, at, bytes: of the backup; `at` and `finished_at` are aware UTC.
         came_back: whole and as expected, if perhaps too old or too late.
         achieved_rto_s: seconds that the recovery took; None where it did not complete.
+        overhead_s: declared ones among them, which no size changes.
         commands: that worked.
         cause: the first failure's message; empty for a verified drill.
         evidence: where its document lies.
@@ -48,6 +49,7 @@ class DrilledBackup:
     drill_id: str
     finished_at: datetime
     achieved_rto_s: float | None
+    overhead_s: float
     commands: tuple[str, ...]
     cause: str
     evidence: str
@@ -101,6 +103,7 @@ def _drilled(document: dict[str, Any], uri: str) -> DrilledBackup | None:
         drill_id=document["drill_id"],
         finished_at=datetime.fromisoformat(document["finished_at"]),
         achieved_rto_s=document["objectives"]["achieved_rto_s"],
+        overhead_s=document["objectives"]["overhead_s"] or 0.0,
         commands=tuple(item["command"] for item in document["recovery_commands"]),
         cause=failures[0]["message"] if failures and verdict is not Verdict.VERIFIED else "",
         evidence=uri,

@@ -160,7 +160,8 @@ def _about_s(item: Candidate | None, drill: DrilledBackup | None) -> float | Non
         return None
     if not drill.bytes:
         return drill.achieved_rto_s
-    return round(drill.achieved_rto_s * max(_TENTH, item.bytes / drill.bytes), 1)
+    measured_s = max(0.0, drill.achieved_rto_s - drill.overhead_s)
+    return round(drill.overhead_s + measured_s * max(_TENTH, item.bytes / drill.bytes), 1)
 
 
 def _moment(item: Candidate) -> datetime:

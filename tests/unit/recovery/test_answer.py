@@ -46,6 +46,7 @@ def drill(
         drill_id=f"d{days}",
         finished_at=NOW,
         achieved_rto_s=rto_s,
+        overhead_s=20,
         commands=("pg_restore x",),
         cause="" if verdict is Verdict.VERIFIED else "It is cut.",
         evidence="/e/d.json",
@@ -66,7 +67,7 @@ def test_a_newer_backup_without_a_proof_is_named_beside_it_with_its_own_forecast
     assert said.recoverable is Recoverable.PROVEN
     assert said.backup == stored(2)
     assert said.newer == stored(1, 2000)
-    assert said.newer_about_s == 120
+    assert said.newer_about_s == 20 + 2 * 40
     assert said.within_rpo is False
 
 
