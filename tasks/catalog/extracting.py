@@ -152,7 +152,7 @@ def _databases_of(held: Mapping[str, StoredFile]) -> tuple[str, ...]:
 
 
 def _write_folder(files: Mapping[str, StoredFile], dest: Path, extraction: Extraction) -> None:
-    shutil.rmtree(dest, ignore_errors=True)  # of an attempt before this one
+    _remove(dest)
     dest.mkdir()
     dest.chmod(0o755)
     written: dict[int, Path] = {}
@@ -165,9 +165,15 @@ def _write_folder(files: Mapping[str, StoredFile], dest: Path, extraction: Extra
 
 
 def _write_file(file: StoredFile, dest: Path, extraction: Extraction) -> None:
+    _remove(dest)
+    _write(file, dest, extraction)
+
+
+def _remove(dest: Path) -> None:
+    """Remove what an attempt before this one left."""
     if dest.is_dir():
         shutil.rmtree(dest)
-    _write(file, dest, extraction)
+    dest.unlink(missing_ok=True)
 
 
 def _write(file: StoredFile, dest: Path, extraction: Extraction) -> None:

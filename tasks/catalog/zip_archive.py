@@ -69,7 +69,7 @@ class ZipArchive:
         self.files: Mapping[str, zipfile.ZipInfo] = {
             "/".join(parts): member
             for member in members
-            if not member.is_dir() and (parts := parts_of(member.filename.replace("\\", "/")))
+            if not (name := member.filename.replace("\\", "/")).endswith("/") and (parts := parts_of(name))
         }
 
     def pieces(self, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import base64
 import shutil
 import tarfile
 import time
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,14 @@ def packed(members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", method) as container:
+        for name, content in members.items():
+            container.writestr(name, content)
+    return out.getvalue()
+
+
 WHOLE = [
     *(archives.custom(compression) for compression in ("none", "gzip", "zstd")),
     archives.custom(seekable=False),
@@ -50,6 +59,9 @@ WHOLE = [
     packed(archives.directory_members()),
     packed({f"a/ö{'x' * 120}/{name}": data for name, data in archives.directory_members("zstd").items()}),
     packed({"shop.sql": archives.script().encode(), "crm.dump": archives.custom()}),
+    zipped({"dump.sql": archives.script().encode(), "manifest.json": b"{}", "filestore/ab/ab1": b"%PDF-1.7"}),
+    zipped({"shop.dump": archives.custom(), "crm.dump": archives.custom()}, zipfile.ZIP_STORED),
+    zipped(archives.directory_members()),
     archives.script().encode(),
     archives.cluster_script().encode(),
     archives.globals_script().encode(),
@@ -61,6 +73,7 @@ WHOLE = [
 BITS = [
     b"\xff" * 4, b"\0" * 4, b"\0\xff\xff\xff\x7f", b"\1\1\0\0\0", b"PGDMP\1\x10\0\4\x08\1", b"'",
     b"$$", b"/*", b"\\.\n", b"\n\\connect x\n", b"--\n", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd",
+    b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07",
     b"ustar\x0000", b"9" * 30, b" 5000=", b"COPY t FROM stdin;\n", b"CREATE FUNCTION f() BEGIN ATOMIC ",
     b"E'\\'", b"\xc3", b"\xed\xa0\x80",
 ]  # fmt: skip

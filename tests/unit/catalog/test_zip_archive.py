@@ -344,3 +344,11 @@ def test_an_archive_that_is_called_like_the_database_is_its_dump(made: str, tmp_
     backup = opened(data, tmp_path, Wanted(None, "billing"))
     assert b"".join(open_script(backup)) == SCRIPT + b"--\n"
     assert b"".join(open_script(opened(data, tmp_path, Wanted(None, "orders")))) == SCRIPT
+
+
+def test_a_member_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    data = bytearray(zip_of([("x", b"12"), ("dump.sql", SCRIPT)]))
+    central = data.index(b"PK\x01\x02")
+    for at in (26, central + 28):
+        struct.pack_into("<HH", data, at, 0, 1)  # its letter is an extra field now
+    assert b"".join(open_script(opened(bytes(data), tmp_path))) == SCRIPT
