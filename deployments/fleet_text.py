@@ -11,6 +11,11 @@ from expectations.yaml_text import flow
 from tasks.model.printable import printable
 from tasks.model.target import StoreConfig
 
+_DECRYPT = {
+    "age": "# decrypt: {age: {identity_file: KEY-FILE}}    # encrypted: name the key",
+    "gpg": "# decrypt: {gpg: {key_file: KEY-FILE}}    # encrypted: name the key",
+}
+
 
 @dataclass(frozen=True)
 class DraftDatabase:
@@ -22,7 +27,7 @@ class DraftDatabase:
         globals_at: pattern of the file with the roles; "" for none.
         rpo_s, window_s: suggestions, seconds.
         about: format, version, count and cadence, one line.
-        encryption: `gpg`, `age` or "".
+        encryption: `gpg`, `age`, `openssl` or "".
         newest_at: recovery point of the newest, aware UTC.
         trouble: why the newest cannot be read; "" if it can.
     """
@@ -127,10 +132,8 @@ def _backup(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
         yield f"globals: {flow(draft.globals_at)}" if draft.globals_at else "globals: null"
     if duration(draft.window_s) != "30d":
         yield f"window: {duration(draft.window_s)}"
-    if draft.encryption == "age":
-        yield "# decrypt: {age: {identity_file: KEY-FILE}}    # encrypted: name the key"
-    elif draft.encryption:
-        yield "# decrypt: {gpg: {key_file: KEY-FILE}}    # encrypted: name the key"
+    if draft.encryption:
+        yield _DECRYPT.get(draft.encryption, f"# encrypted with {draft.encryption}, which no key here opens")
 
 
 def duration(seconds: float) -> str:

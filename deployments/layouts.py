@@ -72,7 +72,7 @@ SIDECARS = (
 )
 PARTIAL = (".partial", ".part", ".tmp", ".incomplete", ".filepart", "_COPYING_")
 DUMP_SUFFIXES = re.compile(
-    r"(?i)\.(?:dump|dmp|pgdump|pg_dump|custom|backup|bak|sql|tar|tgz|zip|gz|zst|lz4|xz|bz2|gpg|pgp|asc|age|fc|out)$"
+    r"(?i)\.(?:dump|dmp|pgdump|pg_dump|custom|backup|bak|sql|sqlc|psql|pgsql|tar|tgz|zip|enc|gz|zst|lz4|xz|bz2|gpg|pgp|asc|age|fc|out)$"
 )
 _WEEKDAY = re.compile(
     r"(?i)(?<![a-z%])(?:mon|tue|wed|thu|fri|sat|sun)(?:day|sday|nesday|rsday|urday)?(?![a-z])"

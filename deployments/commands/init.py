@@ -13,7 +13,7 @@ from deployments.fleet_text import DraftDatabase, fleet_text
 from deployments.layouts import DUMP_SUFFIXES, Family, families, name_in, round_up_rpo_s
 from deployments.rotations import numbered, one_for_each
 from tasks.catalog.head import read_head
-from tasks.catalog.sniff import ENCRYPTIONS
+from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL
 from tasks.config import load_fleet
 from tasks.model.backup import ArchiveHead, Format
 from tasks.model.bounded_list import listing
@@ -328,7 +328,9 @@ def _lines(uri: str, out: Path, drafts: list[DraftDatabase], left: list[str], no
         lines.append(f"  {draft.name}: {draft.about}{age}")
         if draft.trouble:
             lines.append(f"    the newest cannot be read: {draft.trouble}")
-        if draft.encryption:
+        if draft.encryption == OPENSSL:
+            lines.append("    encrypted with openssl, which the drill cannot open: encrypt with gpg or age")
+        elif draft.encryption:
             lines.append(f"    encrypted with {draft.encryption}: name its key under backup.decrypt")
         if draft.timezone != "UTC":
             lines.append(f"    names look like local time: {draft.timezone}; write your zone's name")

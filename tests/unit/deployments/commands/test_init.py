@@ -66,6 +66,22 @@ def test_a_fixed_key_says_that_its_upload_dates_it(bucket: Path) -> None:
     assert any("the time of upload counts" in line for line in report.lines)
 
 
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (b"Salted__" + bytes(40), "openssl, which the drill cannot open"),
+        (b"age-encryption.org/v1\n-> X25519 x\n--- x\n", "age: name its key"),
+        (b"\x8c\x0d\x04\x09\x03\x02" + bytes(range(60)), "gpg: name its key"),
+    ],
+)
+def test_what_encrypts_the_backups_is_said_with_what_helps(bucket: Path, first: bytes, said: str) -> None:
+    history(bucket, lambda at: f"x_{at:%Y%m%d}.sql.enc", data=first)
+    report, fleet = look(bucket)
+    assert [target.name for target in fleet.targets] == ["x"]
+    assert any(said in line for line in report.lines)
+    assert ("decrypt:" in report.fleet_path.read_text()) is ("name its key" in said)
+
+
 def test_sidecars_and_manifests_are_no_databases(bucket: Path) -> None:
     history(bucket, lambda at: f"x_{at:%Y%m%d}.sql")
     history(bucket, lambda at: f"x_{at:%Y%m%d}.sql.sha256", data=b"0  x")
