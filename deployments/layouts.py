@@ -15,6 +15,7 @@ from statistics import median
 
 from tasks.discovery.pattern import KeyPattern
 from tasks.discovery.strftime import DAYS, MONTHS, REGEX
+from tasks.model.backup import MANIFEST_SUFFIX
 from tasks.model.errors import DrillError
 
 GENERIC = frozenset(
@@ -66,7 +67,7 @@ SIDECARS = (
     ".sha1",
     ".md5",
     ".md5sum",
-    ".inventory.json",
+    MANIFEST_SUFFIX,
     ".sig",
     ".minisig",
 )

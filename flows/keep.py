@@ -47,15 +47,7 @@ def restore_to_keep(ledger: Ledger, keep_s: float) -> None:
     try:
         rebuild(ledger)
         until = utc_now() + timedelta(seconds=keep_s)
-        ledger.working(TEARDOWN_S).run(
-            keep_restored,
-            drill.running_sandbox,
-            drill.completed_restore,
-            drill.chosen_point,
-            drill.target,
-            drill.judged_at,
-            until,
-        )
+        ledger.working(TEARDOWN_S).run(keep_restored, drill, until)
     except BaseException:
         dispose_of_sandbox(ledger)
         raise

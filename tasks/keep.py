@@ -6,20 +6,10 @@ from datetime import datetime
 
 from tasks.drill.kept_backup import keep_backup
 from tasks.drill.step import step
-from tasks.model.backup import RecoveryPoint
-from tasks.model.restored import Restored
-from tasks.model.sandbox import Sandbox
-from tasks.model.target import Target
+from tasks.model.drill import Drill
 
 
 @step("keep restored backup")
-def keep_restored(
-    sandbox: Sandbox,
-    restored: Restored,
-    point: RecoveryPoint,
-    target: Target,
-    as_of: datetime,
-    until: datetime,
-) -> None:
-    """Stop the sandbox and keep it, with what a try has to know of it."""
-    keep_backup(sandbox, restored, point, target, as_of, until)
+def keep_restored(drill: Drill, until: datetime) -> None:
+    """Stop the sandbox of *drill* and keep it, with what a try has to know of it."""
+    keep_backup(drill, until)

@@ -13,6 +13,7 @@ import pytest
 
 from tasks.catalog.opening import open_backup
 from tasks.engines import restore
+from tasks.model.backup import LocalBackup
 from tasks.model.errors import StageFailed
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Restored
@@ -56,6 +57,34 @@ class Outcome:
 Restore = Callable[..., Outcome]
 
 
+def target_of(name: str, database: str | None, config: SandboxConfig) -> Target:
+    """Return a target for a backup that lies nowhere."""
+    return Target(
+        fleet="test",
+        name=name,
+        backup=DumpBackup(at="unused", database=database),
+        sandbox=config,
+        evidence="unused",
+    )
+
+
+def opened_in(sandbox: Sandbox, path: Path) -> LocalBackup:
+    """Bring the file or folder *path* into the sandbox's folder and open it there."""
+    folder = sandbox.workspace.backup_dir
+    inside = folder / path.name
+    shutil.copytree(path, inside) if path.is_dir() else shutil.copy(path, inside)
+    return open_backup(
+        inside,
+        name=inside.name,
+        sha256="",
+        bytes=1,
+        integrity="none",
+        fetch_s=0.0,
+        decrypt=None,
+        workdir=folder,
+    )
+
+
 @pytest.fixture
 def restore_dump(sandbox: Callable[..., Sandbox]) -> Restore:
     """Restore a file or folder into a new sandbox: `restore_dump(17, path, name="shop", config=...)`."""
@@ -73,26 +102,7 @@ def restore_dump(sandbox: Callable[..., Sandbox]) -> Restore:
     ) -> Outcome:
         config = config or SandboxConfig()
         box = sandbox(major, config, wall=wall)
-        folder = box.workspace.backup_dir
-        dest = folder / path.name
-        shutil.copytree(path, dest) if path.is_dir() else shutil.copy(path, dest)
-        target = Target(
-            fleet="test",
-            name=name,
-            backup=DumpBackup(at="unused", database=database),
-            sandbox=config,
-            evidence="unused",
-        )
-        backup = open_backup(
-            dest,
-            name=dest.name,
-            sha256="",
-            bytes=1,
-            integrity="none",
-            fetch_s=0.0,
-            decrypt=None,
-            workdir=folder,
-        )
+        target, backup = target_of(name, database, config), opened_in(box, path)
         try:
             restored = restore(
                 backup, box, target, globals_path=globals_path, deadline_s=deadline_s, progress=lambda _: None

@@ -25,6 +25,7 @@ from psycopg.conninfo import make_conninfo
 
 from tasks.checks.inventory import inventory_over
 from tasks.checks.session import Connection, settle
+from tasks.model.backup import MANIFEST_SUFFIX
 from tasks.model.clock import iso, utc_now
 from tasks.model.deadline import Deadline
 from tasks.model.errors import ConfigInvalid
@@ -32,7 +33,6 @@ from tasks.model.inventory import Inventory
 from tasks.model.server_words import of_error
 
 SCHEMA = "restore-drill/manifest/v1"
-SUFFIX = ".inventory.json"
 NO_LIMIT_S = 7 * 86400.0
 _VALUED = frozenset(
     {
@@ -171,7 +171,7 @@ def parse_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 def manifest_path(output: Path) -> Path:
     """Return where the manifest of *output* lies: beside it, its name with the suffix."""
-    return output.with_name(output.name + SUFFIX)
+    return output.with_name(output.name + MANIFEST_SUFFIX)
 
 
 def warn_of(dump: Dump) -> None:

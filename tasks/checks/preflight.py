@@ -13,7 +13,7 @@ from typing import Any
 from expectations.json_text import LARGEST_BYTES, JsonInvalid, read_object
 from tasks.catalog import Wanted, preflight_findings, read_head, wanted_major
 from tasks.checks import manifest
-from tasks.model.backup import ArchiveHead, ByteSource, DumpPoint, RecoveryPoint
+from tasks.model.backup import MANIFEST_SUFFIX, ArchiveHead, ByteSource, DumpPoint, RecoveryPoint
 from tasks.model.errors import ConfigInvalid, DrillError, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.restored import Checked
@@ -26,7 +26,6 @@ from tasks.sandbox.paths import drill_dir
 from tasks.stores import Store
 
 NEWEST_MAJOR = 18
-MANIFEST_SUFFIX = ".inventory.json"
 _GROWTH = 8
 """A compressed dump and the database that it becomes: eight times is what wide text tables reach."""
 _CLUSTER_BYTES = 128 << 20

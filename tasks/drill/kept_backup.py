@@ -19,10 +19,9 @@ from tasks.checks.suites import parameters_of
 from tasks.config.rights import own_rights
 from tasks.evidence import load_history
 from tasks.model.backup import RecoveryPoint
+from tasks.model.drill import Drill
 from tasks.model.errors import DrillError, PermanentError, StageFailed
 from tasks.model.history import History
-from tasks.model.restored import Restored
-from tasks.model.sandbox import Sandbox
 from tasks.model.target import Selection, Target
 from tasks.recovery.kinds import recovery_of
 from tasks.sandbox import Kept, drop_kept, find_kept, keep_for_later, started_again, url
@@ -52,27 +51,20 @@ class KeptBackup:
         return self.kept.keep_until
 
 
-def keep_backup(
-    sandbox: Sandbox,
-    restored: Restored,
-    point: RecoveryPoint,
-    target: Target,
-    as_of: datetime,
-    until: datetime,
-) -> None:
-    """Stop the sandbox and keep it, with what a try has to know of it.
+def keep_backup(drill: Drill, until: datetime) -> None:
+    """Stop the sandbox of *drill* and keep it, with what a try has to know of it.
 
     Raises:
         PermanentError: `workspace-unusable`: its folder cannot be written.
     """
     note = {
-        "fleet_file": str(target.fleet_file),
-        "uri": point.uri,
-        "at": point.at.isoformat(),
-        "restored_at": as_of.isoformat(),
-        "database": restored.database,
+        "fleet_file": str(drill.target.fleet_file),
+        "uri": drill.chosen_point.uri,
+        "at": drill.chosen_point.at.isoformat(),
+        "restored_at": drill.judged_at.isoformat(),
+        "database": drill.completed_restore.database,
     }
-    keep_for_later(sandbox, until, note)
+    keep_for_later(drill.running_sandbox, until, note)
 
 
 def kept_backups(target: Target, now: datetime) -> tuple[KeptBackup, ...]:

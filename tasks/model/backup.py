@@ -12,6 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 
+MANIFEST_SUFFIX = ".inventory.json"
+"""Behind a backup's name: the inventory that was taken at the source."""
+
 
 class Format(StrEnum):
     """How a backup's bytes are laid out, as sniffed from the bytes themselves."""

@@ -28,6 +28,7 @@ from psycopg.conninfo import make_conninfo
 
 from tasks.model.deadline import Deadline, statement_ms
 from tasks.model.errors import PermanentError
+from tasks.model.exhausted import DISK_FULL
 from tasks.model.redact import redact
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.server_words import of_error
@@ -60,7 +61,7 @@ _SESSION = {
     "role": "none",
     "local_preload_libraries": "",
 }
-_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+_NO_SPACE = re.compile(DISK_FULL + r"|File too large")
 _KILLED = re.compile(r"terminated by signal 9|Out of memory|out of memory|Cannot allocate memory")
 
 

@@ -21,7 +21,7 @@ from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.step import Runner
 from tasks.evidence import to_json
-from tasks.model.backup import DumpPoint, RecoveryPoint, dump_point
+from tasks.model.backup import MANIFEST_SUFFIX, DumpPoint, RecoveryPoint, dump_point
 from tasks.model.clock import stamp, utc_now
 from tasks.model.drill import Drill
 from tasks.model.findings import Verdict
@@ -42,7 +42,6 @@ from tasks.stores import fetch_backup, open_store
 from tasks.stores.fetch import local_name
 from tasks.stores.uris import is_s3
 
-MANIFEST_SUFFIX = ".inventory.json"
 _ENDINGS = re.compile(r"(\.[A-Za-z0-9]{1,8}){0,3}$")
 _HOUR_S = 3600.0
 _BACKUP_SHARE = 0.25

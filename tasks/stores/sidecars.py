@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.model.backup import StoredObject
+from tasks.model.backup import MANIFEST_SUFFIX, StoredObject
 from tasks.model.errors import PermanentError
 from tasks.stores.base import Store
 from tasks.stores.checksums import digests_by_name, parse_sidecar
@@ -55,7 +55,7 @@ def sidecars_of_folder(store: Store, folder: StoredObject, inside: Iterable[Stor
 
 def is_sidecar(name: str) -> bool:
     """Tell whether a file of a directory dump is a checksum file or a manifest, not a part of the dump."""
-    return name in SUMS or name.endswith((*SUFFIXES, ".inventory.json")) or name == "inventory.json"
+    return name in SUMS or name.endswith((*SUFFIXES, MANIFEST_SUFFIX)) or name == "inventory.json"
 
 
 def read_text(store: Store, obj: StoredObject) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from tasks.catalog.opening import open_backup
 from tasks.checks import Context, take_inventory, verify
 from tasks.engines import restore
 from tasks.evidence.verdict import judge, settle
@@ -18,8 +16,9 @@ from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, Severity, Stage, Verdict
 from tasks.model.history import History
 from tasks.model.sandbox import Sandbox
-from tasks.model.target import DumpBackup, SandboxConfig, Target
+from tasks.model.target import SandboxConfig, Target
 from tasks.sandbox import connect, destroy, dsn, find_postgres, open_workspace, start_sandbox
+from tests.fix_restore import opened_in, target_of
 from tests.yardstick.snapshot import Snapshot, schema_text, take_snapshot
 
 DEADLINE_S = 600.0
@@ -59,33 +58,14 @@ def drill(
     )
     try:
         sandbox = start_sandbox(workspace, find_postgres(major), config, DEADLINE_S)
-        target = Target(
-            fleet="yardstick",
-            name="x",
-            backup=DumpBackup(at="unused", database=database),
-            sandbox=config,
-            evidence="unused",
-        )
-        return _drill(sandbox, dump, target)
+        return _drill(sandbox, dump, target_of("x", database, config))
     finally:
         assert destroy(workspace) == ()
 
 
 def _drill(sandbox: Sandbox, dump: Path, target: Target) -> Drilled:
-    folder = sandbox.workspace.backup_dir
-    inside = folder / dump.name
-    shutil.copytree(dump, inside) if dump.is_dir() else shutil.copy(dump, inside)
     try:
-        backup = open_backup(
-            inside,
-            name=dump.name,
-            sha256="",
-            bytes=1,
-            integrity="none",
-            fetch_s=0.0,
-            decrypt=None,
-            workdir=folder,
-        )
+        backup = opened_in(sandbox, dump)
         restored = restore(
             backup, sandbox, target, globals_path=None, deadline_s=DEADLINE_S, progress=lambda _: None
         )

@@ -6,6 +6,7 @@ import re
 from enum import Enum
 
 from tasks.engines.errors.failure import Failure
+from tasks.model.exhausted import DISK_FULL, OUT_OF_MEMORY
 
 
 class Meaning(Enum):
@@ -69,13 +70,11 @@ _HARMLESS = _any(
     r'(?:schema|language|extension) "[^"]*" already exists',
 )
 _ENVIRONMENT = _any(
-    r"No space left on device",
-    r"Disk quota exceeded",
+    DISK_FULL,
     r"could not (?:extend|fsync|read) file",
     r"could not write (?:to|block)",
-    r"out of (?:shared )?memory",
+    OUT_OF_MEMORY,
     r"could not resize shared memory",
-    r"invalid memory alloc",
     r"terminating connection",
     r"is (?:starting up|shutting down)",
     r"in recovery mode",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from tasks.model.errors import PermanentError
+from tasks.model.exhausted import DISK_FULL, OUT_OF_MEMORY
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
@@ -17,17 +18,12 @@ _ENVIRONMENT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), rule)
     for pattern, rule in (
         (
-            (
-                r"No space left on device|Disk quota exceeded|could not (?:extend|write to) file"
-                r"|file could not be (?:extended|written)|the disk is full"
-            ),
+            DISK_FULL + r"|could not (?:extend|write to) file"
+            r"|file could not be (?:extended|written)|the disk is full",
             "disk-full",
         ),
         (
-            (
-                r"[Oo]ut of (?:shared )?memory|shared memory segment|invalid memory alloc|memory is used up"
-                r"|memory was asked for"
-            ),
+            OUT_OF_MEMORY + r"|shared memory segment|memory is used up|memory was asked for",
             "out-of-memory",
         ),
     )
