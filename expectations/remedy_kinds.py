@@ -51,7 +51,7 @@ def closer(kind: str, table: TableProfile, column: str | None, as_of: datetime) 
     if kind.startswith("column-nulled"):
         yield from _filled(table, damaged_column)
     if (
-        kind in {"text-scrambled", "encoding-damaged_column", "values-shifted"}
+        kind in {"text-scrambled", "encoding-damaged", "values-shifted"}
         and damaged_column.facts.kind is Kind.TEXT
     ):
         yield from _shapes(name, damaged_column)

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from tasks.catalog import read_head
+from tasks.catalog.head import read_head
 from tasks.catalog.sources import HEAD_LIMIT_BYTES
 from tasks.model.backup import Format, TocEntry
 from tasks.model.errors import PermanentError

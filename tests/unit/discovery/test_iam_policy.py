@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tasks.discovery import least_privilege_policy
+from tasks.discovery.iam_policy import least_privilege_policy
 from tasks.model.target import DumpBackup
 from tests.unit.stores.fake import target
 
