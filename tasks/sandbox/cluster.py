@@ -226,6 +226,7 @@ def _session_settings(
     settings = {} if role == sandbox.owner else dict(_SESSION)
     if role is None:
         settings |= {"search_path": "pg_catalog", "default_transaction_read_only": "off"}
+        settings["session_preload_libraries"] = ""  # what a copy's database names may not be here
         if sandbox.postgres.major >= _EVENT_TRIGGERS_OFF:
             settings["event_triggers"] = "off"
     if statement_timeout_s is not None:

@@ -107,7 +107,7 @@ def _hex(text: str) -> str | None:
         return None  # `...-13`: of the parts
 
 
-_HASHES = frozenset({"sha256", "sha1", "md5"})
+_HASHES = frozenset({"sha224", "sha256", "sha384", "sha512", "sha1", "md5"})
 _CRCS: Mapping[str, Callable[[Any, int], int]] = {
     "crc32": zlib.crc32,
     "crc32c": crt.crc32c,

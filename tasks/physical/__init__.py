@@ -1,0 +1,1 @@
+"""Physical copies of a cluster: recognised, unpacked safely, read before they run, and started harmless."""

@@ -1,0 +1,94 @@
+"""Physical copies for tests: productions to back up, and copies brought up behind the wall."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tasks.model.backup import StoredObject
+from tasks.model.deadline import Deadline
+from tasks.model.sandbox import Sandbox, Workspace
+from tasks.physical.bring_up import Adopted, BroughtUp, Copy, bring, bring_up, take_over
+from tasks.physical.layout import BaseBackup, recognise
+from tasks.physical.target import RecoveryTarget
+from tasks.sandbox import connect, find_postgres
+from tasks.stores.local import LocalStore
+from tasks.stores.uris import file_uri
+from tests.corpus.base_backups import Production, production
+
+DEADLINE_S = 120.0
+
+
+@dataclass
+class Drilled:
+    """One base backup taken through all steps in one workspace."""
+
+    workspace: Workspace
+
+    def brought(self, folder: Path) -> Copy:
+        store = LocalStore(str(folder))
+        return bring(listed(store, folder), store, self.workspace, Deadline.within(DEADLINE_S), _quiet)
+
+    def adopted(self, folder: Path, major: int) -> tuple[Copy, Adopted]:
+        copy = self.brought(folder)
+        return copy, take_over(self.workspace, find_postgres(major))
+
+    def up(
+        self, folder: Path, major: int, target: RecoveryTarget | None = None, **recovery: Any
+    ) -> BroughtUp:
+        copy, adopted = self.adopted(folder, major)
+        return bring_up(copy, adopted, target or RecoveryTarget(), Deadline.within(DEADLINE_S), **recovery)
+
+
+def listed(store: LocalStore, folder: Path) -> BaseBackup:
+    """Recognise the base backup in *folder*, which must hold one."""
+    backup = recognise(objects_in(store, folder))
+    assert backup is not None
+    return backup
+
+
+def objects_in(store: LocalStore, folder: Path) -> dict[str, StoredObject]:
+    prefix = f"{file_uri(folder)}/"
+    return {obj.uri.removeprefix(prefix): obj for obj in store.list(prefix)}
+
+
+def rows(sandbox: Sandbox, query: str, database: str = "shop") -> list[tuple[Any, ...]]:
+    with connect(sandbox, database, sandbox.reader) as session:
+        return session.execute(query).fetchall()
+
+
+def refused(sandbox: Sandbox, statement: str, database: str = "shop") -> str:
+    """Run *statement* as superuser and return what the server says against it."""
+    with connect(sandbox, database) as session, pytest.raises(psycopg.Error) as refusal:
+        session.execute(statement)
+    return str(refusal.value)
+
+
+@pytest.fixture
+def drilled(workspace: Workspace) -> Drilled:
+    """The drill of one base backup, in a workspace of its own."""
+    return Drilled(workspace)
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Callable[..., Production]]:
+    """Give a running production of a major, one per module."""
+    running: dict[int, Production] = {}
+    with contextlib.ExitStack() as stack:
+
+        def start(major: int) -> Production:
+            if major not in running:
+                running[major] = stack.enter_context(production(find_postgres(major)))
+            return running[major]
+
+        yield start
+
+
+def _quiet(done: int, total: int) -> None:
+    assert done <= total
