@@ -17,7 +17,7 @@ from tasks.catalog import tar
 from tasks.catalog.contained import Contained, Wanted, application_dumps, choose
 from tasks.catalog.directory import TOC_NAME, directory_dumps, is_data_member, unsupported
 from tasks.catalog.disk import write_pieces
-from tasks.catalog.head import read_stream_head, read_stream_toc
+from tasks.catalog.head import NO_DUMP, is_closed, read_stream_head, read_stream_toc
 from tasks.catalog.physical import recognise_layout
 from tasks.catalog.sniff import ZIP
 from tasks.catalog.sources import PIECE_BYTES, FileSource, Stream
@@ -27,10 +27,8 @@ from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 
-_NO_DUMP = frozenset({"not-a-backup", "archive-tiny", "archive-empty", "format-unsupported"})
-"""What a file is that lies beside a dump and is none."""
 _CLOSED: tuple[str, ...] = ("",)
-"""Of an archive in the archive, which only its end tells of."""
+"""Of an archive in the archive, in which no dump shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,15 +232,16 @@ def _no_dump(files: Mapping[str, StoredFile], kind: str, extraction: Extraction)
 def _databases_in(file: StoredFile, name: str) -> tuple[str, ...] | None:
     """Return the databases that a file names, if it is a dump of any; None where it is something else.
 
-    A file that holds roles alone is not what is restored. A ZIP archive is `_CLOSED`: uploads, most likely.
+    A file that holds roles alone is not what is restored. An archive in which no dump shows is `_CLOSED`:
+    uploads, most likely.
     """
     try:
         head = read_stream_head(Stream(file.pieces()), name)
     except PermanentError as error:
-        return None if error.rule in _NO_DUMP else ()
+        return None if error.rule in NO_DUMP else ()
     if head.format is Format.CLUSTER and not head.databases:
         return None
-    if head.wrappers[-1:] == (ZIP,):
+    if is_closed(head):
         return _CLOSED
     if head.databases:
         return head.databases

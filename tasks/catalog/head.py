@@ -22,6 +22,8 @@ from tasks.model.errors import PermanentError
 TAR = "tar"
 """A wrapper too, where somebody made a tar of a dump."""
 
+NO_DUMP = frozenset({"not-a-backup", "archive-tiny", "archive-empty", "format-unsupported"})
+"""What a file is that lies beside a dump and is none."""
 _DEEPEST = 8  # wrappers round one another: more is no backup but an attack
 _TAR_MEMBERS = 64  # so many members of a tar, and so much of it, are looked at before the download
 _TAR_LOOK_BYTES = 8 << 20
@@ -275,9 +277,23 @@ def _note_file(place: str, pieces: Stream, heads: _Heads, wrappers: tuple[str, .
             toc = read_stream_toc(pieces, place).toc
             heads.by_place[folder] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
         else:
-            heads.by_place[place] = _inside(pieces, place, wrappers, wanted)
-    except PermanentError:
-        heads.opaque = True  # no dump, or a broken one: known when the whole archive is there
+            _note_head(place, _inside(pieces, place, wrappers, wanted), heads)
+    except PermanentError as error:
+        if error.rule not in NO_DUMP:  # a broken dump: known when the whole archive is there
+            heads.opaque = True
+
+
+def _note_head(place: str, head: ArchiveHead, heads: _Heads) -> None:
+    """Note the head of a file that may be the backup; roles alone are not what is restored."""
+    if is_closed(head):
+        heads.opaque = True
+    elif head.format is not Format.CLUSTER or head.databases:
+        heads.by_place[place] = head
+
+
+def is_closed(head: ArchiveHead) -> bool:
+    """Say whether this is an archive in which no dump shows, or more than one."""
+    return head.format is Format.UNKNOWN and head.wrappers[-1:] in {(TAR,), (ZIP,)}
 
 
 def _is_meant(head: ArchiveHead, wanted: Wanted) -> bool:

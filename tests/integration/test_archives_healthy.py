@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -110,6 +113,39 @@ def test_every_healthy_dump_is_whole_in_every_compression(
         assert whole == data
         if backup.path != path:
             backup.path.unlink()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_every_healthy_dump_beside_uploads_is_whole(
+    kind: str, dumps: tuple[Source, dict[str, Path]], tmp_path: Path
+) -> None:
+    _, made = dumps
+    for name, path in made.items():
+        if name.startswith("globals"):
+            continue
+        container = tmp_path / f"{name}.{kind}"
+        _pack(container, path)
+        backup = opened(container, tmp_path)
+        assert backup.findings == (), name
+        assert backup.head.format is FORMATS[name.split("-")[0]], name
+        assert backup.head.wrappers[0] == kind, name
+        assert read_head(FileSource(container), name).format is backup.head.format, name
+
+
+def _pack(container: Path, dump: Path) -> None:
+    """Put *dump*, a file or a folder, and an upload into a ZIP archive or a tar."""
+    files = sorted(dump.rglob("*")) if dump.is_dir() else [dump]
+    named = [(f"db/{path.name}", path.read_bytes()) for path in files] + [("uploads/a.png", b"\x89PNG\r\n")]
+    if container.suffix == ".zip":
+        with zipfile.ZipFile(container, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in named:
+                archive.writestr(name, content)
+        return
+    with tarfile.open(container, "w") as archive:
+        for name, content in named:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
 
 
 def test_globals_and_a_dump_in_one_file_are_whole(

@@ -352,3 +352,24 @@ def test_a_member_without_a_name_is_passed_over(tmp_path: Path) -> None:
     for at in (26, central + 28):
         struct.pack_into("<HH", data, at, 0, 1)  # its letter is an extra field now
     assert b"".join(open_script(opened(bytes(data), tmp_path))) == SCRIPT
+
+
+@pytest.mark.parametrize("made", ["deflated", "tar", "tar.gz"])
+@pytest.mark.parametrize(
+    "uploads", [zip_of(ATTACHMENTS), gzip.compress(tar_of(ATTACHMENTS)), tar_of(ATTACHMENTS)]
+)
+def test_pictures_in_an_archive_beside_a_dump_are_no_dump(made: str, uploads: bytes, tmp_path: Path) -> None:
+    data = MAKERS[made](
+        [("db.dump", archives.custom()), ("files.bin", uploads), ("a.png", ATTACHMENTS[0][1])]
+    )
+    backup = opened(data, tmp_path)
+    assert backup.path.read_bytes() == archives.custom()
+
+
+@pytest.mark.parametrize("made", ["deflated", "tar", "tar.gz"])
+def test_the_head_tells_of_a_dump_beside_what_is_none(made: str) -> None:
+    head = head_of(
+        MAKERS[made]([("db.dump", archives.custom()), *ATTACHMENTS[:2], ("roles", b"hello\n" * 9)])
+    )
+    assert head.format is Format.CUSTOM
+    assert head.toc is not None
