@@ -107,7 +107,7 @@ def _behind(tail: str) -> str:
         return ""
     at = end
     for line in tail[end:].splitlines(keepends=True):
-        if line.strip() and not line.startswith(script.AFTER_END):
+        if line.strip() and not script.may_follow(line):
             behind = tail[at:]
             return behind if len(behind) <= _MOST_CHARS and _is_foreign(behind) else ""
         at += len(line)

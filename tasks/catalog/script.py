@@ -29,11 +29,12 @@ _DUMPER = re.compile(r"^-- Dumped by pg_dump(?:all)? version ([^\r\n]{1,200})", 
 _ENCODING = re.compile(r"^SET client_encoding = '([^']*)';", re.MULTILINE)
 _STARTED = re.compile(r"^-- Started on (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
 _RESTRICT = re.compile(r"^\\restrict (\w+)", re.MULTILINE)
-_CONNECT = re.compile(rb"\n\\connect ([^\n]+)\n")
+_CONNECT = re.compile(rb"\n\\c(?:onnect)? ([^\n]+)\n")
 _DBNAME = re.compile(r"dbname='((?:[^'\\]|\\.)*)'")
 _DUMP_HEADER = re.compile(r"^-- PostgreSQL database dump\s*$", re.MULTILINE)
 _CLUSTER_HEADER = re.compile(r"^-- PostgreSQL database cluster dump\s*$", re.MULTILINE)
 _TOOL_SAYS = re.compile(r"^pg_dump(?:all)?: ", re.MULTILINE)
+_HEADERS = frozenset({"-- PostgreSQL database dump", "-- PostgreSQL database cluster dump"})
 _DUMP_END = "-- PostgreSQL database dump complete"
 _CLUSTER_END = "-- PostgreSQL database cluster dump complete"
 _CLUSTER_END_BLOCK = re.compile(rb"\n--\r?\n-- PostgreSQL database cluster dump complete\r?\n--\r?\n")
@@ -102,8 +103,16 @@ def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
     )
 
 
-AFTER_END = ("--", "\\unrestrict ", "\\q", "COMMIT;")
-"""How lines begin that may follow an end marker."""
+_AFTER_END = re.compile(
+    r"--|\\(?:unrestrict|q|quit|echo|qecho|timing|pset|set|unset|connect|c|encoding)\b"
+    r"|(?:COMMIT|END|ANALYZE|VACUUM|SET|RESET)\b[^;]*;\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def may_follow(line: str) -> bool:
+    """Tell whether *line* may stand behind an end marker and bring nothing back that could be lost."""
+    return _AFTER_END.match(line) is not None
 
 
 def dump_begins(text: str) -> int | None:
@@ -172,7 +181,7 @@ def end_findings(head: ArchiveHead, facts: ScriptFacts, head_text: str, where: s
         head_text: its first part, which says whether an `\unrestrict` line has to follow the end marker.
         where: the backup.
     """
-    end = _end_marker(facts.tail)
+    end, is_last = _end_marker(facts.tail)
     if not head.written_by:
         if end is not None:
             return ()
@@ -187,6 +196,8 @@ def end_findings(head: ArchiveHead, facts: ScriptFacts, head_text: str, where: s
                 where=where,
             ),
         )
+    if not is_last:
+        return (finding("end-marker-unknown", _MORE_BEHIND, where=where),)
     return ()
 
 
@@ -198,6 +209,10 @@ def connected_databases(text: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name and name != "template1"))
 
 
+_MORE_BEHIND = (
+    "The end marker is there, and more that pg_dump did not write follows it. Whether the last of that "
+    "is there cannot be proven."
+)
 _UNKNOWN_END = (
     "The script was not written by pg_dump and has no end marker. Whether its end is there cannot be proven."
 )
@@ -217,16 +232,18 @@ def _closes(head: ArchiveHead, facts: ScriptFacts, head_text: str, end: str) -> 
     return line.endswith("\n") or line.split(" ", 1)[-1] == key[1]
 
 
-def _end_marker(tail: str) -> str | None:
-    r"""Return the end marker, if nothing but comments and `\unrestrict` follows it."""
+def _end_marker(tail: str) -> tuple[str | None, bool]:
+    """Return the last end marker with no other dump behind it, and whether all may follow it that does."""
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    is_last = True
     for at in range(len(lines) - 2, 0, -1):
         line = lines[at]
         if line in {_DUMP_END, _CLUSTER_END} and lines[at - 1] == lines[at + 1] == "--":
-            return line
-        if not line.startswith(AFTER_END):
-            return None
-    return None
+            return line, is_last
+        if line in _HEADERS:
+            return None, False
+        is_last = is_last and may_follow(line)
+    return None, False
 
 
 def _must_begin_clean(before: str, where: str) -> None:

@@ -108,6 +108,20 @@ class Feeder:
         """Return the search_path as it is now."""
         return self._value(b"SHOW search_path") or ""
 
+    def relation(self, name: str) -> int | None:
+        """Return the oid of the relation that *name* means at this place of the script; None without one."""
+        literal = name.replace("'", "''").encode()
+        value = self._value(
+            b"SELECT pg_catalog.to_regclass(E'" + literal.replace(b"\\", b"\\\\") + b"')::oid"
+        )
+        return None if value is None else int(value)
+
+    def reset(self) -> None:
+        """Forget what was set, and the transaction under way."""
+        if self._pg.transaction_status != TransactionStatus.IDLE:
+            self.statement(b"ROLLBACK")
+        self.statement(b"DISCARD ALL")
+
     def close(self) -> str:
         """Close the connection; return the search_path that the script left behind."""
         path = ""

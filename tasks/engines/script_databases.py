@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import Enum, auto
 
-from tasks.engines.database import DatabaseOptions, database_name, read_options
+from tasks.engines.database import MAINTENANCE, DatabaseOptions, database_name, read_options
 from tasks.engines.sql.classifier import database_named
+from tasks.engines.sql.tokens import words
 from tasks.model.backup import ArchiveHead, Format
 from tasks.model.bounded_list import beyond, listing
 from tasks.model.findings import Finding
@@ -18,7 +19,8 @@ class Move(Enum):
     """What a change of database means for what was restored."""
 
     NONE = auto()
-    LEAVE = auto()  # the restored database is left: its connections close
+    RENEW = auto()  # the same once more: a session as if nothing had been set
+    LEAVE = auto()  # the restored database is left, or holds nothing: its connections close
     START_AGAIN = auto()  # the one that was asked for only comes now
 
 
@@ -48,7 +50,8 @@ class ScriptDatabases:
         self._choice = choice
         self._connected = ""
         self._options: dict[str, DatabaseOptions] = {}
-        self._dropped: set[str] = set()
+        self._cleared: set[str] = set()
+        self._lost: set[str] = set()
         self._filled: set[str] = set()
         self._emptied: set[str] = set()
 
@@ -61,29 +64,39 @@ class ScriptDatabases:
             left, self.active = self.active, name == self._choice
             return Move.LEAVE if left else Move.NONE
         if self.has_content:
-            return Move.NONE if name == was else self._leave(was, name)
+            return Move.RENEW if name == was else self._leave(was, name)
         self.active = self._choice in (None, name) or not self._holds_several
-        return Move.NONE
+        return Move.LEAVE
 
     def _leave(self, was: str, name: str) -> Move:
         """Go on from a database with content to another."""
         asked = name == self._choice and name in (self._target.dump.database, self._target.name)
-        self.others = tuple(dict.fromkeys((*self.others, was if asked else name)))
+        other = was if asked else name
+        self.others = tuple(dict.fromkeys((*self.others, *([other] if other else []))))
         self.active = asked
         self.has_content = self.has_content and not asked
         return Move.START_AGAIN if asked else Move.NONE
 
     def create(self, statement: bytes) -> None:
         """Take a CREATE DATABASE: its options are the database's, made by us at the first content."""
+        name = database_named(statement)
         self.is_created = True
-        self._options[database_named(statement)] = read_options(statement.decode("utf-8", "replace"))
+        self._options[name] = read_options(statement.decode("utf-8", "replace"))
+        self._cleared.discard(name)
+        self._lost.discard(name)
 
     def drop(self, statement: bytes) -> None:
         """Take a DROP DATABASE, which is never run; PostgreSQL refuses it for the one it is connected to."""
         name = database_named(statement)
-        self._dropped.add(name)
+        (self._cleared if self._clears(statement, name) else self._lost).add(name)
         if name in self._filled and name != self._connected:
             self._emptied.add(name)
+
+    def _clears(self, statement: bytes, name: str) -> bool:
+        """Tell whether a drop only makes room, as pg_dumpall --clean does for what it leaves out, too."""
+        if name in MAINTENANCE or name in self._filled:
+            return False
+        return self.is_cluster or (not self.has_content and words(statement, 4)[2:] == ("IF", "EXISTS"))
 
     def to_make(self, named: str, encoding: str) -> tuple[str, DatabaseOptions]:
         """Return name and options of the database to make now.
@@ -107,11 +120,20 @@ class ScriptDatabases:
         return not self.is_cluster or (self._choice or "") in self._emptied
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return what the script would do to databases of others."""
-        names = sorted(self._dropped - self._options.keys())
-        if not names:
-            return ()
-        message = (
-            f"The script drops the database {listing(names)} and does not create it again. It was refused."
-        )
-        return (finding("hostile-content", message, where=names[0], names=beyond(names)),)
+        """Return what the script would do to databases of others, or to its own in the end."""
+        findings = []
+        if self._lost:
+            names = sorted(self._lost)
+            message = (
+                f"The script drops the database {listing(names)} and does not create it again. It was "
+                "refused."
+            )
+            findings.append(finding("hostile-content", message, where=names[0], names=beyond(names)))
+        if self._cleared:
+            names = sorted(self._cleared)
+            message = (
+                f"The script drops databases that it does not hold: {listing(names)}. The drill dropped "
+                "none. Whoever restores it by hand loses them."
+            )
+            findings.append(finding("other-database-dropped", message, names=beyond(names)))
+        return tuple(findings)

@@ -39,6 +39,10 @@ _KEPT_DESCS = frozenset(
         "PUBLICATION TABLES IN SCHEMA",
     }
 )
+_OF_TABLES = frozenset(
+    {"DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "POLICY"}
+)
+"""Entries whose tags name their table first."""
 _GRANT_DESCS = frozenset({"ACL", "DEFAULT ACL"})
 _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
 _ABSENT = re.compile(r"does not exist")
@@ -122,8 +126,9 @@ class ScriptRecord:
             self._described[described] = entry
         return entry
 
-    def note_values(self, statement: bytes) -> None:
-        """Keep of a statement that runs what the checks compare: sequences' values, large objects."""
+    def note(self, statement: bytes) -> None:
+        """Keep of a statement that runs what the checks compare: sequences' values, large objects, tables."""
+        self._name_table(statement)
         entry = self.entry
         if entry is not None and entry.desc == "SEQUENCE SET":
             self._define(entry, self.text(statement))
@@ -132,6 +137,19 @@ class ScriptRecord:
                 self.entries.append(replace(sequence, dump_id=len(self.entries) + 1))
         if entry is not None and entry.desc == "BLOB METADATA" and (made := _LO_CREATE.search(statement)):
             self._define(entry, made[1].decode())
+
+    def _name_table(self, statement: bytes) -> None:
+        """Name an entry's table where its comment does not, as those of pg_dump before 9.6."""
+        entry = self.entry
+        if entry is None or entry.desc not in _OF_TABLES:
+            return
+        desc, _, tag = describe(statement)
+        is_of_table = desc == "ALTER TABLE"
+        table = tag if is_of_table else tag.removesuffix(f" {entry.tag}")
+        is_made = desc == entry.desc.removeprefix("CHECK ") and table != tag
+        if (is_of_table or is_made) and not entry.tag.startswith(f"{table} "):
+            self.entry = replace(entry, tag=f"{table} {entry.tag}")
+            self.entries[entry.dump_id - 1] = self.entry
 
     # -- what was refused
 

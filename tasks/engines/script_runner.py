@@ -12,7 +12,15 @@ from tasks.engines.script_databases import Move, ScriptDatabases
 from tasks.engines.script_record import ScriptRecord
 from tasks.engines.script_session import ScriptSession
 from tasks.engines.script_stream import ScriptStream, Step
-from tasks.engines.sql.classifier import Action, decide, describe, kind_made, roles_created
+from tasks.engines.sql.classifier import (
+    Action,
+    decide,
+    describe,
+    kind_made,
+    makes_content,
+    roles_created,
+    table_switched,
+)
 from tasks.engines.sql.splitter import Kind
 from tasks.engines.sql.tokens import roles_in_policy
 from tasks.engines.vetting import reaches_out
@@ -53,6 +61,7 @@ class ScriptRunner:
             Action.EXTENSION: self._extension,
             Action.WRAPPER: self._wrapper,
             Action.COLLATION: self._collation,
+            Action.TRIGGERS: self._triggers,
         }
 
     # -- the walk
@@ -101,7 +110,10 @@ class ScriptRunner:
 
     def _connect(self, name: str) -> None:
         move = self.databases.connect(name)
-        if move is not Move.NONE:
+        self._settings.clear()
+        if move is Move.RENEW:
+            self._session.renew()
+        elif move is not Move.NONE:
             self._session.close()
         if move is Move.START_AGAIN:
             self._session.forget()
@@ -167,8 +179,8 @@ class ScriptRunner:
     def _run(self, statement: bytes, action: Action) -> None:
         session = self._open()
         self._lend(self._roles_needed(statement, action))
-        self._record.note_values(statement)
-        self.databases.has_content |= action not in (Action.SETTING, Action.DROP)
+        self._record.note(statement)
+        self.databases.has_content |= makes_content(statement, action)
         failure = session.statement(statement)
         if session.is_copying:
             self._record.copying(statement)
@@ -195,6 +207,12 @@ class ScriptRunner:
         entry = replace(self._record.current(statement), defn=statement.decode("utf-8", "replace"))
         if not self._open().create_wrapper(entry):
             self._record.leave_out(statement)
+
+    def _triggers(self, statement: bytes) -> None:
+        table = table_switched(statement)
+        session = self._open()
+        if table is None or not session.switch_triggers(table[0], enabled=table[1]):
+            self._run(statement, Action.RUN)
 
     def _collation(self, statement: bytes) -> None:
         entry, session = self._record.entry, self._open()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from psycopg import sql
+
 from tasks.engines.context import Connection, Job
 from tasks.engines.database import (
     DatabaseOptions,
@@ -28,6 +30,11 @@ from tasks.engines.roles import Role, create_roles
 from tasks.engines.sql.tokens import real_roles
 from tasks.engines.superuser_statements import Privileged, libraries_here, loads
 from tasks.model.backup import TocEntry
+
+_OWNED_TABLE = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = %s AND c.relkind IN ('r', 'p') AND pg_get_userbyid(c.relowner) = %s
+"""
 
 
 class ScriptOwner:
@@ -121,6 +128,11 @@ class ScriptSession:
             self._beside.close()
             self._beside = None
 
+    def renew(self) -> None:
+        """Be as if the script had connected anew: nothing set, no transaction."""
+        if self._feeder is not None:
+            self._feeder.reset()
+
     # -- the script's own
 
     def statement(self, statement: bytes) -> Failure | None:
@@ -189,6 +201,25 @@ class ScriptSession:
         if self._privileged is None:
             self._privileged = Privileged(self._job, self.superuser, ScriptOwner(self._script))
         return self._privileged
+
+    def switch_triggers(self, table: str, *, enabled: bool) -> bool:
+        """Wake all triggers of *table*, or put them to sleep; False where the script's own role has to try.
+
+        Those of foreign keys are the system's. No statement of the script's runs, and no trigger does.
+        """
+        if not self._job.is_owner or self._script.has_failed:
+            return False
+        lend_if_spoken_of(self._job, self.superuser, b"DISABLE TRIGGER")
+        with self._script.outside_transaction():
+            named = self._script.relation(table), self._job.sandbox.owner
+            owned = self.superuser.execute(_OWNED_TABLE, named).fetchone()
+            if owned is None:
+                return False
+            switch = sql.SQL("ENABLE" if enabled else "DISABLE")
+            self.superuser.execute(
+                sql.SQL("ALTER TABLE {} {} TRIGGER ALL").format(sql.Identifier(*owned), switch)
+            )
+        return True
 
     def create_extension(self, entry: TocEntry) -> bool:
         """Make an extension; False where the script's own role has to, as it is no more than any other's."""

@@ -36,11 +36,29 @@ class Action(Enum):
     NEVER = auto()  # subscriptions, user mappings: listed
     COLLATION = auto()
     BLOCK = auto()  # DO: run, after the roles that it creates
+    TRIGGERS = auto()  # all of a table put to sleep or woken: by us, for those of keys are the system's
     HOSTILE = auto()
 
 
 _PLAIN_WORDS = frozenset(
     {b"INSERT", b"SELECT", b"UPDATE", b"DELETE", b"WITH", b"VALUES", b"BEGIN", b"COMMIT", b"END"}
+)
+_LEAVES_NOTHING = frozenset(
+    {b"SELECT", b"SHOW", b"VALUES", b"BEGIN", b"START", b"COMMIT", b"END", b"ROLLBACK", b"ABORT", b"LOCK",
+     b"DISCARD", b"CHECKPOINT", b"ANALYZE", b"VACUUM"}
+)  # fmt: skip
+_OF_SERVER = re.compile(
+    rb"(?i)(?:UPDATE\s{1,9}(?:pg_catalog\s{0,9}\.\s{0,9})?pg_database\b"
+    rb"|SELECT\s{1,9}(?:pg_catalog\s{0,9}\.\s{0,9})?pg_(?:terminate|cancel)_backend\s{0,9}\()"
+)
+"""What makes room for a database: it is no template any more (pg_dump --clean), nobody is in it any more."""
+_NAME = rb"(?:\"(?:[^\"]|\"\")+\"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)"
+_ALL_TRIGGERS = re.compile(
+    rb"(?i)ALTER\s{1,9}TABLE\s{1,9}(?:IF\s{1,9}EXISTS\s{1,9})?(?:ONLY\s{1,9})?(?P<table>"
+    + _NAME
+    + rb"(?:\."
+    + _NAME
+    + rb")?)\s{1,9}(?P<what>DISABLE|ENABLE)\s{1,9}TRIGGER\s{1,9}ALL\s{0,9};?\s{0,9}"
 )
 _FIRST = re.compile(rb"[A-Za-z]+")
 _WORDS = 8
@@ -141,15 +159,41 @@ def decide(statement: bytes) -> Action:
     first = _FIRST.match(statement)
     word = first.group().upper() if first is not None else b""
     if word in _PLAIN_WORDS:
+        if _OF_SERVER.match(statement) is not None:
+            return Action.SKIP
         return Action.SETTING if b"set_config" in statement[:64] else Action.RUN
     if word == b"COPY":
         return Action.HOSTILE if is_server_file(statement) else Action.RUN
-    if word == b"ALTER" and _OWNER_TO.search(statement[-400:].rstrip(_ENDS)) and _is_single(statement):
-        return Action.SKIP if statement[:32].upper().startswith(b"ALTER DATABASE") else Action.OWNER
+    special = _alter(statement) if word == b"ALTER" else None
+    if special is not None:
+        return special
     head = words(statement, _WORDS)
     if any(head[: len(prefix)] == prefix for prefix in _SKIPPED if prefix != ("ALTER", "ROLE")):
         return Action.SKIP
     return _by_words(statement, head)
+
+
+def _alter(statement: bytes) -> Action | None:
+    """Tell apart ALTERs by their ends; None for those that their first words tell."""
+    if _OWNER_TO.search(statement[-400:].rstrip(_ENDS)) and _is_single(statement):
+        return Action.SKIP if statement[:32].upper().startswith(b"ALTER DATABASE") else Action.OWNER
+    return Action.TRIGGERS if _ALL_TRIGGERS.fullmatch(statement) else None
+
+
+def makes_content(statement: bytes, action: Action) -> bool:
+    """Tell whether *statement* can leave something in the database that it runs in.
+
+    What stands before a script connects to its database asks, waits, or makes roles.
+    """
+    first = _FIRST.match(statement)
+    word = first.group().upper() if first is not None else b""
+    return action not in (Action.SETTING, Action.DROP, Action.BLOCK) and word not in _LEAVES_NOTHING
+
+
+def table_switched(statement: bytes) -> tuple[str, bool] | None:
+    """Return the table, as it stands, whose triggers an ALTER TABLE all wakes, or puts to sleep (False)."""
+    switched = _ALL_TRIGGERS.fullmatch(statement)
+    return switched and (switched["table"].decode("utf-8", "replace"), switched["what"].upper() == b"ENABLE")
 
 
 def _is_single(statement: bytes) -> bool:
@@ -286,9 +330,11 @@ def _created(listed: list[str]) -> tuple[str, str, str]:
     if kind not in _KINDS:
         return _NAMELESS, "", ""
     namespace, name = _place(rest[size:])
-    if desc in ("TRIGGER", "POLICY", "RULE") and "ON" in (upper := [token.upper() for token in rest]):
-        where = _place([t for t in rest[upper.index("ON") + 1 :] if t.upper() not in _MODIFIERS])
-        return desc, where[0], f"{where[1]} {name}"
+    before_table = "TO" if desc == "RULE" else "ON"  # ON is followed by its event
+    if desc in ("TRIGGER", "POLICY", "RULE") and before_table in (upper := [token.upper() for token in rest]):
+        at = upper.index(before_table) + 1
+        namespace, table = _place([token for token in rest[at:] if token.upper() not in _MODIFIERS])
+        return desc, namespace, f"{table} {name}"
     return desc, namespace, name
 
 

@@ -127,6 +127,14 @@ RULES = (
         "Find out who wrote this dump before anybody restores it by hand.",
     ),
     Rule(
+        "other-database-dropped",
+        FindingClass.PATH,
+        Severity.WARNING,
+        Stage.RESTORE,
+        "The script drops databases that it does not bring back, as pg_dumpall --clean does for those it excludes.",
+        "Restore it into an empty server, or take those DROP DATABASE lines out before anybody restores it.",
+    ),
+    Rule(
         "not-restored-by-policy",
         FindingClass.DRILL,
         Severity.WARNING,

@@ -93,7 +93,9 @@ def test_lines_that_open_a_quote_swallow_the_dump(tmp_path: Path, line: str) -> 
     "before",
     ["", "-- a comment\n", "BEGIN;\n", "\\set ON_ERROR_STOP on\n", "CREATE ROLE x;\n", "SELECT 1\n;\n"],
 )
-@pytest.mark.parametrize("behind", ["", "COMMIT;\n", "\\q\n", "-- written by cron\n"])
+@pytest.mark.parametrize(
+    "behind", ["", "COMMIT;\n", "\\timing off\n\\q\n", "ANALYZE;\n", "-- written by cron\n"]
+)
 def test_sql_and_comments_round_a_dump_are_its_own(tmp_path: Path, before: str, behind: str) -> None:
     whole = (before + DUMP + behind).encode()
     backup = opened(tmp_path, whole)
@@ -105,8 +107,15 @@ def test_sql_and_comments_round_a_dump_are_its_own(tmp_path: Path, before: str, 
     "line", ["CREATE TABLE b (id int);\n", "GRANT x TO y\n", "Done; all well\n", "COPY a\n"]
 )
 def test_what_may_be_a_statement_behind_the_end_is_not_left_out(tmp_path: Path, line: str) -> None:
+    whole = (DUMP + line * 2).encode()
+    backup = opened(tmp_path, whole)
+    assert "end-marker-unknown" in rules(backup)
+    assert b"".join(open_script(backup)) == whole
+
+
+def test_a_dump_behind_the_end_needs_an_end_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(PermanentError) as caught:
-        opened(tmp_path, (DUMP + line * 2).encode())
+        opened(tmp_path, (DUMP + BEGIN).encode())
     assert caught.value.rule == "end-marker-missing"
 
 

@@ -48,7 +48,7 @@ def test_another_database_behind_the_one_asked_for_is_not_restored() -> None:
     followed = databases("shop", choice="shop")
     followed.connect("shop")
     followed.has_content = True
-    assert followed.connect("shop") is Move.NONE
+    assert followed.connect("shop") is Move.RENEW
     assert followed.active
     assert followed.connect("other") is Move.NONE
     assert (followed.active, followed.others) == (False, ("other",))
@@ -63,13 +63,56 @@ def test_options_are_those_of_the_databases_own_statement() -> None:
     assert followed.is_created
 
 
-@pytest.mark.parametrize("created", [True, False])
-def test_a_database_that_is_dropped_for_good_is_hostile(created: bool) -> None:
-    followed = databases("shop", choice="shop")
-    followed.drop(b"DROP DATABASE billing;")
-    if created:
-        followed.create(b"CREATE DATABASE billing;")
-    assert [finding.where for finding in followed.findings()] == ([] if created else ["billing"])
+def dropping(*statements: str, cluster: bool = False) -> list[tuple[str, str]]:
+    followed = databases("shop", choice="shop", cluster=cluster)
+    for statement in statements:
+        if statement.startswith("DROP"):
+            followed.drop(statement.encode())
+        elif statement.startswith("CREATE"):
+            followed.create(statement.encode())
+        elif statement == "content":
+            followed.has_content = True
+        else:
+            followed.connect(statement)
+    return [(finding.rule, finding.severity.value) for finding in followed.findings()]
+
+
+HOSTILE, WARNED = [("hostile-content", "failure")], [("other-database-dropped", "warning")]
+
+
+def test_pg_dumpall_drops_what_it_excludes() -> None:
+    assert dropping("DROP DATABASE rdsadmin;", cluster=True) == WARNED
+    assert dropping("DROP DATABASE shop;", "CREATE DATABASE shop;", cluster=True) == []
+
+
+def test_a_script_by_hand_may_make_room_before_it_begins() -> None:
+    assert dropping("DROP DATABASE IF EXISTS shop;", "CREATE DATABASE shop;", "shop", "content") == []
+    assert dropping("DROP DATABASE IF EXISTS shop_old;", "shop", "content") == WARNED
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP DATABASE billing;",),
+        ("shop", "content", "DROP DATABASE IF EXISTS billing;"),
+        ("DROP DATABASE IF EXISTS postgres;",),
+    ],
+)
+def test_a_database_of_others_that_is_dropped_for_good_is_hostile(statements: tuple[str, ...]) -> None:
+    assert dropping(*statements) == HOSTILE
+
+
+@pytest.mark.parametrize("cluster", [True, False])
+def test_a_script_that_drops_what_it_has_filled_is_hostile(cluster: bool) -> None:
+    ending = ("CREATE DATABASE shop;", "shop", "content", "postgres", "DROP DATABASE shop;")
+    assert dropping(*ending, cluster=cluster) == HOSTILE
+    assert dropping(*ending, "CREATE DATABASE shop;", cluster=cluster) == []
+
+
+def test_a_connect_before_any_content_leaves_nothing_behind() -> None:
+    followed = databases()
+    assert followed.connect("shop") is Move.LEAVE
+    assert (followed.active, followed.others) == (True, ())
 
 
 def test_a_cluster_script_is_remade_if_its_database_was_dropped_from_another() -> None:

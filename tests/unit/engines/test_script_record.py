@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import pytest
+
 from tasks.engines.context import Job
 from tasks.engines.errors.failure import Failure
 from tasks.engines.script_record import ScriptRecord
@@ -112,7 +114,7 @@ def test_values_of_sequences_are_kept_for_the_checks() -> None:
     dumped, written = of_dump(), by_hand()
     dumped.comments(SEQUENCE, 9, restored=True)
     for record in (dumped, written):
-        record.note_values(statement)
+        record.note(statement)
         (entry,) = handed_over(record).toc.entries
         assert (entry.desc, entry.tag, entry.defn) == ("SEQUENCE SET", "orders_id_seq", statement.decode())
 
@@ -188,3 +190,30 @@ def test_a_cut_is_inside_the_rows_under_way() -> None:
     assert record.place == "a statement"
     record.comments(DATA, 1, restored=True)
     assert record.place == "the rows of TABLE DATA shop.orders"
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement", "tag"),
+    [
+        ("CONSTRAINT", "ALTER TABLE ONLY orders ADD CONSTRAINT pk PRIMARY KEY (id);", "orders pk"),
+        (
+            "FK CONSTRAINT",
+            "ALTER TABLE orders ADD CONSTRAINT pk FOREIGN KEY (a) REFERENCES b(c);",
+            "orders pk",
+        ),
+        ("DEFAULT", "ALTER TABLE ONLY orders ALTER COLUMN pk SET DEFAULT 1;", "orders pk"),
+        ("TRIGGER", "CREATE TRIGGER pk BEFORE UPDATE ON orders EXECUTE PROCEDURE f();", "orders pk"),
+        ("RULE", "CREATE RULE pk AS ON DELETE TO orders DO INSTEAD NOTHING;", "orders pk"),
+        ("INDEX", "CREATE INDEX pk ON orders USING btree (id);", "pk"),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_tags_name_their_table_as_pg_dump_has_done_since_9_6(
+    kind: str, statement: str, tag: str, named: bool
+) -> None:
+    record = of_dump()
+    comment = f"\n-- Name: {tag if named else 'pk'}; Type: {kind}; Schema: shop; Owner: app\n"
+    record.comments(comment.encode(), 1, restored=True)
+    record.note(statement.encode())
+    record.note(b"ALTER TABLE ONLY orders CLUSTER ON pk;")
+    assert [entry.tag for entry in handed_over(record).toc.entries] == [tag]

@@ -10,10 +10,12 @@ from tasks.engines.sql.classifier import (
     database_named,
     decide,
     describe,
+    makes_content,
     read_entries,
     read_meta,
     roles_created,
     sequences_set,
+    table_switched,
     tables_named,
 )
 
@@ -34,6 +36,15 @@ from tasks.engines.sql.classifier import (
         ('ALTER TABLE public.t OWNER TO "Odd Role";', Action.OWNER),
         ("ALTER FUNCTION f(integer) OWNER TO app;", Action.OWNER),
         ("ALTER DATABASE shop OWNER TO app;", Action.SKIP),
+        ("UPDATE pg_catalog.pg_database SET datistemplate = false WHERE datname = 'shop';", Action.SKIP),
+        ("UPDATE pg_database SET datistemplate = 't' WHERE datname = 'shop';", Action.SKIP),
+        ("UPDATE shop.pg_database SET a = 1;", Action.RUN),
+        ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop';", Action.SKIP),
+        ("ALTER TABLE public.t DISABLE TRIGGER ALL;", Action.TRIGGERS),
+        ('alter table only "a.b"."c d" enable trigger all', Action.TRIGGERS),
+        ("ALTER TABLE t DISABLE TRIGGER USER;", Action.RUN),
+        ('ALTER TABLE t DISABLE TRIGGER "ALL";', Action.RUN),
+        ("ALTER TABLE t DISABLE TRIGGER ALL, ADD a int;", Action.RUN),
         ("ALTER DATABASE shop SET search_path = x;", Action.SKIP),
         ("ALTER TABLE ONLY t ADD CONSTRAINT c PRIMARY KEY (a);", Action.RUN),
         ("ALTER TABLE IF EXISTS t DROP CONSTRAINT c;", Action.DROP),
@@ -210,3 +221,32 @@ def test_what_a_script_by_hand_sets_its_sequences_to(
     entries = sequences_set(statement)
     assert [(entry.namespace, entry.tag) for entry in entries] == [(space, tag) for space, tag, _ in found]
     assert all(value in entry.defn for entry, (_, _, value) in zip(entries, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("statement", "switched"),
+    [
+        (b"ALTER TABLE ONLY public.t DISABLE TRIGGER ALL;", ("public.t", False)),
+        (b'ALTER TABLE IF EXISTS "a.b"."c ""d" ENABLE TRIGGER ALL', ('"a.b"."c ""d"', True)),
+        (b"ALTER TABLE t DISABLE TRIGGER some;", None),
+    ],
+)
+def test_the_table_whose_triggers_sleep_is_told(statement: bytes, switched: tuple[str, bool] | None) -> None:
+    assert table_switched(statement) == switched
+
+
+@pytest.mark.parametrize(
+    ("statement", "makes"),
+    [
+        ("CREATE TABLE t (a int);", True),
+        ("INSERT INTO t VALUES (1);", True),
+        ("COPY t FROM stdin;", True),
+        ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity;", False),
+        ("BEGIN;", False),
+        ("SET search_path = a;", False),
+        ("DO $$ BEGIN CREATE ROLE app; END $$;", False),
+        ("DROP TABLE IF EXISTS t;", False),
+    ],
+)
+def test_what_stands_before_a_connect_may_make_nothing(statement: str, makes: bool) -> None:
+    assert makes_content(statement.encode(), decide(statement.encode())) is makes
