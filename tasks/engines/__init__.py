@@ -81,6 +81,13 @@ def restore(
             where,
             rule="invalid-encoding",
         ) from error
+    except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
+        raise PermanentError(
+            "Names in the database are bytes that are no text: its encoding, SQL_ASCII, checks nothing. The "
+            "drill cannot name, and so not check, what it restored. Nothing is said about the backup.",
+            where,
+            rule="format-unsupported",
+        ) from error
     except psycopg.errors.QueryCanceled as error:
         if not job.deadline.passed:
             raise

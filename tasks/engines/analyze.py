@@ -18,7 +18,7 @@ from tasks.model.backup import TocEntry
 from tasks.model.server_words import Refusal
 from tasks.model.shell import database_argument
 
-_SYSTEM_TABLES = (
+SYSTEM_TABLES = (
     "pg_class", "pg_attribute", "pg_type", "pg_proc", "pg_constraint", "pg_depend", "pg_index", "pg_attrdef",
     "pg_trigger", "pg_inherits", "pg_namespace",
 )  # fmt: skip
@@ -44,8 +44,8 @@ def analyze(job: Job) -> None:
     job.progress("gathering statistics")
     with job.superuser() as session:
         names = [name for (name,) in session.execute(_TABLES, (job.sandbox.owner,)).fetchall()]
-        for name in _SYSTEM_TABLES:
-            session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("pg_catalog", name)))
+        for name in SYSTEM_TABLES:
+            _analyze_one(job, session, f"pg_catalog.{name}")
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     for name in names:
         waiting.put(name)

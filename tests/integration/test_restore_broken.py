@@ -323,6 +323,16 @@ def test_tables_that_load_at_once_say_nothing_of_it(
     assert restore_dump(17, dump, config=SandboxConfig(jobs=2)).rules == set()
 
 
+def test_statistics_of_the_catalogue_that_cannot_be_gathered_are_said_to_be_that(
+    shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.engines.analyze.SYSTEM_TABLES", ("pg_class", "pg_nothing", "pg_type"))
+    dump = shop(17).dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner")
+    outcome = restore_dump(17, dump)
+    assert outcome.rules == {"restore-error-minor"}
+    assert "STATISTICS DATA pg_catalog.pg_nothing" in outcome.message("restore-error-minor")
+
+
 @pytest.mark.parametrize("form", ["-Fc", "-Fp"])
 def test_an_extensions_function_whose_body_is_put_in_its_place_is_named(
     shop: Callable[..., Source], restore_dump: Restore, tmp_path: Path, form: str

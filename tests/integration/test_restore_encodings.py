@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.model.errors import PermanentError
 from tests.fix_postgres import Source, running_source
 from tests.fix_restore import Restore
 
@@ -80,3 +81,33 @@ def test_an_owner_whose_name_is_no_text_is_a_fault_of_the_dump(
     dump.write_bytes(dump.read_bytes().replace(OWNER.encode(), b"zo\xff"))
     broken = restore_dump(MAJOR, dump)
     assert "invalid-encoding" in broken.failures
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_names_of_sql_ascii_that_are_no_text_are_what_the_drill_cannot_judge(
+    source: Source, restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source.create_database("bytes", options="TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    script = tmp_path / "make.sql"
+    script.write_bytes(b"SET client_encoding = 'SQL_ASCII'; CREATE TABLE \"b\xfccher\" (id int);")
+    source.psql("bytes", script)
+    dump = source.dump("bytes", tmp_path / "bytes.dump", form, "-E", "SQL_ASCII")
+    with pytest.raises(PermanentError) as refused:
+        restore_dump(MAJOR, dump)
+    assert refused.value.rule == "format-unsupported"
+    assert "SQL_ASCII" in refused.value.what
+
+
+@pytest.mark.parametrize("form", ["-Fc", "-Fp"])
+def test_rows_of_sql_ascii_may_be_any_bytes(
+    source: Source, restore_dump: Restore, tmp_path: Path, form: str
+) -> None:
+    source.create_database("bytes", options="TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    script = tmp_path / "make.sql"
+    script.write_bytes(
+        b"SET client_encoding = 'SQL_ASCII'; CREATE TABLE books (t text);"
+        b"INSERT INTO books VALUES ('b\xfccher');"
+    )
+    source.psql("bytes", script)
+    dump = source.dump("bytes", tmp_path / "bytes.dump", form, "-E", "SQL_ASCII")
+    assert restore_dump(MAJOR, dump).failures == set()

@@ -15,7 +15,7 @@ from tests.yardstick.generator import make_statements
 from tests.yardstick.judging import disagreements
 from tests.yardstick.truth import forget_subscriptions, restore_as_person
 
-KINDS = 14
+KINDS = 22
 SEEDS = ((14, 3), (16, 8), (18, 21))
 
 

@@ -18,7 +18,9 @@ from psycopg import sql
 
 _HEADER = re.compile(r"^-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: ?(.*)$")
 _NOISE = re.compile(r"^(?:--.*|SET .*|SELECT pg_catalog\.set_config\('search_path'.*|\\(?:un)?restrict .*|)$")
-_LENT = re.compile(r"^.* drill_owner\b.*\n?|^RESET SESSION AUTHORIZATION;\n?", re.MULTILINE)
+_LENT = re.compile(
+    r"^(?:GRANT|REVOKE) [^;]* drill_owner\b[^;]*;\n?|^(?:RE)?SET SESSION AUTHORIZATION[^;]*;\n?", re.MULTILINE
+)
 _SUPERUSER = re.compile(r"\bdrill_[0-9a-f]{12}\b")
 _EVENT_TRIGGER_OFF = re.compile(r"\nALTER EVENT TRIGGER (?:\w+|\"(?:[^\"]|\"\")*\") DISABLE;")
 _ROWS = """
