@@ -100,6 +100,14 @@ def language_of(statement: str) -> str:
     return string_of(listed[at]).lower() if listed[at].startswith("'") else name_of(listed[at])
 
 
+def type_returned(statement: str) -> str:
+    """Return the type that a function RETURNS where it is one word, "" where it says none."""
+    listed = _outer(statement)
+    upper = [token.upper() for token in listed]
+    at = upper.index("RETURNS") + 1 if "RETURNS" in upper else len(listed)
+    return name_of(listed[at]) if at < len(listed) and is_name(listed[at]) else ""
+
+
 def library_of(statement: str) -> tuple[str, str] | None:
     """Return library and symbol of a function in C, or "" and symbol of an internal one; None if unread."""
     listed = _outer(statement)

@@ -8,6 +8,8 @@ PostgreSQL proves a key when it is added and keeps it by triggers from then on. 
   if no row of the table that it points to was deleted or changed in this restore. A dump does neither; a
   script by hand may, and then its keys are joined.
 - A trigger that is still switched off proves nothing, and neither does a restore by a superuser.
+- PostgreSQL 14 cannot be asked for its counts here. There an archive's text tells: without a function that
+  could write, nothing changes a row after it was loaded, for triggers and rules need something that writes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import re
 from psycopg import sql
 
 from tasks.engines.context import Connection, Job
+from tasks.engines.definitions import language_of, type_returned
 from tasks.model.backup import Toc
 
 UNTRUSTED_SETTINGS = ("session_replication_role", "track_counts")
@@ -25,6 +28,11 @@ _SWITCHES = re.compile(rb"session_replication_role|track_counts|\bDISABLE\s{1,10
 _PARAMETER_GRANTS_SINCE = 15
 _COUNTS_WITHOUT_NETWORK_SINCE = 15
 """Before, a server counts through a socket of the network, which the sandbox has not: asking waits 10 s."""
+_WRITES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|EXECUTE|DO|CALL)\b", re.IGNORECASE)
+"""A body in SQL or PL/pgSQL that writes, or runs what it does not spell, has one of these words."""
+_BY_TRIGGERS_ONLY = frozenset({"trigger", "event_trigger"})
+_READABLE = frozenset({"sql", "plpgsql"})
+_ASLEEP = "EXISTS (SELECT FROM pg_trigger g WHERE g.tgconstraint = k.oid AND g.tgenabled NOT IN ('O', 'A'))"
 _UNPROVEN = """
 WITH RECURSIVE below(root, leaf) AS (
     SELECT confrelid, confrelid FROM pg_constraint WHERE contype = 'f'
@@ -34,11 +42,11 @@ WITH RECURSIVE below(root, leaf) AS (
 SELECT n.nspname || '.' || c.relname || '.' || k.conname
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.convalidated AND (
-    EXISTS (SELECT FROM pg_trigger g WHERE g.tgconstraint = k.oid AND g.tgenabled NOT IN ('O', 'A'))
-    OR EXISTS (SELECT FROM below b JOIN pg_class l ON l.oid = b.leaf AND l.relkind = 'r'
+    {asleep} OR ({counts} AND EXISTS (
+        SELECT FROM below b JOIN pg_class l ON l.oid = b.leaf AND l.relkind = 'r'
         WHERE b.root = k.confrelid AND (pg_stat_get_tuples_deleted(l.oid) > 0
             OR pg_stat_get_tuples_updated(l.oid) > 0
-            OR (pg_stat_get_tuples_inserted(l.oid) = 0 AND pg_relation_size(l.oid) > 0))))
+            OR (pg_stat_get_tuples_inserted(l.oid) = 0 AND pg_relation_size(l.oid) > 0)))))
 """
 """Keys whose referenced rows were changed, by the server's counts; without any, nobody can tell."""
 
@@ -67,6 +75,19 @@ def lend_for(job: Job, session: Connection, toc: Toc) -> None:
 def unproven_keys(job: Job, session: Connection) -> frozenset[str] | None:
     """Return the valid foreign keys, `schema.table.name`, that have to be joined; None for every one."""
     counts = job.sandbox.postgres.major >= _COUNTS_WITHOUT_NETWORK_SINCE
-    if job.keys_doubted or not job.is_owner or not counts:
+    if job.keys_doubted or not job.is_owner or not (counts or _cannot_write(job.toc)):
         return None
-    return frozenset(name for (name,) in session.execute(_UNPROVEN).fetchall())
+    query = _UNPROVEN.format(asleep=_ASLEEP, counts="true" if counts else "false")
+    return frozenset(name for (name,) in session.execute(query.encode()).fetchall())
+
+
+def _cannot_write(toc: Toc) -> bool:
+    """Tell whether no function of an archive that a restore could call may change a row."""
+    if toc.archive_version is None:
+        return False
+    functions = (entry.defn for entry in toc.of("FUNCTION", "PROCEDURE"))
+    return all(type_returned(text) in _BY_TRIGGERS_ONLY or _only_reads(text) for text in functions)
+
+
+def _only_reads(definition: str) -> bool:
+    return language_of(definition) in _READABLE and _WRITES.search(definition) is None

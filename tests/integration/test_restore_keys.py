@@ -113,6 +113,40 @@ def test_code_of_an_archive_that_breaks_a_key_after_it_was_proven_is_found(
         assert failures(checked(outcome)) == found
 
 
+STAMP = "CREATE FUNCTION public.stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE t SET a = 1; END';"
+READ = "CREATE FUNCTION public.total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM public.parent';"
+UNREAD = [
+    "CREATE FUNCTION public.purge() RETURNS int LANGUAGE sql AS 'DELETE FROM public.parent; SELECT 1';",
+    "CREATE FUNCTION public.run(q text) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE q; RETURN 1; END';",
+    (
+        "CREATE FUNCTION public.lie() RETURNS int LANGUAGE sql AS"
+        " '/* RETURNS trigger */ DELETE FROM public.parent RETURNING 1';"
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("functions", "form", "unproven"),
+    [
+        (STAMP + READ, "-Fc", frozenset()),
+        ("", "-Fd", frozenset()),
+        (STAMP + READ, "-Fp", None),
+        *((function, "-Fc", None) for function in UNREAD),
+    ],
+)
+def test_where_the_server_cannot_count_an_archive_that_cannot_write_proves_its_keys(
+    cluster: Callable[[int], Source], restore_dump: Restore, tmp_path: Path,
+    functions: str, form: str, unproven: frozenset[str] | None,
+) -> None:  # fmt: skip
+    source = cluster(14)
+    source.create_database("shop")
+    source.execute(TABLES + ROWS.format(last=10) + functions, "shop")
+    outcome = restore_dump(14, source.dump("shop", tmp_path / "shop.dump", form, "--no-owner"))
+    assert outcome.failures == set()
+    assert outcome.restored is not None
+    assert outcome.restored.unproven_keys == unproven
+
+
 PARTITIONED = """
 CREATE TABLE days (day date PRIMARY KEY) PARTITION BY RANGE (day);
 CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
@@ -146,7 +180,7 @@ def test_keys_are_joined_where_the_server_keeps_no_counts(
     source = cluster(14)
     source.create_database("shop")
     source.execute(TABLES + ROWS.format(last=10), "shop")
-    outcome = restore_dump(14, source.dump("shop", tmp_path / "shop.dump", "-Fc", "--no-owner"))
+    outcome = restore_dump(14, source.dump("shop", tmp_path / "shop.sql", "--no-owner"))
     seen = checked(outcome)
     assert seen.findings == ()
     assert seen.checks[0].observed == "1 keys hold, 1 of them by anti-join"
