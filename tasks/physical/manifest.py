@@ -78,7 +78,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     """Return what the manifest *data* says.
 
     Raises:
-        PermanentError: `manifest-mismatch`: it is damaged, or not what the server wrote.
+        PermanentError: `backup-manifest-mismatch`: it is damaged, or not what the server wrote.
     """
     _require_own_checksum(data, where)
     try:
@@ -93,7 +93,7 @@ def compare(manifest: Manifest, written: Mapping[str, WrittenFile], where: str) 
     """Hold the files that came out of the backup against its manifest.
 
     Raises:
-        PermanentError: `manifest-mismatch`, naming the first files that differ.
+        PermanentError: `backup-manifest-mismatch`, naming the first files that differ.
     """
     differing = list(_differing(manifest, written))
     if differing:
@@ -102,7 +102,7 @@ def compare(manifest: Manifest, written: Mapping[str, WrittenFile], where: str) 
             f"{len(differing)} of the backup's {len(manifest.files):,} files are not what its manifest says: "
             f"{names}. The copy is not what the server sent.",
             where=differing[0][0] if len(differing) == 1 else where,
-            rule="manifest-mismatch",
+            rule="backup-manifest-mismatch",
         )
 
 
@@ -162,5 +162,5 @@ def _damaged(what: str, where: str) -> PermanentError:
     return PermanentError(
         f"The backup's manifest is damaged: {what}. Nothing proves the backup's files.",
         where,
-        rule="manifest-mismatch",
+        rule="backup-manifest-mismatch",
     )

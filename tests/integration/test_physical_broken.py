@@ -61,7 +61,7 @@ def test_a_flipped_byte_is_found_by_the_manifest_which_names_the_file(drilled: D
     path = largest_file(plain)
     flip(path, 9000)
     failure = failed(drilled, plain)
-    assert failure.rule == "manifest-mismatch"
+    assert failure.rule == "backup-manifest-mismatch"
     assert failure.where == str(path.relative_to(plain))
     assert "another checksum" in failure.what
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_gone_is_found_by_the_manifest(drilled: Drilled, plain: P
     path = largest_file(plain)
     path.unlink()
     failure = failed(drilled, plain)
-    assert (failure.rule, failure.where) == ("manifest-mismatch", str(path.relative_to(plain)))
+    assert (failure.rule, failure.where) == ("backup-manifest-mismatch", str(path.relative_to(plain)))
     assert "missing" in failure.what
 
 
@@ -79,14 +79,14 @@ def test_a_file_of_another_size_is_found_by_the_manifest(drilled: Drilled, plain
     with path.open("ab") as file:
         file.write(bytes(8192))
     failure = failed(drilled, plain)
-    assert (failure.rule, failure.where) == ("manifest-mismatch", str(path.relative_to(plain)))
+    assert (failure.rule, failure.where) == ("backup-manifest-mismatch", str(path.relative_to(plain)))
 
 
 def test_a_manifest_that_was_edited_proves_nothing(drilled: Drilled, plain: Path) -> None:
     path = plain / "backup_manifest"
     path.write_text(path.read_text().replace('"Size": 3,', '"Size": 4,'))
     failure = failed(drilled, plain)
-    assert failure.rule == "manifest-mismatch"
+    assert failure.rule == "backup-manifest-mismatch"
     assert "own checksum" in failure.what
 
 
@@ -99,7 +99,7 @@ def test_every_checksum_of_a_manifest_is_checked(
     shutil.rmtree(drilled.workspace.data_dir)
     drilled.workspace.data_dir.mkdir()
     flip(largest_file(folder), 9000)
-    assert failed(drilled, folder).rule == "manifest-mismatch"
+    assert failed(drilled, folder).rule == "backup-manifest-mismatch"
 
 
 @pytest.mark.parametrize("major", MAJORS)

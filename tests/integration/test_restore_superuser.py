@@ -198,6 +198,10 @@ SCRIPTS = {
 }
 
 
+REPLACED = {"system-function-replaced", "extension's-function-replaced"}
+"""What the restoring role may not even say, so that the server itself refuses it."""
+
+
 @pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_script_cannot_talk_our_superuser_into_more(
     restore_dump: Restore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -206,8 +210,7 @@ def test_a_script_cannot_talk_our_superuser_into_more(
     script.write_text(EVIL + SCRIPTS[kind] + "\n")
     monkeypatch.setattr(Job, "is_walled", True)
     outcome = restore_dump(18, script, wall=False)
-    assert outcome.failures <= {"superuser-entry", "restore-error"}
-    assert outcome.failures
+    assert outcome.failures == {"restore-error" if kind in REPLACED else "superuser-entry"}
     assert_nothing_ran(outcome)
     assert_no_power(outcome)
     with outcome.sandbox_session() as session:

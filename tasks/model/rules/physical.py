@@ -104,7 +104,7 @@ RULES = (
         "Take another recovery point; check how the file system's copy was made, and its disk.",
     ),
     Rule(
-        "manifest-mismatch",
+        "backup-manifest-mismatch",
         FindingClass.DATA,
         Severity.FAILURE,
         Stage.FETCH,
@@ -206,13 +206,5 @@ RULES = (
         Stage.PROVISION,
         "The copy was made by a PostgreSQL that was built otherwise than any on this worker.",
         "Drill it on a worker with the same build: its block size and machine must match.",
-    ),
-    Rule(
-        "collation-mismatch",
-        FindingClass.DATA,
-        Severity.WARNING,
-        Stage.RESTORE,
-        "Collations have another version here than at the source: indexes on text may be out of order here.",
-        "Restore on the source's own operating system, or run REINDEX there; it says nothing against the backup.",
     ),
 )

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from collections import Counter
-from types import ModuleType
+from importlib import import_module
 
 import pytest
 
+from tasks.model import rules
 from tasks.model.findings import FindingClass, Severity, Stage
-from tasks.model.rules import (
-    RULES,
-    access,
-    archive,
-    content,
-    discovery,
-    drill,
-    finding,
-    objectives,
-    physical,
-    restore,
-    validation,
-)
+from tasks.model.rules import RULES, finding, objectives
 from tasks.model.rules.rule import Rule
 
-MODULES: tuple[ModuleType, ...] = (
-    access,
-    archive,
-    content,
-    discovery,
-    drill,
-    objectives,
-    physical,
-    restore,
-    validation,
-)
+MODULES = [
+    import_module(f"{rules.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(rules.__path__)
+    if found.name != "rule"
+]
 EVERY: list[Rule] = [rule for module in MODULES for rule in module.RULES]
 
 
