@@ -18,7 +18,7 @@ from tasks.wal.names import parse_lsn
 BLOCK_BYTES = 8192
 """Of a page, in every build that this drill has."""
 _DEADLINE_S = 60.0
-_LINE = re.compile(r"(?P<name>[A-Za-z][^:]*): +(?P<value>.*)")
+_LINE = re.compile(r"(?P<name>[A-Za-z][^:]*):(?P<value>.*)")
 _DAMAGED = re.compile(
     r"calculated CRC checksum does not match|could not read file|invalid WAL segment size"
     r"|byte ordering mismatch",
@@ -84,7 +84,7 @@ def parse_control(text: str, stderr_lines: Sequence[str], exit_code: int) -> Con
     Raises:
         PermanentError: `control-file-corrupt`.
     """
-    values = {match["name"]: match["value"] for match in map(_LINE.fullmatch, text.splitlines()) if match}
+    values = {match["name"]: match["value"].strip() for match in map(_LINE.fullmatch, text.splitlines()) if match}
     numbers = {field: values.get(name, "") for field, name in _IN_NUMBERS.items()}
     damaged = exit_code != 0 or any(map(_DAMAGED.search, (*stderr_lines, *text.splitlines())))
     if damaged or not all(number.isdecimal() for number in numbers.values()):

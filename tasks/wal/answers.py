@@ -30,7 +30,8 @@ class Answers:
     """Grows while the relay runs; read it when the relay has been closed.
 
     Attributes:
-        first, last: segments handed over.
+        first, last: segments handed over: the first one, and the one farthest on, since at its end a recovery
+            asks for an earlier one again.
         segments: how many, each counted as often as it was asked for.
         bytes: as stored, histories included.
         fetch_s: seconds spent on fetching, those of read-ahead included, which overlap.
@@ -65,7 +66,7 @@ class Answers:
     def add_segment(self, name: str) -> None:
         """Count a segment that was handed over."""
         self.first = self.first or name
-        self.last = name
+        self.last = max(self.last or "", name, key=_number)
         self.segments += 1
 
     def add_absent(self, name: str) -> None:
@@ -96,3 +97,8 @@ class Answers:
                 for trouble in self.troubles
             ],
         }
+
+
+def _number(name: str) -> str:
+    """Return the part of a segment's name that counts, whatever its timeline."""
+    return name[8:]

@@ -35,7 +35,6 @@ _UNPOPULATED = re.compile(r'materialized view "(?P<view>[^"]+)" has not been pop
 _NO_KEY = re.compile(r'no unique constraint matching given keys for referenced table "(?P<table>[^"]+)"')
 _NO_PARTITION = re.compile(r'no partition of relation "(?P<table>[^"]+)" found for row')
 _NOT_COERCIBLE = re.compile(r"must match or be binary-coercible (?P<way>to target|from source) data type")
-_CAST = re.compile(r"CAST \((?P<source>.*) AS (?P<target>.*)\)", re.DOTALL)
 _ACCESS_METHOD = re.compile(r'invalid value for parameter "default_table_access_method": "(?P<name>[^"]+)"')
 
 _MADE_BY_EXTENSIONS = frozenset(
@@ -239,10 +238,9 @@ class _Known:
 
     def _coercion(self, entry: TocEntry, side: str) -> Cause | None:
         """Return the cause that lost a cast by which the function of cast *entry* would fit on *side*."""
-        own = _CAST.fullmatch(entry.tag)
+        own = _cast_sides(entry.tag).get(side)
         for cause in self.causes:
-            other = None if cause.entry is None else _CAST.fullmatch(cause.entry.tag)
-            if own is not None and other is not None and other[side] == own[side]:
+            if own is not None and cause.entry is not None and _cast_sides(cause.entry.tag).get(side) == own:
                 return cause
         return None
 
@@ -373,3 +371,11 @@ def _merged(failures: Iterable[Failure]) -> list[Failure]:
         known = found.get(key)
         found[key] = failure if known is None else replace(known, count=known.count + failure.count)
     return list(found.values())
+
+
+def _cast_sides(tag: str) -> dict[str, str]:
+    """Return `source` and `target` of a cast's tag, `CAST (a AS b)`; nothing where it is none."""
+    if not (tag.startswith("CAST (") and tag.endswith(")")):
+        return {}
+    source, _, target = tag.removeprefix("CAST (").removesuffix(")").rpartition(" AS ")
+    return {"source": source, "target": target}
