@@ -16,6 +16,7 @@ from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.physical.bring_up import Adopted, BroughtUp, Copy, bring, bring_up, take_over
 from tasks.physical.layout import BaseBackup, recognise
+from tasks.physical.start import adopt
 from tasks.physical.target import RecoveryTarget
 from tasks.sandbox import connect, find_postgres
 from tasks.stores.local import LocalStore
@@ -37,7 +38,7 @@ class Drilled:
 
     def adopted(self, folder: Path, major: int) -> tuple[Copy, Adopted]:
         copy = self.brought(folder)
-        return copy, take_over(self.workspace, find_postgres(major))
+        return copy, take_over(adopt(self.workspace, find_postgres(major)))
 
     def up(
         self, folder: Path, major: int, target: RecoveryTarget | None = None, **recovery: Any

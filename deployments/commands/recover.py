@@ -45,6 +45,7 @@ def recover_database(
         DrillError: the recovery could not be carried out.
     """
     target = read_target(str(fleet), database)
+    target.require_dump("recover")
     now = utc_now()
     moment = moment_of(to, target, now)
     select = f"at:{moment.isoformat()}" if to else "newest"

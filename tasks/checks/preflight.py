@@ -70,6 +70,13 @@ def assess(point: DumpPoint, store: Store, target: Target, last_restored_bytes: 
     return Readiness(head, document, Checked(_checks(head, findings), tuple(findings)))
 
 
+def worker_findings(
+    point: RecoveryPoint, target: Target, last_restored_bytes: int | None
+) -> tuple[Finding, ...]:
+    """Return what this worker lacks for a drill of *point*, whatever its kind: disk, isolation."""
+    return (*_disk(point, target, last_restored_bytes), *_isolation(target))
+
+
 def assess_opened(
     head: ArchiveHead, first: ArchiveHead | None, point: RecoveryPoint, target: Target
 ) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ from tasks.config.selecting import selection_from
 from tasks.config.yaml_source import KeyPath, Problem
 
 _SUITE_SUFFIXES = (".yaml", ".yml", ".json")
-_LATER_KINDS = frozenset({"basebackup", "pgbackrest", "barman", "walg", "rds_snapshot"})
+_LATER_KINDS = frozenset({"pgbackrest", "barman", "walg", "rds_snapshot"})
 _KEY_FILES: tuple[KeyPath, ...] = (
     ("backup", "decrypt", "gpg", "key_file"),
     ("backup", "decrypt", "gpg", "home"),
@@ -38,6 +38,7 @@ def resolved(database: dict[str, Any], fleet: str, base: Path, problems: list[Pr
         (("backup", "timezone"), check_timezone),
         (("backup", "at"), lambda text: _pattern(fill(text, name, fleet), base)),
         (("backup", "globals"), lambda text: _pattern(fill(text, name, fleet), base)),
+        (("backup", "wal"), lambda text: _place(fill(text, name, fleet), base)),
         (("backup", "select"), lambda value: selection_from(value, _timezone(database))),
         (("expect", "suite"), lambda text: find_suite(fill(text, name, fleet), base)),
         (("expect", "drift", "baseline", "seed"), lambda text: _file(fill(text, name, fleet), base)),
@@ -105,7 +106,8 @@ def _apply(
 def _kind(text: str) -> str:
     if text in _LATER_KINDS:
         raise ValueError(
-            f'"{text}" comes later, this version drills dumps only; write dump, or take the database out'
+            f'"{text}" comes later, this version drills dumps and base backups; write dump or basebackup, '
+            "or take the database out"
         )
     return text
 
@@ -121,6 +123,11 @@ def _pattern(text: str, base: Path) -> str:
     absolute = os.path.normpath(base / Path(text).expanduser()) + ("/" if text.endswith("/") else "")
     check_pattern(absolute)
     return absolute
+
+
+def _place(text: str, base: Path) -> str:
+    """Return a folder or prefix: an `s3://` or `file://` URI, or an absolute path."""
+    return text if "://" in text else str(_below(base, text))
 
 
 def _below(base: Path, text: str) -> Path:

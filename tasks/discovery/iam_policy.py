@@ -30,7 +30,7 @@ def least_privilege_policy(
 
 def _places(target: Target) -> list[S3Location]:
     """Return the constant beginnings of everything that a drill of *target* reads."""
-    patterns = (target.dump.at, target.dump.globals)
+    patterns = target.backup.patterns
     zone = target.backup.timezone
     return [s3_location(_constant(KeyPattern(at, zone))) for at in patterns if at is not None and is_s3(at)]
 

@@ -217,7 +217,7 @@ def _archive(facts: Drill) -> dict[str, Any]:
     if origin is None and facts.restored is not None:
         origin = facts.restored.origin
     return {
-        "format": head.format.value if head else None,
+        "format": head.format.value if head else (facts.backup.format if facts.backup else None),
         "wrappers": list(head.wrappers) if head else [],
         "server_version": (origin.server_version or None) if origin else None,
         "dump_version": (origin.dump_version or None) if origin else None,

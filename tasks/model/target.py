@@ -6,6 +6,7 @@ numbers here, so that no later step parses a unit. See docs/configuration.md for
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from datetime import date, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from pydantic import (
 )
 
 from tasks.model.by_kind import ByKind
-from tasks.model.errors import PermanentError
+from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
 
@@ -34,6 +35,8 @@ def _duration(value: object) -> float:
     return seconds
 
 
+_LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+_LONGEST_NAME = 64  # of a restore point
 Duration = Annotated[float, BeforeValidator(_duration)]
 """Seconds, written `26h`."""
 Size = Annotated[int, BeforeValidator(parse_size_bytes)]
@@ -181,6 +184,11 @@ class Backup(Strict):
         """Names that a database has inside its backups."""
         return ()
 
+    @property
+    def patterns(self) -> tuple[str | None, ...]:
+        """What a drill reads, as patterns of names; None for what is not configured."""
+        return (self.place,)
+
 
 class DumpBackup(Backup):
     """Dumps: where they lie, by a pattern, and what proves and opens them."""
@@ -203,9 +211,90 @@ class DumpBackup(Backup):
         """The database's name inside the dump, where that is another one."""
         return () if self.database is None else (self.database,)
 
+    @property
+    def patterns(self) -> tuple[str | None, ...]:
+        """The dumps and their globals."""
+        return (self.at, self.globals)
 
-AnyBackup = Annotated[DumpBackup, ByKind("dump")]
-"""`backup`, told apart by `kind`. A further kind is a further class in here: `DumpBackup | BaseBackup`."""
+
+_RECOVER_FORMS = "latest, immediate, {time: 2026-01-31T03:00:00Z}, {name: before_upgrade} or {lsn: 0/16B3748}"
+
+
+def _recover_to(value: object) -> str:
+    """Return a recovery's target in one word: `latest`, `immediate`, `time:...`, `name:...` or `lsn:...`."""
+    if isinstance(value, str) and value in {"latest", "immediate"}:
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        kind, argument = next(iter(value.items()))
+        text = argument.isoformat() if isinstance(argument, datetime) else str(argument)
+        if kind == "time" and _has_offset(text):
+            return f"time:{text}"
+        if kind == "name" and 0 < len(text) < _LONGEST_NAME:
+            return f"name:{text}"
+        if kind == "lsn" and _LSN.fullmatch(text):
+            return f"lsn:{text}"
+    raise ValueError(f"{value!r} is no target of a recovery; write {_RECOVER_FORMS}; a time names its offset")
+
+
+def _has_offset(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _recover_timeline(value: object) -> str:
+    text = str(value)
+    if text in {"latest", "current"} or (text.isdecimal() and 0 < int(text) < 1 << 32):
+        return text
+    raise ValueError(f"{value!r} is no timeline; write latest, current or its number")
+
+
+class Recover(Strict):
+    """How far the recovery of a physical backup goes.
+
+    Attributes:
+        to: `latest`, `immediate`, `time:...`, `name:...` or `lsn:...`.
+        timeline: `latest`, as PostgreSQL's own default, `current` or a number.
+    """
+
+    to: Annotated[str, BeforeValidator(_recover_to)] = "latest"
+    timeline: Annotated[str, BeforeValidator(_recover_timeline)] = "latest"
+
+
+class BaseBackup(Backup):
+    """Base backups of pg_basebackup, as tars or data folders, with the archive of their WAL.
+
+    Attributes:
+        at: the pattern of their folders, with `/` at its end.
+        wal: where the WAL is archived; None: each brings its own.
+        database: which of the cluster's is verified; None: the target's name, else the only one.
+    """
+
+    kind: Literal["basebackup"] = "basebackup"
+    at: Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
+    wal: str | None = None
+    database: str | None = None
+    recover: Recover = Recover()
+
+    @property
+    def place(self) -> str:
+        """The pattern."""
+        return self.at
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The database's name inside the cluster, where that is another one."""
+        return () if self.database is None else (self.database,)
+
+    @property
+    def patterns(self) -> tuple[str | None, ...]:
+        """The base backups and the folder of their WAL."""
+        return (self.at, None if self.wal is None else f"{self.wal.rstrip('/')}/*")
+
+
+AnyBackup = Annotated[DumpBackup | BaseBackup, ByKind("dump")]
+"""`backup`, told apart by `kind`. A further kind is a further class in here."""
 
 
 class Extensions(Strict):
@@ -362,4 +451,29 @@ class Target(Database):
             return backup
         raise PermanentError(
             "a dump's code was given another kind of backup", self.name, rule="drill-crashed"
+        )
+
+    def require_dump(self, command: str) -> None:
+        """Refuse a *command* that only dumps have.
+
+        Raises:
+            ConfigInvalid: the backups are of another kind.
+        """
+        if not isinstance(self.backup, DumpBackup):
+            raise ConfigInvalid(
+                f"{command} knows dumps only so far, and {self.name} is of kind: {self.backup.kind}",
+                self.name,
+            )
+
+    @property
+    def base_backup(self) -> BaseBackup:
+        """What is said of base backups; for their own code.
+
+        Raises:
+            PermanentError: `drill-crashed`: the backups are of another kind.
+        """
+        if isinstance(self.backup, BaseBackup):
+            return self.backup
+        raise PermanentError(
+            "a base backup's code was given another kind of backup", self.name, rule="drill-crashed"
         )

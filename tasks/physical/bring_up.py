@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
-from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
+from tasks.model.sandbox import Sandbox, Workspace
 from tasks.physical.archived import Reach, recover_through
 from tasks.physical.backup_label import LARGEST_BYTES, BackupLabel, missing, parse_label
 from tasks.physical.control import ControlFile, read_control
@@ -21,7 +21,7 @@ from tasks.physical.manifest import compare, parse_manifest
 from tasks.physical.neutralise import neutralise
 from tasks.physical.pages import WrongPages, check_pages, wrong_pages
 from tasks.physical.recover import Recovered, recover
-from tasks.physical.start import adopt, major_of, make_superuser, serve, settings_of
+from tasks.physical.start import major_of, make_superuser, serve, settings_of
 from tasks.physical.target import RecoveryTarget
 from tasks.sandbox.removal import read_regular
 from tasks.stores.base import Store
@@ -125,15 +125,14 @@ def window_base(copy: Copy, name: str) -> WindowBase:
     return WindowBase(name, label.timeline, label.start_lsn, stop_lsn, None, copy.has_own_wal)
 
 
-def take_over(workspace: Workspace, install: PostgresInstall, profile: str = "fast") -> Adopted:
-    """Adopt the copy in the workspace's data folder: its control file is read, its settings are taken away.
+def take_over(sandbox: Sandbox) -> Adopted:
+    """Take over the adopted copy: its control file is read, its settings are taken away.
 
     Raises:
         PermanentError: `control-file-corrupt`, `architecture-differs`.
     """
-    sandbox = adopt(workspace, install, profile)
     control = read_control(sandbox)
-    return Adopted(sandbox, control, Locales(workspace), neutralise(sandbox))
+    return Adopted(sandbox, control, Locales(sandbox.workspace), neutralise(sandbox))
 
 
 def bring_up(

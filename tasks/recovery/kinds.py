@@ -7,9 +7,13 @@ from typing import Any
 
 from tasks.model.target import Target
 from tasks.recovery.base import Recovery
+from tasks.recovery.basebackup import BaseBackupRecovery
 from tasks.recovery.dump import DumpRecovery
 
-RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {"dump": DumpRecovery()}
+RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {
+    "dump": DumpRecovery(),
+    "basebackup": BaseBackupRecovery(),
+}
 """By `backup.kind`; a test holds it against the fleet file's kinds."""
 
 

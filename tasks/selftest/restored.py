@@ -137,6 +137,7 @@ class Damaged:
 
 def for_selftest(target: Target) -> Target:
     """Return *target* without what would judge the worker's speed today or keep a sandbox for a look."""
+    target.require_dump("selftest")
     sandbox = target.sandbox.model_copy(update={"keep_on_failure": None})
     return target.model_copy(update={"sandbox": sandbox, "rto": None})
 

@@ -17,6 +17,7 @@ from tasks.model.rules import RULES
 from tasks.model.sandbox import PostgresInstall
 from tasks.physical import recover as recover_module
 from tasks.physical.bring_up import bring_up, take_over
+from tasks.physical.start import adopt
 from tasks.physical.target import RecoveryTarget
 from tasks.sandbox import find_postgres
 from tasks.sandbox.builds import fetch_build
@@ -79,7 +80,7 @@ def test_icu_without_icu_is_named(drilled: Drilled) -> None:
     with production(with_icu) as source:
         source.execute("CREATE DATABASE icy LOCALE_PROVIDER icu ICU_LOCALE 'de' TEMPLATE template0")
         copy = drilled.brought(source.base_backup("icu", "-Ft"))
-    adopted = take_over(drilled.workspace, without)
+    adopted = take_over(adopt(drilled.workspace, without))
     with pytest.raises(PermanentError) as failure:
         bring_up(copy, adopted, RecoveryTarget(), Deadline.within(DEADLINE_S))
     assert (failure.value.rule, failure.value.where) == ("icu-unsupported", "icy")

@@ -11,7 +11,7 @@ from tasks.config.explain import explain, key_paths
 from tasks.config.yaml_source import render
 from tasks.model.by_kind import ByKind, kind_of
 from tasks.model.errors import PermanentError
-from tasks.model.target import AnyBackup, Backup, Database, DumpBackup, Selection, Strict, Target
+from tasks.model.target import Backup, Database, DumpBackup, Selection, Strict, Target
 
 
 class Repository(Backup):
@@ -93,9 +93,9 @@ def test_a_problem_names_the_kind(backup: object, problem: str) -> None:
     assert problems(Entry, backup) == [problem]
 
 
-def test_the_only_kind_is_named_too() -> None:
+def test_the_kinds_of_a_fleet_file_are_named() -> None:
     assert problems(Database, {"kind": "tape", "at": "/b"}) == [
-        'backup.kind: "tape" is not known; write dump'
+        'backup.kind: "tape" is not known; write dump or basebackup'
     ]
 
 
@@ -111,7 +111,7 @@ def test_the_json_schema_has_every_kind() -> None:
 
 def test_another_kind_of_backup_never_reaches_a_dumps_code() -> None:
     class Other(Target):
-        backup: Annotated[AnyBackup | Repository, ByKind("dump")]  # type: ignore[assignment]
+        backup: Annotated[DumpBackup | Repository, ByKind("dump")]  # type: ignore[assignment]
 
     target = Other(fleet="f", name="orders", evidence="/e", backup=Repository(at="/b", stanza="main"))
     assert target.backup.select == Selection()

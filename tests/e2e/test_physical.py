@@ -1,0 +1,73 @@
+"""Base backups drilled from the fleet file to the verdict, with their WAL in an archive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks.sandbox import find_postgres
+from tests.corpus.base_backups import production
+from tests.fix_drill import Fleet, Here, hours_ago, rules_of, validate
+from tests.integration.test_physical_archive import archive_all
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base backup and the WAL behind it, of a cluster with one database, `shop`."""
+    folder = tmp_path_factory.mktemp("repository")
+    with production(find_postgres(17), archive_mode="on", archive_command="'cp %p ../archive/%f'") as source:
+        base = source.base_backup("base", "-Ft", "-z", "-X", "none")
+        for name in ("m1", "m2", "m3"):
+            source.execute(f"INSERT INTO shop.marks VALUES ('{name}')", "shop")
+            archive_all(source)
+        shutil.copytree(base, folder / "base" / f"{hours_ago(1):%Y%m%dT%H%M%SZ}")
+        shutil.copytree(source.archive, folder / "wal")
+    return folder
+
+
+def add(fleet: Fleet, folder: Path, **backup: object) -> None:
+    place = {
+        "kind": "basebackup",
+        "at": f"{folder}/base/%Y%m%dT%H%M%SZ/",
+        "wal": f"{folder}/wal",
+        "database": "shop",
+    }
+    fleet.add("shop", backup={**place, **backup}, expect={"suite": None, "required_tables": ["shop.marks"]})
+
+
+def test_a_base_backup_with_its_archive_is_verified(here: Here, fleet: Fleet, repository: Path) -> None:
+    add(fleet, repository)
+    ran = here("run", fleet.path, "--json")
+    assert ran.exit_code == 0, ran
+    validate(ran.document)
+    assert ran.document["verdict"] == "verified"
+    assert ran.document["recovery_point"]["format"] == "pg_basebackup"
+    assert ran.document["inventory"]["tables"]["shop.marks"]["rows"] == 3
+    assert {item["severity"] for item in ran.document["findings"]} <= {"info"}
+
+
+def test_a_gap_in_the_archive_fails_the_drill(
+    here: Here, fleet: Fleet, repository: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(repository, broken)
+    segments = sorted((broken / "wal").glob("[0-9A-F]" * 24))
+    segments[-2].unlink()
+    os.utime(segments[-1], (hours_ago(1).timestamp(),) * 2)  # a gap of this very minute may be filled yet
+    add(fleet, broken)
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, ran.document["verdict"]) == (1, "failed")
+    assert "wal-gap" in rules_of(ran.document)
+    validate(ran.document)
+
+
+def test_a_database_that_is_not_in_the_cluster_is_no_verdict_about_it(
+    here: Here, fleet: Fleet, repository: Path
+) -> None:
+    add(fleet, repository, database="nobody")
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, ran.document["verdict"]) == (2, "inconclusive")
+    assert "config-invalid" in rules_of(ran.document)
