@@ -84,7 +84,8 @@ def parse_control(text: str, stderr_lines: Sequence[str], exit_code: int) -> Con
     Raises:
         PermanentError: `control-file-corrupt`.
     """
-    values = {match["name"]: match["value"].strip() for match in map(_LINE.fullmatch, text.splitlines()) if match}
+    lines = map(_LINE.fullmatch, text.splitlines())
+    values = {line["name"]: line["value"].strip() for line in lines if line}
     numbers = {field: values.get(name, "") for field, name in _IN_NUMBERS.items()}
     damaged = exit_code != 0 or any(map(_DAMAGED.search, (*stderr_lines, *text.splitlines())))
     if damaged or not all(number.isdecimal() for number in numbers.values()):
