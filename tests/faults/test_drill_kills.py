@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,11 +54,19 @@ class Drill:
 
     def pids(self, program: str) -> list[int]:
         """The processes of the drill that run *program*, the oldest first."""
-        return sorted(pid for pid in self.processes() if _name(pid) == program)
+        return sorted((pid for pid in self.processes() if _name(pid) == program), key=_started)
 
     def ends(self, timeout: float = 90) -> Ran:
         out, err = self.process.communicate(timeout=timeout)
         return Ran(self.process.returncode, out, "".join(self.lines) + err)
+
+
+def _started(pid: int) -> int:
+    """When *pid* started, in ticks: numbers of processes begin anew after the largest."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return sys.maxsize
 
 
 def _title(pid: int) -> str:
