@@ -61,6 +61,8 @@ FIELDS = frozenset(
 """Every document holds all of them."""
 FIELDS_SINCE = frozenset({"not_restored"})
 """Every new document holds them too; older ones do not."""
+FIELDS_OF_COPIES = frozenset({"recovery"})
+"""Documents of physical copies that came up hold them, no others."""
 
 Evidence = dict[str, Any]
 """A document as it is stored."""
@@ -111,6 +113,9 @@ def build_evidence(facts: Drill, finished_at: datetime | None = None) -> Evidenc
         }
     )
     # Names of the catalogue are compared from drill to drill, so they stay as they are: they are no secrets.
+    if facts.restored is not None and facts.restored.recovery is not None:
+        document["recovery"] = _clean(dict(facts.restored.recovery))
+        document["sandbox"]["neutralised"] = list(facts.restored.neutralised)
     document["inventory"] = None if facts.inventory is None else _plain(facts.inventory.as_dict())
     return document
 

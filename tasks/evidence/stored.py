@@ -101,7 +101,8 @@ _SANDBOX = record(
         "created_at": maybe(time),
         "destroyed_at": maybe(time),
         "left_behind": each(text),
-    }
+    },
+    {"neutralised": each(text)},
 )
 _OBJECTIVES = record(
     {
@@ -151,6 +152,41 @@ _CONFIG = record(
         "labels": maybe(mapping(maybe(scalar))),
     },
 )
+_REACHED = record(
+    {
+        **dict.fromkeys(("lsn", "stopped"), text),
+        "timeline": count,
+        **dict.fromkeys(("last_commit_at", "next_commit_at"), maybe(time)),
+    }
+)
+_GAP = record({"timeline": count, "first": text, "last": text, "count": count, "newer": count})
+_FORK = record({"parent": count, "child": count, "switch_lsn": text, "left_behind": count, "alive": flag})
+_WAL = record(
+    {
+        **dict.fromkeys(("first", "last", "newest_archived", "ends_because"), maybe(text)),
+        **dict.fromkeys(("segments", "bytes"), count),
+        "newest_archived_at": maybe(time),
+        "waited_s": number,
+        "gaps": each(_GAP),
+        "forks": each(_FORK),
+    }
+)
+_RECOVERY = record(
+    {
+        "target": text,
+        "base": record(
+            {
+                **dict.fromkeys(("label", "start_lsn", "system_identifier"), text),
+                "stop_lsn": maybe(text),
+                "timeline": count,
+                "started_at": maybe(time),
+            }
+        ),
+        "reached": _REACHED,
+        "wal": maybe(_WAL),
+        "phases_s": mapping(number),
+    }
+)
 _LEFT_OUT = record({"entry": text, "rule": text, "lost": each(text), "needed_by": each(text)})
 EVIDENCE = record(
     {
@@ -176,7 +212,7 @@ EVIDENCE = record(
         "config": _CONFIG,
         "tool": mapping(maybe(text)),
     },
-    {"not_restored": each(_LEFT_OUT)},
+    {"not_restored": each(_LEFT_OUT), "recovery": _RECOVERY},
 )
 """Of one drill."""
 _RESULT = record(

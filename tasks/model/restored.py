@@ -70,6 +70,8 @@ class Restored:
         unproven_keys: valid foreign keys, `schema.table.name`, that this restore did not prove; None for all.
         expected: what the backup says that should be there.
         origin: what it tells of how it came to be.
+        recovery: what a physical copy's recovery came to, as the evidence holds it; None for a dump.
+        neutralised: the copy's own settings and files that were switched off, by name.
         restore_s, analyze_s: wall seconds.
     """
 
@@ -85,6 +87,8 @@ class Restored:
     unproven_keys: frozenset[str] | None = frozenset()
     expected: Expected = field(default_factory=Expected)
     origin: Origin = field(default_factory=Origin)
+    recovery: Mapping[str, Any] | None = None
+    neutralised: tuple[str, ...] = ()
     restore_s: float = 0.0
     analyze_s: float = 0.0
 

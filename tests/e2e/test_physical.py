@@ -47,6 +47,19 @@ def test_a_base_backup_with_its_archive_is_verified(here: Here, fleet: Fleet, re
     assert ran.document["recovery_point"]["format"] == "pg_basebackup"
     assert ran.document["inventory"]["tables"]["shop.marks"]["rows"] == 3
     assert {item["severity"] for item in ran.document["findings"]} <= {"info"}
+    recovery, wal = ran.document["recovery"], ran.document["recovery"]["wal"]
+    segments = sorted(path.name for path in (repository / "wal").glob("[0-9A-F]" * 24))
+    assert recovery["target"] == "latest"
+    assert recovery["base"]["timeline"] == recovery["reached"]["timeline"] - 1 == 1
+    assert recovery["reached"]["last_commit_at"] is not None
+    assert (wal["last"], wal["newest_archived"]) == (segments[-1], segments[-1])
+    assert (wal["gaps"], wal["forks"]) == ([], [])
+    assert set(recovery["phases_s"]) == {"start", "replay", "promote"}
+    assert "postgresql.conf: shared_buffers" in ran.document["sandbox"]["neutralised"]
+    page = fleet.evidence / "report" / "tests" / "shop" / fleet.evidence_file(ran.document).name
+    text = page.with_suffix(".html").read_text()
+    assert "How far it recovered" in text
+    assert segments[-1] in text
 
 
 def test_a_gap_in_the_archive_fails_the_drill(

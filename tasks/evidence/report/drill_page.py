@@ -98,6 +98,7 @@ def drill_context(
             item for item in (evidence["recovery_point"] or {}).get("candidates", ()) if not item["taken"]
         ],
         "receipt": receipt(evidence["sandbox"]),
+        "recovery": evidence.get("recovery"),
     }
 
 
