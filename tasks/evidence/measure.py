@@ -33,7 +33,7 @@ class Objectives:
         age_s: from the recovery point to now.
         content_age_s: from the newest row to `as_of`.
         worst_gap_s: the largest interval between neighbouring recovery points in the window.
-        rpo_basis: what the achieved RPO rests on: `name`, `modified` or `content`.
+        rpo_basis: what the achieved RPO rests on: `name`, `modified`, `content` or `wal`.
         rto_basis: `measured`, or `lower_bound` under settings unlike production's.
     """
 
@@ -99,17 +99,22 @@ def _achieved_rpo(facts: Drill) -> tuple[float | None, str | None]:
     age_s = _age_s(facts)
     if facts.point is None or age_s is None or not facts.is_newest:
         return None, None
+    basis = facts.point.dated_by
+    if facts.target.backup.goes_by_wal:
+        moment = None if facts.restored is None else facts.restored.recoverable_to
+        if moment is None:
+            return None, None
+        age_s, basis = max(0.0, (facts.judged_at - moment).total_seconds()), "wal"
     if facts.content_age_s is not None and facts.content_age_s > age_s:
         return facts.content_age_s, "content"
-    return age_s, facts.point.dated_by
+    return age_s, basis
 
 
 def _judge_rpo(facts: Drill, objectives: Objectives) -> Checked:
     rpo_s, achieved_s = objectives.rpo_s, objectives.achieved_rpo_s
-    if rpo_s is None:
-        return _idle("rpo", Outcome.NOT_CONFIGURED, "no RPO is set")
-    if not facts.is_newest:
-        return _idle("rpo", Outcome.NOT_CONFIGURED, "the RPO is judged for the newest backup only")
+    unasked = _why_no_rpo(facts)
+    if unasked is not None or rpo_s is None:
+        return _idle("rpo", Outcome.NOT_CONFIGURED, unasked or "no RPO is set")
     if achieved_s is None:
         return _idle("rpo", Outcome.NOT_RUN, "there is no recovery point to measure from", rpo_s)
     if achieved_s > rpo_s:
@@ -119,8 +124,19 @@ def _judge_rpo(facts: Drill, objectives: Objectives) -> Checked:
     return Checked((_check("rpo", Outcome.PASSED, format_duration(achieved_s), rpo_s),))
 
 
+def _why_no_rpo(facts: Drill) -> str | None:
+    """Return why this drill does not judge the RPO; None where it does."""
+    if facts.target.rpo is None:
+        return "no RPO is set"
+    if not facts.is_newest:
+        return "the RPO is judged for the newest backup only"
+    return "the RPO is judged where recovery goes to the latest" if facts.target.backup.stops_early else None
+
+
 def _missed_rpo(facts: Drill, objectives: Objectives) -> Checked:
     achieved = format_duration(objectives.achieved_rpo_s)
+    if objectives.rpo_basis == "wal":
+        return _archiving_stopped(objectives, achieved)
     old_itself = (objectives.age_s or 0.0) > (objectives.rpo_s or 0.0)  # then its rows are no news
     what = "The newest backup is" if old_itself else "The newest row is"
     message = (
@@ -131,6 +147,16 @@ def _missed_rpo(facts: Drill, objectives: Objectives) -> Checked:
     return Checked(
         (_check("rpo", Outcome.FAILED, achieved, objectives.rpo_s),),
         (finding("rpo-missed", message, where=where),),
+    )
+
+
+def _archiving_stopped(objectives: Objectives, achieved: str) -> Checked:
+    message = (
+        f"The newest moment that base backup and archived WAL bring back is {achieved} old and the RPO is "
+        f"{format_duration(objectives.rpo_s)}. What was written since then is lost with the server."
+    )
+    return Checked(
+        (_check("rpo", Outcome.FAILED, achieved, objectives.rpo_s),), (finding("archiving-stopped", message),)
     )
 
 
@@ -208,7 +234,7 @@ def _worst_gap(facts: Drill) -> tuple[float | None, tuple[datetime, datetime] | 
 def _judge_cadence(facts: Drill) -> Checked:
     gap_s, ends = _worst_gap(facts)
     rpo_s = facts.target.rpo
-    if gap_s is None or ends is None or rpo_s is None or gap_s <= rpo_s:
+    if gap_s is None or ends is None or rpo_s is None or gap_s <= rpo_s or facts.target.backup.goes_by_wal:
         return Checked()
     if any(item.rule == "cadence-gap" for item in facts.findings):  # discovery has said it
         return Checked()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tasks.model.expected import Expected, Origin
@@ -71,6 +72,8 @@ class Restored:
         expected: what the backup says that should be there.
         origin: what it tells of how it came to be.
         recovery: what a physical copy's recovery came to, as the evidence holds it; None for a dump.
+        recoverable_to: the newest moment that comes back through the archive of WAL, aware UTC; None where
+            there is no archive, or the recovery was to end before its end.
         neutralised: the copy's own settings and files that were switched off, by name.
         restore_s, analyze_s: wall seconds.
     """
@@ -88,6 +91,7 @@ class Restored:
     expected: Expected = field(default_factory=Expected)
     origin: Origin = field(default_factory=Origin)
     recovery: Mapping[str, Any] | None = None
+    recoverable_to: datetime | None = None
     neutralised: tuple[str, ...] = ()
     restore_s: float = 0.0
     analyze_s: float = 0.0

@@ -189,6 +189,16 @@ class Backup(Strict):
         """What a drill reads, as patterns of names; None for what is not configured."""
         return (self.place,)
 
+    @property
+    def goes_by_wal(self) -> bool:
+        """Whether an archive of WAL, not the backup's own age, says how much a loss would cost."""
+        return False
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the recovery is to end before the newest moment that could come back."""
+        return False
+
 
 class DumpBackup(Backup):
     """Dumps: where they lie, by a pattern, and what proves and opens them."""
@@ -291,6 +301,16 @@ class BaseBackup(Backup):
     def patterns(self) -> tuple[str | None, ...]:
         """The base backups and the folder of their WAL."""
         return (self.at, None if self.wal is None else f"{self.wal.rstrip('/')}/*")
+
+    @property
+    def goes_by_wal(self) -> bool:
+        """Whether there is an archive of it."""
+        return self.wal is not None
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether another target than the latest is given, of an archive that goes on."""
+        return self.goes_by_wal and self.recover.to != "latest"
 
 
 AnyBackup = Annotated[DumpBackup | BaseBackup, ByKind("dump")]

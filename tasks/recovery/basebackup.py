@@ -34,7 +34,7 @@ from tasks.physical.extract import spaces_folder
 from tasks.physical.layout import BaseBackup, recognise
 from tasks.physical.start import adopt, connect_any
 from tasks.physical.target import Aim, RecoveryTarget
-from tasks.recovery.facts import recovery_facts
+from tasks.recovery.facts import recoverable_to, recovery_facts
 from tasks.sandbox.removal import empty_folder
 from tasks.stores import Store, open_store
 from tasks.wal.names import parse_lsn
@@ -192,6 +192,7 @@ class BaseBackupRecovery:
             unproven_keys=None,
             origin=Origin(server_version=sandbox.postgres.version, database=database),
             recovery=recovery_facts(material.copy, material.label, brought, aim, reached),
+            recoverable_to=recoverable_to(brought, aim, reached),
             neutralised=tuple(sorted(set(brought.neutralised))),
             restore_s=sum(brought.recovered.phases_s.values()),
         )

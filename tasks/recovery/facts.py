@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from tasks.model.clock import iso
 from tasks.physical.archived import Reach
 from tasks.physical.bring_up import Adopted, BroughtUp, Copy
 from tasks.physical.recover import Recovered
-from tasks.physical.target import RecoveryTarget
+from tasks.physical.target import Aim, RecoveryTarget
 from tasks.wal.answers import Answers
 from tasks.wal.names import format_lsn
 from tasks.wal.windows import Fork, Gap
@@ -34,6 +35,18 @@ def recovery_facts(
         "wal": None if reach is None or brought.answers is None else _wal(reach, brought.answers),
         "phases_s": {name: round(seconds, 3) for name, seconds in brought.recovered.phases_s.items()},
     }
+
+
+def recoverable_to(brought: BroughtUp, target: RecoveryTarget, reach: Reach | None) -> datetime | None:
+    """Return the newest moment that comes back through the archive, aware UTC; None if that was not tried.
+
+    That is when the newest segment was archived that can be reached: in a quiet night nothing is committed,
+    and nothing lost.
+    """
+    if reach is None or target.aim is not Aim.LATEST:
+        return None
+    moments = [at for at in (reach.window.last_at, brought.recovered.last_commit_at) if at is not None]
+    return max(moments, default=None)
 
 
 def _base(copy: Copy, label: str, adopted: Adopted) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 
 from tasks.model.findings import Finding, FindingClass, Severity
 from tasks.model.rules import RULES, finding
-from tasks.model.units import format_duration
 from tasks.wal.answers import Answers, Trouble
 from tasks.wal.names import Segment, format_lsn, history_name, segment_before, segment_name
-from tasks.wal.windows import Archive, Fork, Gap, Window
+from tasks.wal.windows import Fork, Gap, Window
 
 GAP_AGE = timedelta(minutes=10)
 """An archiver may be out of order for so long."""
@@ -32,22 +31,6 @@ def window_findings(window: Window, now: datetime) -> tuple[Finding, ...]:
         return (*findings, _unusable(window))
     old = [gap for gap in window.gaps if gap.noticed_at is None or now - gap.noticed_at >= GAP_AGE]
     return (*findings, *(_gap(window, gap) for gap in old[:1]))
-
-
-def archiving_findings(archive: Archive, rpo_s: float, now: datetime) -> tuple[Finding, ...]:
-    """Return `archiving-stopped` where the newest segment is older than the RPO."""
-    newest = archive.newest()
-    if newest is None or (now - newest[1]).total_seconds() <= rpo_s:
-        return ()
-    age_s = (now - newest[1]).total_seconds()
-    return (
-        finding(
-            "archiving-stopped",
-            f"The newest WAL in the archive, {newest[0]}, is {format_duration(age_s)} old, and the RPO is "
-            f"{format_duration(rpo_s)}. What was written since then is lost with the server.",
-            where=newest[0],
-        ),
-    )
 
 
 def relay_findings(answers: Answers) -> tuple[Finding, ...]:

@@ -28,20 +28,22 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def add(fleet: Fleet, folder: Path, **backup: object) -> None:
+def add(fleet: Fleet, folder: Path, *, rpo: str | None = None, **backup: object) -> None:
     place = {
         "kind": "basebackup",
         "at": f"{folder}/base/%Y%m%dT%H%M%SZ/",
         "wal": f"{folder}/wal",
         "database": "shop",
     }
-    fleet.add("shop", backup={**place, **backup}, expect={"suite": None, "required_tables": ["shop.marks"]})
+    expect = {"suite": None, "required_tables": ["shop.marks"]}
+    fleet.add("shop", backup={**place, **backup}, expect=expect, **({"rpo": rpo} if rpo else {}))
 
 
 def test_a_base_backup_with_its_archive_is_verified(here: Here, fleet: Fleet, repository: Path) -> None:
-    add(fleet, repository)
+    add(fleet, repository, rpo="55m")  # the base backup is an hour old by its name, its WAL is not
     ran = here("run", fleet.path, "--json")
     assert ran.exit_code == 0, ran
+    assert ran.document["objectives"]["rpo_basis"] == "wal"
     validate(ran.document)
     assert ran.document["verdict"] == "verified"
     assert ran.document["recovery_point"]["format"] == "pg_basebackup"

@@ -10,7 +10,7 @@ from tasks.evidence.measure import measure, objectives_of
 from tasks.model.drill import Drill
 from tasks.model.findings import Outcome
 from tasks.model.rules import finding
-from tasks.model.target import Expect, Rto, Selection
+from tasks.model.target import BaseBackup, Expect, Recover, Rto, Selection
 from tests.unit.evidence import samples
 from tests.unit.evidence.samples import HOUR, NOW
 
@@ -159,3 +159,36 @@ def test_a_single_recovery_point_has_no_gap() -> None:
     facts = samples.verified()
     lone = replace(facts, discovery=replace(facts.discovery, points_at=facts.discovery.points_at[:1]))
     assert objectives_of(lone).worst_gap_s is None
+
+
+def by_wal(hours: float | None, to: str = "latest", content_hours: float = 0.2) -> Drill:
+    """A drill of a base backup of a day ago, whose WAL brings everything back up to *hours* ago."""
+    backup = BaseBackup(at="s3://b/base/%Y%m%d/", wal="s3://b/wal/", recover=Recover(to=to))
+    facts = with_target(aged(24, content_hours), backup=backup, rpo=3600.0)
+    assert facts.restored is not None
+    moment = None if hours is None else NOW - hours * HOUR
+    return replace(facts, restored=replace(facts.restored, recoverable_to=moment))
+
+
+def test_with_an_archive_of_wal_the_rpo_is_judged_by_it_and_not_by_the_base_backups_age() -> None:
+    young = by_wal(0.5)
+    assert (rules_of(young), outcome_of(young, "rpo")) == ([], Outcome.PASSED)
+    assert (objectives_of(young).achieved_rpo_s, objectives_of(young).rpo_basis) == (1800, "wal")
+    stopped = by_wal(3)
+    assert (rules_of(stopped), outcome_of(stopped, "rpo")) == (["archiving-stopped"], Outcome.FAILED)
+
+
+def test_old_rows_in_young_wal_are_still_old() -> None:
+    assert objectives_of(by_wal(0.5, content_hours=2)).rpo_basis == "content"
+    assert rules_of(by_wal(0.5, content_hours=2)) == ["rpo-missed"]
+
+
+def test_a_recovery_that_was_not_seen_to_reach_anything_does_not_meet_the_rpo() -> None:
+    assert outcome_of(by_wal(None), "rpo") is Outcome.NOT_RUN
+
+
+def test_a_recovery_that_is_to_end_early_says_nothing_of_the_rpo() -> None:
+    assert (rules_of(by_wal(None, "immediate")), outcome_of(by_wal(None, "immediate"), "rpo")) == (
+        [],
+        Outcome.NOT_CONFIGURED,
+    )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from tasks.model.findings import Finding, Severity
 from tasks.wal.answers import Answers, Trouble
-from tasks.wal.findings import archiving_findings, end_findings, relay_findings, window_findings
+from tasks.wal.findings import end_findings, window_findings
 from tasks.wal.names import Segment, segment_name
 from tasks.wal.windows import Archive, window
 from tests.unit.wal.listings import LONG_AGO, NOW, SIZE, archive, base, branch
@@ -69,36 +67,6 @@ def test_a_stray_branch_fails_and_a_failover_does_not() -> None:
 def test_a_backup_that_the_newest_timeline_left_behind_cannot_be_recovered_along_it() -> None:
     listing = archive({1: range(3, 15), 2: [4]}, [branch(2, (1, 4))])
     assert failures(of_window(listing)) == ["timeline-fork"]
-
-
-def test_archiving_that_stopped_is_told_from_archiving_that_runs() -> None:
-    newest = {name(1, 19): NOW - timedelta(hours=3)}
-    listing = archive({1: range(3, 20)}, at=newest)
-    (finding,) = archiving_findings(listing, 3600, NOW)
-    assert finding.rule == "archiving-stopped"
-    assert "3 h old, and the RPO is 1 h" in finding.message
-    assert archiving_findings(listing, 4 * 3600, NOW) == ()
-    assert archiving_findings(archive({}), 1, NOW) == ()
-
-
-@pytest.mark.parametrize(
-    ("rule", "judged"),
-    [
-        ("get-denied", "wal-denied"),
-        ("list-denied", "wal-denied"),
-        ("kms-denied", "wal-denied"),
-        ("bucket-missing", "wal-denied"),
-        ("store-unreachable", "store-unreachable"),
-        ("format-unsupported", "format-unsupported"),
-        ("disk-full", "disk-full"),
-        ("stage-deadline", "stage-deadline"),
-        ("wal-corrupt", "wal-corrupt"),
-    ],
-)
-def test_what_was_in_the_way_is_judged_by_what_a_real_recovery_would_meet(rule: str, judged: str) -> None:
-    answers = Answers()
-    answers.add_trouble(Trouble(name(1, 6), rule, "It is so."))
-    assert rules(relay_findings(answers)) == [judged]
 
 
 def answered(last: int, end: int | None) -> Answers:
