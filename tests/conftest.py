@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
+import pytest
+
 pytest_plugins = [
     "pytester",
     "tests.fix_essential",
@@ -16,3 +21,10 @@ pytest_plugins = [
     "tests.fix_drill",  # imports others, which must be known as plugins by then
     "tests.fix_worker",
 ]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts_arrive() -> None:
+    """Let SIGINT interrupt, as in a terminal: a shell's background job is started to ignore it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
