@@ -1,4 +1,4 @@
-"""Measure what DESIGN 10 promises, as ratios within one run: machines are shared and noisy.
+"""Measure what a drill costs, as ratios within one run: machines are shared and noisy.
 
     python -m bench [--mib 1024] [--rounds 3] [--only whole,tiny,shell,discovery,validate,selftest,scripts]
 

@@ -133,6 +133,10 @@ def _told(item: Candidate) -> str:
 
 
 def _loss(item: Answer) -> str:
+    if item.target.backup.goes_by_wal:
+        return (
+            f"{format_duration(item.lost_s)} before the moment asked for; WAL brings back what lies between"
+        )
     loss = f"{format_duration(item.lost_s)} before the moment asked for is lost"
     if item.within_rpo is None:
         return loss

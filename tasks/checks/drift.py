@@ -1,6 +1,6 @@
 """Drift: what this restore lacks that the last verified drills had. Pure.
 
-Decided here, where DESIGN leaves room:
+Decided here:
 - Rows are compared with the nearest baseline. A table below `min_rows` there is compared and only warns,
   unless it lost all its rows.
 - Expired and detached partitions leave their parent's baseline first, so that retention is no loss of rows. A

@@ -1,4 +1,4 @@
-"""The data team's suite: run on the restored tables, and its results judged as DESIGN 3 says.
+"""The data team's suite: run on the restored tables, and what its results say of the backup.
 
 Decided here:
 - A table that the suite names and the database lacks was lost if it is required or in the baseline;

@@ -1,4 +1,4 @@
-"""The evidence document: every field of DESIGN 6, canonical, without a secret or a row of the user's data.
+"""The evidence document: every field of docs/evidence.schema.json, no secret and no row of the user's data.
 
 One canonical form everywhere, so that a hash of the file is a hash of what `--json` printed: sorted keys,
 UTF-8, no white space, one line, a newline at its end. docs/evidence.schema.json describes it.

@@ -1,4 +1,4 @@
-"""How findings and checks become a verdict: DESIGN 3, and nothing else decides it.
+"""How findings and checks become a verdict; nothing else decides it.
 
 What did not run is never a pass. One more finding never improves a verdict: `judge` looks for reasons to
 refuse `verified`, never for excuses.

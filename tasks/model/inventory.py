@@ -48,7 +48,7 @@ class TableFigures:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """A database's content, without a value of it. Names are the catalogue's, unquoted (DESIGN: names).
+    """A database's content, without a value of it. Names are the catalogue's, unquoted.
 
     Attributes:
         tables: `schema.name` to figures; ordinary, partitioned and partition tables of the user's schemas.

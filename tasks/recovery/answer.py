@@ -68,8 +68,12 @@ class Answer:
 
     @property
     def within_rpo(self) -> bool | None:
-        """Whether no more is lost than was promised; None where nothing was, or nothing comes back."""
-        if self.target.rpo is None or self.lost_s is None:
+        """Whether no more is lost than was promised; None where nothing was promised or comes back.
+
+        None too where WAL brings back what was written since: how far it reaches a listing of backups does
+        not show.
+        """
+        if self.target.rpo is None or self.lost_s is None or self.target.backup.goes_by_wal:
             return None
         return self.lost_s <= self.target.rpo
 

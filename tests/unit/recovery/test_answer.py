@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.commands.can_i_recover import lines_of
 from tasks.evidence.drilled import DrilledBackup
 from tasks.model.backup import Candidate
 from tasks.model.findings import FindingClass, Verdict
 from tasks.model.rules import finding
-from tasks.model.target import DumpBackup, Target
+from tasks.model.target import BaseBackup, DumpBackup, Target
 from tasks.recovery.answer import Recoverable, answer, nothing_to_restore
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -69,6 +70,14 @@ def test_a_newer_backup_without_a_proof_is_named_beside_it_with_its_own_forecast
     assert said.newer == stored(1, 2000)
     assert said.newer_about_s == 20 + 2 * 40
     assert said.within_rpo is False
+
+
+def test_a_base_backup_with_its_wal_is_not_called_beyond_the_rpo_for_its_own_age() -> None:
+    backup = BaseBackup(at="/b/%Y%m%d/", wal="/wal")
+    asked = target(rpo="1h").model_copy(update={"backup": backup})
+    said = answer(asked, [stored(1)], [drill(1)], NOW)
+    assert (said.recoverable, said.within_rpo) == (Recoverable.PROVEN, None)
+    assert "WAL brings back" in " ".join(lines_of(said, Path("f.yaml")))
 
 
 def test_what_no_drill_has_tried_is_never_called_proven() -> None:
