@@ -80,7 +80,7 @@ def scanned(text: bytes) -> None:
         is_server_file(piece.data)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(["", "SELECT ", "COPY t ", "CREATE FUNCTION f() ", "SELECT '", "SELECT E'"]), UNITS)
 @example("COPY t ", "/**/ ")
 @example("COPY t ", "(")
@@ -91,7 +91,7 @@ def test_whatever_is_repeated_the_time_grows_with_the_length_only(begin: str, un
     assert_linear(lambda n: scanned((begin + unit * n).encode()), 4000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(UNITS)
 @example("E'\\'")
 @example("'")
