@@ -244,12 +244,12 @@ def roles_created(block: bytes) -> tuple[str, ...]:
 
 def database_named(statement: bytes) -> str:
     """Return the database of a CREATE or DROP DATABASE statement."""
-    listed = [
+    parts = [
         token
         for token in tokens(statement.decode("utf-8", "replace"))
         if token.upper() not in ("IF", "EXISTS")
     ]
-    return name_of(listed[2]) if len(listed) > 2 and is_name(listed[2]) else ""  # noqa: PLR2004
+    return name_of(parts[2]) if len(parts) > 2 and is_name(parts[2]) else ""  # noqa: PLR2004
 
 
 _NAMELESS = "statement"
@@ -268,21 +268,21 @@ _VERBS, _KINDS = frozenset(_VERBS_TEXT.split()), frozenset(_KINDS_TEXT.split())
 
 def describe(statement: bytes) -> tuple[str, str, str]:
     """Return kind, namespace and tag of what *statement* makes, as a table of contents would name it."""
-    listed = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
-    upper = [token.upper() for token in listed]
+    parts = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
+    upper = [token.upper() for token in parts]
     verb = upper[0] if upper else ""
     if verb in ("COPY", "INSERT"):
-        return "TABLE DATA", *_place(listed[2 if verb == "INSERT" else 1 :])
+        return "TABLE DATA", *_place(parts[2 if verb == "INSERT" else 1 :])
     if verb == "REFRESH":
         return "MATERIALIZED VIEW DATA", *_place(
-            [token for token in listed[3:] if token.upper() not in _MODIFIERS]
+            [token for token in parts[3:] if token.upper() not in _MODIFIERS]
         )
     if verb == "CREATE":
-        return _created(listed)
+        return _created(parts)
     if upper[:2] == ["ALTER", "TABLE"]:
-        return _altered(listed, upper)
+        return _altered(parts, upper)
     if verb in ("COMMENT", "SECURITY") and len(upper) > 1 and upper[1] in ("ON", "LABEL"):
-        words_before = listed[2 : upper.index("IS") if "IS" in upper[:6] else 5]
+        words_before = parts[2 : upper.index("IS") if "IS" in upper[:6] else 5]
         return ("COMMENT" if verb == "COMMENT" else "SECURITY LABEL"), "", " ".join(words_before)
     return verb if verb in _VERBS else _NAMELESS, "", ""  # a row that lost its COPY is no statement's name
 
@@ -305,21 +305,21 @@ def kind_made(statement: bytes) -> str | None:
 def tables_named(statement: bytes) -> tuple[str, ...]:
     """Return the tables that an ALTER TABLE, COPY or INSERT speaks of, a foreign key's target too."""
     desc, namespace, tag = describe(statement)
-    listed = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
-    upper = [token.upper() for token in listed]
+    parts = list(tokens(statement[:_SCRIPT_BYTES].decode("utf-8", "replace")))
+    upper = [token.upper() for token in parts]
     if desc == "TABLE DATA":
         return (f"{namespace}.{tag}",)
     if upper[:2] != ["ALTER", "TABLE"]:
         return ()
-    own = _place([token for token in listed[2:] if token.upper() not in _MODIFIERS])
-    found = [".".join(own)]
+    own = _place([token for token in parts[2:] if token.upper() not in _MODIFIERS])
+    tables = [".".join(own)]
     if "REFERENCES" in upper:
-        found.append(".".join(_place(listed[upper.index("REFERENCES") + 1 :])))
-    return tuple(found)
+        tables.append(".".join(_place(parts[upper.index("REFERENCES") + 1 :])))
+    return tuple(tables)
 
 
-def _created(listed: list[str]) -> tuple[str, str, str]:
-    rest = [token for token in listed[1:] if token.upper() not in _MODIFIERS]
+def _created(parts: list[str]) -> tuple[str, str, str]:
+    rest = [token for token in parts[1:] if token.upper() not in _MODIFIERS]
     kind = rest[0].upper() if rest else ""
     upper = [token.upper() for token in rest[:3]]
     wide = kind == "TEXT" or upper == ["FOREIGN", "DATA", "WRAPPER"]
@@ -338,17 +338,17 @@ def _created(listed: list[str]) -> tuple[str, str, str]:
     return desc, namespace, name
 
 
-def _altered(listed: list[str], upper: list[str]) -> tuple[str, str, str]:
-    namespace, table = _place([token for token in listed[2:] if token.upper() not in _MODIFIERS])
+def _altered(parts: list[str], upper: list[str]) -> tuple[str, str, str]:
+    namespace, table = _place([token for token in parts[2:] if token.upper() not in _MODIFIERS])
     if "CONSTRAINT" in upper and "ADD" in upper:
         at = upper.index("CONSTRAINT") + 1
-        name = name_of(listed[at]) if at < len(listed) else ""
+        name = name_of(parts[at]) if at < len(parts) else ""
         return ("FK CONSTRAINT" if "FOREIGN" in upper else "CONSTRAINT"), namespace, f"{table} {name}"
     return "ALTER TABLE", namespace, table
 
 
-def _place(listed: list[str]) -> tuple[str, str]:
-    parts = qualified_names(listed)
+def _place(name_tokens: list[str]) -> tuple[str, str]:
+    parts = qualified_names(name_tokens)
     return (".".join(parts[:-1]), parts[-1]) if parts else ("", "")
 
 
@@ -412,8 +412,8 @@ class Meta:
 def read_meta(line: bytes) -> Meta:
     """Read a psql command; what is not understood has neither database nor key."""
     text = line.decode("utf-8", "replace")
-    found = _META.match(text)
-    word, rest = (found["word"], text[found.end() :].strip()) if found is not None else ("", "")
+    match = _META.match(text)
+    word, rest = (match["word"], text[match.end() :].strip()) if match is not None else ("", "")
     if word in ("restrict", "unrestrict") and _KEY.fullmatch(rest):
         return Meta(word, key=rest)
     if word in ("connect", "c"):
@@ -436,9 +436,9 @@ def _connected(rest: str) -> str | None:
     named = _DBNAME.fullmatch(rest)
     if named is not None:
         return re.sub(r"\\(.)", r"\1", named["name"])
-    listed = list(tokens(rest))
-    if len(listed) == 1 and listed[0].startswith("'"):
-        return string_of(listed[0])
+    parts = list(tokens(rest))
+    if len(parts) == 1 and parts[0].startswith("'"):
+        return string_of(parts[0])
     if (
         "=" in rest
         or ":" in rest
@@ -458,7 +458,7 @@ def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
     """
     if b"-- " not in gap:
         return []
-    announced = (_announced(found[1]) for found in _ENTRY.finditer(gap))
+    announced = (_announced(match[1]) for match in _ENTRY.finditer(gap))
     return [
         TocEntry(first_id + offset, *names, "none")
         for offset, names in enumerate(names for names in announced if names is not None)
@@ -482,30 +482,30 @@ def _known(text: bytes) -> str:
 
 def encoding_set(statement: bytes) -> str | None:
     """Return the encoding that a `SET client_encoding` says what follows is in; None for other statements."""
-    found = _CLIENT_ENCODING.match(statement)
-    return found and found[1].decode()
+    match = _CLIENT_ENCODING.match(statement)
+    return match and match[1].decode()
 
 
 def sequences_set(statement: str) -> list[TocEntry]:
     """Return what the `setval` calls of *statement* set, where they name it plainly; "" for no schema."""
-    found = []
+    entries = []
     for match in _SETVAL.finditer(statement):
         names = qualified_names(tokens(match["name"].replace("''", "'")))
         if names:
             called = (match["called"] or "true").lower()
             defn = f"SELECT pg_catalog.setval('{match['name']}', {match['value']}, {called});"
             space = names[-2] if len(names) > 1 else ""
-            found.append(TocEntry(-1, "SEQUENCE SET", names[-1], space, "", "none", defn))
-    return found
+            entries.append(TocEntry(-1, "SEQUENCE SET", names[-1], space, "", "none", defn))
+    return entries
 
 
 def owned_by_hand(statement: str) -> TocEntry | None:
     """Return what an `ALTER ... OWNER TO` names, with its owner; None for kinds whose names hold types."""
-    listed = [part for part in tokens(statement) if part != ";"]
-    rest = [part for part in listed[1:-3] if part.upper() not in _MODIFIERS]
+    parts = [part for part in tokens(statement) if part != ";"]
+    rest = [part for part in parts[1:-3] if part.upper() not in _MODIFIERS]
     for size in (2, 1):
         desc = " ".join(rest[:size]).upper()
         namespace, name = _place(rest[size:])
         if desc in _OWNED and name and len(rest) == size + (3 if namespace else 1):
-            return TocEntry(-1, desc, name, namespace, name_of(listed[-1]), "none")
+            return TocEntry(-1, desc, name, namespace, name_of(parts[-1]), "none")
     return None

@@ -22,12 +22,12 @@ def tokens(text: str) -> Iterator[str]:
 
 def words(statement: bytes, count: int) -> tuple[str, ...]:
     """Return the first *count* tokens of a statement, words in upper case, quoted names as they stand."""
-    found: list[str] = []
+    first_words: list[str] = []
     for token in tokens(statement[:_HEAD_BYTES].decode("utf-8", "replace")):
-        found.append(token if token[0] in "\"'" else token.upper())
-        if len(found) == count:
+        first_words.append(token if token[0] in "\"'" else token.upper())
+        if len(first_words) == count:
             break
-    return tuple(found)
+    return tuple(first_words)
 
 
 def name_of(token: str) -> str:
@@ -68,39 +68,39 @@ def qualified_names(listed: Iterable[str]) -> tuple[str, ...]:
 
 def names_listed(listed: list[str], start: int) -> tuple[tuple[str, ...], int]:
     """Return the names of a comma list that begins at *start*, and where it ends."""
-    found: list[str] = []
+    names: list[str] = []
     while start < len(listed) and is_name(listed[start]):
-        found.append(name_of(listed[start]))
+        names.append(name_of(listed[start]))
         start += 1
         if start >= len(listed) or listed[start] != ",":
             break
         start += 1
-    return tuple(found), start
+    return tuple(names), start
 
 
 def roles_in_grants(text: str) -> frozenset[str]:
     """Return the roles that grants, default privileges and SET SESSION AUTHORIZATION speak of."""
-    listed = list(tokens(text))
-    upper = [token.upper() for token in listed]
-    found: set[str] = set()
+    parts = list(tokens(text))
+    upper = [token.upper() for token in parts]
+    roles: set[str] = set()
     for index, word in enumerate(upper):
         if word in ("TO", "FROM", "AUTHORIZATION", "ROLE", "USER") and index + 1 < len(upper):
             start = index + 1 + (upper[index + 1] == "GROUP")
             if word in ("ROLE", "USER") and upper[index - 1] != "FOR":
                 continue
-            found.update(names_listed(listed, start)[0])
-    return real_roles(found)
+            roles.update(names_listed(parts, start)[0])
+    return real_roles(roles)
 
 
 def roles_in_policy(text: str) -> frozenset[str]:
     """Return the roles that a CREATE POLICY is for."""
-    listed = list(tokens(text))
-    upper = [token.upper() for token in listed]
+    parts = list(tokens(text))
+    upper = [token.upper() for token in parts]
     limits = [upper.index(word) for word in ("USING", "WITH") if word in upper]
     clause = upper[: min(limits, default=len(upper))]
     if "TO" not in clause:
         return frozenset()
-    return real_roles(names_listed(listed, clause.index("TO") + 1)[0])
+    return real_roles(names_listed(parts, clause.index("TO") + 1)[0])
 
 
 def real_roles(names: Iterable[str]) -> frozenset[str]:
