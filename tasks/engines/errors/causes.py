@@ -101,24 +101,24 @@ def find_causes(failures: Iterable[Failure], omissions: Iterable[Omission], toc:
         omissions: what was left out on purpose.
         toc: tells which entries need which.
     """
-    known = _Known(toc)
+    known_causes = _Known(toc)
     for omission in omissions:
-        known.add(Cause(omission.meaning, omission.entry, None, vital=omission.vital))
+        known_causes.add(Cause(omission.meaning, omission.entry, None, vital=omission.vital))
     waiting: list[Failure] = []
     for failure in _merged(failures):
         meaning = meaning_of(failure)
         if meaning in (Meaning.HOSTILE, Meaning.ENVIRONMENT):
-            known.add(Cause(meaning, failure.entry, failure))
+            known_causes.add(Cause(meaning, failure.entry, failure))
         elif meaning is not Meaning.HARMLESS:
             waiting.append(failure)
-    known.note_failed(waiting)
+    known_causes.note_failed(waiting)
     for failure in waiting:
-        cause, meaning = known.cause_of(failure), meaning_of(failure)
+        cause, meaning = known_causes.cause_of(failure), meaning_of(failure)
         if cause is not None:
-            known.follow(cause, failure)
+            known_causes.follow(cause, failure)
         elif meaning is not Meaning.ABORTED:
-            known.add(Cause(meaning, failure.entry, failure))
-    return known.causes
+            known_causes.add(Cause(meaning, failure.entry, failure))
+    return known_causes.causes
 
 
 def dependents(toc: Toc) -> dict[int, list[TocEntry]]:
@@ -218,8 +218,8 @@ class _Known:
         method = None if failure.raised else _ACCESS_METHOD.match(failure.words)
         if method is not None:
             return self._named(frozenset({"ACCESS METHOD"}), method["name"])
-        said = failure.refusal.plain
-        coercible = _NOT_COERCIBLE.search(said)
+        message = failure.refusal.plain
+        coercible = _NOT_COERCIBLE.search(message)
         if coercible is not None and failure.entry is not None:
             return self._coercion(failure.entry, "target" if coercible["way"] == "to target" else "source")
         for pattern, causes in (
@@ -227,10 +227,10 @@ class _Known:
             (_NO_PARTITION, self._attached),
             (_NO_KEY, self._keys),
         ):
-            lacking = pattern.search(said)
+            lacking = pattern.search(message)
             if lacking is not None:
                 return causes.get(_bare(lacking[1]))
-        missed = _MISSING.search(said)
+        missed = _MISSING.search(message)
         if missed is None:
             return None
         kinds = _MEANT_BY.get(missed["kind"], frozenset({missed["kind"].upper()}))
@@ -253,26 +253,26 @@ class _Known:
                 return cause
         if name != bare:
             return next((cause for entry, cause in named if not entry.namespace), None)
-        there = any(
+        is_present = any(
             desc in kinds and number not in self._failed for desc, number in self._listed.get(bare, ())
         )
-        return None if there or not named else named[0][1]
+        return None if is_present or not named else named[0][1]
 
     @cached_property
     def _listed(self) -> dict[str, list[tuple[str, int]]]:
         """Kind and dump id of everything that the archive lists, by the name that a message may give it."""
-        listed: dict[str, list[tuple[str, int]]] = {}
+        objects_by_name: dict[str, list[tuple[str, int]]] = {}
         for entry in self._entries.values():
             for name in _bare_names(entry):
-                listed.setdefault(name, []).append((entry.desc, entry.dump_id))
-        return listed
+                objects_by_name.setdefault(name, []).append((entry.desc, entry.dump_id))
+        return objects_by_name
 
     def _needed(self, failure: Failure) -> Cause | None:
         """Return the cause by which something is missing that the archive says the entry needs."""
         if failure.entry is None:
             return None
-        found = (self._by_id.get(number) for number in failure.entry.dependencies)
-        return next((cause for cause in found if cause is not None), None)
+        causes = (self._by_id.get(number) for number in failure.entry.dependencies)
+        return next((cause for cause in causes if cause is not None), None)
 
     def _of_absent(self, failure: Failure) -> Cause | None:
         """Return the extension that may be absent, where what is missing is in its schema and of nobody else.
@@ -310,10 +310,10 @@ class _Known:
             if table.namespace == entry.namespace and entry.tag.startswith(f"{table.tag} ")
         }
         parents = [number for number in tables if number not in own] or list(own)
-        found = [self._rows.get(number) for number in parents]
+        causes = [self._rows.get(number) for number in parents]
         if len(about) > 1:
-            found.append(self._rows_by_name.get(about[-1]))
-        return next((cause for cause in found if cause is not None), None)
+            causes.append(self._rows_by_name.get(about[-1]))
+        return next((cause for cause in causes if cause is not None), None)
 
     def _tables_needed(self, entry: TocEntry) -> dict[int, TocEntry]:
         """Return the tables that a foreign key lists, by itself or through the key that it points to."""
@@ -321,20 +321,20 @@ class _Known:
         for number in entry.dependencies:
             needed = self._entries.get(number)
             numbers = (number,) if needed is None or needed.desc == "TABLE" else needed.dependencies
-            found = {one: self._entries[one] for one in numbers if one in self._entries}
-            tables |= {one: table for one, table in found.items() if table.desc == "TABLE"}
+            entries = {dump_id: self._entries[dump_id] for dump_id in numbers if dump_id in self._entries}
+            tables |= {dump_id: table for dump_id, table in entries.items() if table.desc == "TABLE"}
         return tables
 
     def _rows_read(self, entry: TocEntry) -> Cause | None:
         """Return the cause in the drill itself by which a relation that a refresh reads lacks rows."""
-        seen: set[int] = set()
+        visited_numbers: set[int] = set()
         waiting = list(entry.dependencies)
         while waiting:
             number = waiting.pop()
             needed = self._entries.get(number)
-            if number in seen or needed is None or needed.desc not in _READ_BY_REFRESH:
+            if number in visited_numbers or needed is None or needed.desc not in _READ_BY_REFRESH:
                 continue
-            seen.add(number)
+            visited_numbers.add(number)
             cause = self._rows.get(number)
             if cause is not None and cause.meaning in DRILLS_OWN:
                 return cause
@@ -365,12 +365,16 @@ def _bare_names(entry: TocEntry) -> set[str]:
 
 def _merged(failures: Iterable[Failure]) -> list[Failure]:
     """Join failures of one entry with one message: each row of an INSERT dump may fail alike."""
-    found: dict[tuple[int | None, str], Failure] = {}
+    merged_failures: dict[tuple[int | None, str], Failure] = {}
     for failure in failures:
         key = (None, failure.words) if failure.entry is None else (failure.entry.dump_id, failure.message)
-        known = found.get(key)
-        found[key] = failure if known is None else replace(known, count=known.count + failure.count)
-    return list(found.values())
+        earlier_failure = merged_failures.get(key)
+        merged_failures[key] = (
+            failure
+            if earlier_failure is None
+            else replace(earlier_failure, count=earlier_failure.count + failure.count)
+        )
+    return list(merged_failures.values())
 
 
 def _cast_sides(tag: str) -> dict[str, str]:

@@ -145,49 +145,49 @@ _ORPHANS = _any(r"violates foreign key constraint")
 
 def meaning_of(failure: Failure) -> Meaning:
     """Return what *failure* shows, dependence on earlier failures left aside."""
-    said, desc = failure.refusal.plain, "" if failure.entry is None else failure.entry.desc
-    if _HARMLESS.search(said):
+    message, desc = failure.refusal.plain, "" if failure.entry is None else failure.entry.desc
+    if _HARMLESS.search(message):
         return Meaning.HARMLESS
-    if "current transaction is aborted" in said:
+    if "current transaction is aborted" in message:
         return Meaning.ABORTED
-    if _ENVIRONMENT.search(said):
+    if _ENVIRONMENT.search(message):
         return Meaning.ENVIRONMENT
-    if _PROGRAM_OR_FILE.search(said):  # whatever kind of entry a dump says that it is
+    if _PROGRAM_OR_FILE.search(message):  # whatever kind of entry a dump says that it is
         return Meaning.HOSTILE
-    return _minor(said) if desc in MINOR_DESCS else _of_content(failure, said, desc)
+    return _minor(message) if desc in MINOR_DESCS else _of_content(failure, message, desc)
 
 
-def _minor(said: str) -> Meaning:
-    if _ROLE.search(said):
+def _minor(message: str) -> Meaning:
+    if _ROLE.search(message):
         return Meaning.ROLE
-    return Meaning.POLICY if _POLICY.search(said) else Meaning.MINOR
+    return Meaning.POLICY if _POLICY.search(message) else Meaning.MINOR
 
 
-def _of_content(failure: Failure, said: str, desc: str) -> Meaning:
+def _of_content(failure: Failure, message: str, desc: str) -> Meaning:
     for pattern, meaning in (
         (_HOSTILE, Meaning.HOSTILE),
         (_EXTENSION, Meaning.EXTENSION),
         (_HOST, Meaning.HOST),
     ):
-        if pattern.search(said):
+        if pattern.search(message):
             return meaning
-    if _ROLE.search(said):
+    if _ROLE.search(message):
         return Meaning.ROLE
-    if _FOREIGN.search(said):
+    if _FOREIGN.search(message):
         return Meaning.FOREIGN if desc == "MATERIALIZED VIEW DATA" else Meaning.HOST
-    if _POLICY.search(said):
+    if _POLICY.search(message):
         return Meaning.POLICY
-    return _of_data(failure, said, desc)
+    return _of_data(failure, message, desc)
 
 
-def _of_data(failure: Failure, said: str, desc: str) -> Meaning:
-    if failure.functions and desc in EVALUATED_DESCS and _NOT_FOUND.search(said):
+def _of_data(failure: Failure, message: str, desc: str) -> Meaning:
+    if failure.functions and desc in EVALUATED_DESCS and _NOT_FOUND.search(message):
         return Meaning.FUNCTION
     for pattern, meaning in (
         (_ENCODING, Meaning.ENCODING),
         (_DUPLICATES, Meaning.DUPLICATES),
         (_ORPHANS, Meaning.ORPHANS),
     ):
-        if pattern.search(said):
+        if pattern.search(message):
             return meaning
     return Meaning.ROWS if desc == "TABLE DATA" else Meaning.ERROR

@@ -61,9 +61,9 @@ class Failure:
 
     def told(self, names: Collection[str] = frozenset()) -> str:
         """Return the message with the *names* of the whole backup at hand."""
-        known = frozenset(names) | self.own_names()
-        column = f', column "{self.column}"' if self.column in known else ""
-        return self.refusal.told(known) + column
+        known_names = frozenset(names) | self.own_names()
+        column = f', column "{self.column}"' if self.column in known_names else ""
+        return self.refusal.told(known_names) + column
 
     def own_names(self) -> frozenset[str]:
         """Return what the statement itself and its entry name."""

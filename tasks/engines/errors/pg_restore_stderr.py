@@ -121,20 +121,20 @@ class Reader:
         return Transcript(tuple(self._failures), tuple(self._tool), tuple(self._server), self._reported)
 
     def _own_line(self, line: str) -> None:
-        if found := _ENTRY.search(line):
-            self._current = self._entries.get(int(found[1]))
-        elif found := _IGNORED.search(line):
-            self._reported = int(found[1])
-        elif found := _ERROR.search(line):
-            self._error(line[found.end() :])
+        if match := _ENTRY.search(line):
+            self._current = self._entries.get(int(match[1]))
+        elif match := _IGNORED.search(line):
+            self._reported = int(match[1])
+        elif match := _ERROR.search(line):
+            self._error(line[match.end() :])
 
     def _error(self, words: str) -> None:
-        if found := _COPY.match(words):
-            self._open = _Open(self._copied(found["table"]), found["said"][:WORDS_CHARS])
-        elif found := _QUERY.search(words):
-            self._open = _Open(self._current, found["said"][:WORDS_CHARS])
-        elif found := _SERVER.search(words):
-            self._server.append(_server_said(found[0]))
+        if match := _COPY.match(words):
+            self._open = _Open(self._copied(match["table"]), match["said"][:WORDS_CHARS])
+        elif match := _QUERY.search(words):
+            self._open = _Open(self._current, match["said"][:WORDS_CHARS])
+        elif match := _SERVER.search(words):
+            self._server.append(_server_said(match[0]))
         else:
             self._tool.append(words[:WORDS_CHARS])
 
@@ -183,14 +183,14 @@ def read_transcript(lines: Iterable[str], toc: Toc) -> Transcript:
 
 def functions_in(context: str) -> tuple[str, ...]:
     """Return the functions that an error's CONTEXT names."""
-    found = (_FUNCTION.match(line) for line in context.splitlines())
-    return tuple(match["sql"] or match["name"] for match in found if match)
+    matches = (_FUNCTION.match(line) for line in context.splitlines())
+    return tuple(match["sql"] or match["name"] for match in matches if match)
 
 
 def place_in(context: str) -> tuple[int | None, str]:
     """Return line and column of a COPY that an error's CONTEXT names; the column may be anything there."""
-    found = next(filter(None, map(_PLACE.match, context.splitlines())), None)
-    return (None, "") if found is None else (int(found[1]), found[2] or "")
+    match = next(filter(None, map(_PLACE.match, context.splitlines())), None)
+    return (None, "") if match is None else (int(match[1]), match[2] or "")
 
 
 def _server_said(words: str) -> str:
@@ -219,12 +219,12 @@ def _context_line(error: _Open, line: str) -> None:
 
 
 def _by_first_line(toc: Toc) -> dict[str, list[TocEntry]]:
-    found: dict[str, list[TocEntry]] = {}
+    entries_by_line: dict[str, list[TocEntry]] = {}
     for entry in toc.entries:
         first = _text(entry).partition("\n")[0].strip()
         if first:
-            found.setdefault(first, []).append(entry)
-    return found
+            entries_by_line.setdefault(first, []).append(entry)
+    return entries_by_line
 
 
 def _lines(entry: TocEntry) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def _needed_by(causes: list[Cause], toc: Toc) -> str:
 def _left_out(cause: Cause) -> list[str]:
     """Return the names of what was left out with *cause*: itself, and what a superuser would add to it."""
     own = [] if cause.entry is None else [cause.entry]
-    return [label(one) for one in (*own, *(e for e in cause.followers if e.desc in _SUPERUSERS_OWN))]
+    return [label(entry) for entry in (*own, *(e for e in cause.followers if e.desc in _SUPERUSERS_OWN))]
 
 
 def matters(cause: Cause) -> bool:
@@ -141,8 +141,8 @@ def matters(cause: Cause) -> bool:
 
 
 def _needed_message(cause: Cause, names: Collection[str]) -> str:
-    said = f": {cause.failure.told(names)}" if cause.failure is not None else ""
-    lead = f"{_name(cause)} can only be restored by a superuser{said}."
+    reason = f": {cause.failure.told(names)}" if cause.failure is not None else ""
+    lead = f"{_name(cause)} can only be restored by a superuser{reason}."
     return f"{lead}{_followers(cause)} The drill cannot judge them."
 
 
@@ -150,7 +150,7 @@ def _of_meaning(meaning: Meaning, causes: list[Cause], names: Collection[str]) -
     rule = meaning.value or ""
     if meaning is Meaning.ROLE:
         return _roles(causes, names)
-    found = [
+    findings = [
         finding(
             rule,
             _message(cause, names),
@@ -162,19 +162,22 @@ def _of_meaning(meaning: Meaning, causes: list[Cause], names: Collection[str]) -
     rest = [_name(cause) for cause in causes[NAMED:]]
     if rest:
         message = f"{len(rest)} more entries failed in the same way: {listing(rest)}."
-        found.append(finding(rule, message, names=beyond(rest)))
-    return found
+        findings.append(finding(rule, message, names=beyond(rest)))
+    return findings
 
 
 def _roles(causes: list[Cause], names: Collection[str]) -> list[Finding]:
     evaluated = [cause for cause in causes if cause.entry is None or cause.entry.desc not in _FOR_ROLES]
     if evaluated:
-        return [_roles_evaluated(evaluated), *_roles([one for one in causes if one not in evaluated], names)]
+        return [
+            _roles_evaluated(evaluated),
+            *_roles([cause for cause in causes if cause not in evaluated], names),
+        ]
     roles = sorted(
         {
-            found[1]
+            match[1]
             for cause in causes
-            if cause.failure and (found := re.search(r'role "([^"]*)"', cause.failure.told(names)))
+            if cause.failure and (match := re.search(r'role "([^"]*)"', cause.failure.told(names)))
         }
     )
     if not roles:
@@ -222,20 +225,22 @@ _LEADS: Mapping[Meaning, str] = {
 
 def _message(cause: Cause, names: Collection[str]) -> str:
     failure = cause.failure
-    said = "" if failure is None else failure.told(names)
+    message = "" if failure is None else failure.told(names)
     lead = _LEADS.get(cause.meaning, "{name} could not be restored: {said}.")
     line = f" (line {failure.line})" if failure is not None and failure.line is not None else ""
     function = _function(failure, names)
     times = f" It failed {failure.count} times." if failure is not None and failure.count > 1 else ""
-    return lead.format(name=_name(cause), said=said, line=line, function=function) + times + _followers(cause)
+    return (
+        lead.format(name=_name(cause), said=message, line=line, function=function) + times + _followers(cause)
+    )
 
 
 def _function(failure: Failure | None, names: Collection[str]) -> str:
     """Return the function that CONTEXT names, if there is one: what stands there may be a row's too."""
     if failure is None or not failure.functions:
         return ""
-    known = frozenset(names) | failure.own_names()  # an extension's own is in no table of contents
-    return shown_name(unquoted(failure.functions[0]).split("(", 1)[0], known)
+    known_names = frozenset(names) | failure.own_names()  # an extension's own is in no table of contents
+    return shown_name(unquoted(failure.functions[0]).split("(", 1)[0], known_names)
 
 
 def _name(cause: Cause) -> str:
@@ -262,4 +267,4 @@ def _follower_names(cause: Cause) -> list[str]:
 
 def worst(findings: Iterable[Finding]) -> bool:
     """Tell whether any of *findings* is a failure."""
-    return any(found.severity is Severity.FAILURE for found in findings)
+    return any(issue.severity is Severity.FAILURE for issue in findings)

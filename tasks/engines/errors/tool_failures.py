@@ -78,8 +78,8 @@ def tool_finding(lines: tuple[str, ...], where: str) -> Finding:
     for pattern, rule in _ENVIRONMENT:
         for line in lines[:_LINES]:
             if words := pattern.search(line):
-                said = f"pg_restore stopped: {words.group()}. Nothing is said about the backup."
-                return finding(rule, said, where=where)
+                message = f"pg_restore stopped: {words.group()}. Nothing is said about the backup."
+                return finding(rule, message, where=where)
     for line in lines[:_LINES]:
         for pattern, rule, meaning in _ARCHIVE:
             if words := pattern.search(line):
