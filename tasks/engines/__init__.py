@@ -62,36 +62,36 @@ def restore(
     started = time.monotonic()
     job = Job(sandbox, target, Deadline.within(deadline_s), progress, toc=backup.head.toc or Toc(()))
     roles = () if globals_path is None else _globals(job, globals_path)
-    where = backup.path.name
+    file_name = backup.path.name
     try:
         if backup.head.format in ARCHIVES:
-            job, said = restore_tables(job, backup, roles)
+            job, transcript = restore_tables(job, backup, roles)
         elif backup.head.format in SCRIPTS:
-            said = restore_script(job, backup, roles)
+            transcript = restore_script(job, backup, roles)
         else:
             raise PermanentError(
                 f"A backup of the kind {backup.head.format} is recognised and cannot be restored here.",
-                where,
+                file_name,
                 rule="format-unsupported",
             )
-        return conclude(job, said, where, started, deadline_s)
+        return conclude(job, transcript, file_name, started, deadline_s)
     except UnicodeEncodeError as error:
         raise PermanentError(
             "A name in the backup is no text in its encoding. PostgreSQL takes no such name.",
-            where,
+            file_name,
             rule="invalid-encoding",
         ) from error
     except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
         raise PermanentError(
             "Names in the database are bytes that are no text: its encoding, SQL_ASCII, checks nothing. The "
             "drill cannot name, and so not check, what it restored. Nothing is said about the backup.",
-            where,
+            file_name,
             rule="format-unsupported",
         ) from error
     except psycopg.errors.QueryCanceled as error:
         if not job.deadline.passed:
             raise
-        raise StageFailed(too_late(job, where, deadline_s)) from error
+        raise StageFailed(too_late(job, file_name, deadline_s)) from error
     except psycopg.Error as error:
         raise_if_dead(sandbox, (of_error(error),))
         raise

@@ -188,17 +188,17 @@ def read_acl(text: str) -> tuple[Statement, ...] | None:
     if len(text) > _LONGEST:
         return None
     statements: list[Statement] = []
-    for listed in _split(tokens(text)):
-        statement = _read(listed)
+    for parts in _split(tokens(text)):
+        statement = _read(parts)
         if statement is None:
             return None
         statements.append(statement)
     return tuple(statements)
 
 
-def _split(listed: Iterable[str]) -> Iterable[list[str]]:
+def _split(parts: Iterable[str]) -> Iterable[list[str]]:
     current: list[str] = []
-    for part in listed:
+    for part in parts:
         if part == ";":
             if current:
                 yield current
@@ -209,8 +209,8 @@ def _split(listed: Iterable[str]) -> Iterable[list[str]]:
         yield current
 
 
-def _read(listed: list[str]) -> Statement | None:
-    cursor = _Cursor(listed)
+def _read(parts: list[str]) -> Statement | None:
+    cursor = _Cursor(parts)
     try:
         statement = _statement(cursor)
         cursor.end()
@@ -285,9 +285,9 @@ class _Unlike(Exception):  # noqa: N818  what is read is not like a grant
 class _Cursor:
     """Reads a statement token by token."""
 
-    def __init__(self, listed: list[str]) -> None:
-        self._listed = listed
-        self._upper = [token.upper() for token in listed]
+    def __init__(self, parts: list[str]) -> None:
+        self._listed = parts
+        self._upper = [token.upper() for token in parts]
         self._at = 0
 
     def take(self, *words: str) -> bool:

@@ -109,8 +109,10 @@ def _restore(job: Job, backup: LocalBackup, session: Connection, entries: list[T
 
 def _without_libraries(job: Job, session: Connection, entries: list[TocEntry]) -> list[TocEntry]:
     """Leave out functions in C of libraries that are no extension's: to create one runs the library."""
-    known = libraries_here(session) if not job.is_owner else frozenset()
-    foreign = {entry.dump_id for entry in entries if entry.desc == "FUNCTION" and loads(entry.defn, known)}
+    libraries = libraries_here(session) if not job.is_owner else frozenset()
+    foreign = {
+        entry.dump_id for entry in entries if entry.desc == "FUNCTION" and loads(entry.defn, libraries)
+    }
     job.omissions += [Omission(entry, vital=True) for entry in entries if entry.dump_id in foreign]
     return [entry for entry in entries if entry.dump_id not in foreign]
 
@@ -174,16 +176,16 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
 
 def _collations(job: Job, session: Connection) -> set[int]:
     """Put C in the place of ICU collations where the server was built without ICU."""
-    there = {name for (name,) in session.execute("SELECT nspname FROM pg_namespace")}
-    may_be = there | {entry.tag for entry in job.toc.of("SCHEMA")}
+    schemas = {name for (name,) in session.execute("SELECT nspname FROM pg_namespace")}
+    may_be = schemas | {entry.tag for entry in job.toc.of("SCHEMA")}
     icu = [entry for entry in job.toc.of("COLLATION") if is_icu(entry.defn)]
     replaced = [entry for entry in icu if entry.namespace in may_be]  # what the backup lacks stays lacking
     if not replaced or has_icu(session):
         return set()
     for entry in replaced:
-        if entry.namespace not in there:
+        if entry.namespace not in schemas:
             make_schema(job, session, entry.namespace)
-            there.add(entry.namespace)
+            schemas.add(entry.namespace)
         substitute_collation(job, entry.namespace, entry.tag, session)
     return {entry.dump_id for entry in replaced}
 
@@ -251,15 +253,17 @@ def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
     job.command(started, ["pg_restore", *jobs, "-d", database, file])
 
 
-def _ended(sandbox: Sandbox, said: Transcript, result: ToolResult) -> Transcript:
+def _ended(sandbox: Sandbox, transcript: Transcript, result: ToolResult) -> Transcript:
     """Add to what was said how the tool ended.
 
     Raises:
         PermanentError: it, or one of its workers, was killed from outside.
     """
     if result.timed_out:
-        return Transcript(said.failures, said.tool, said.server, said.reported, timed_out=True)
-    if _was_killed(said, result):
+        return Transcript(
+            transcript.failures, transcript.tool, transcript.server, transcript.reported, timed_out=True
+        )
+    if _was_killed(transcript, result):
         raise_if_dead(sandbox)
         raise PermanentError(
             "pg_restore was killed during the restore, most likely for want of memory. "
@@ -267,16 +271,16 @@ def _ended(sandbox: Sandbox, said: Transcript, result: ToolResult) -> Transcript
             rule="tool-killed",
         )
     if result.exit_code not in (0, 1):
-        tool = (*said.tool, f"pg_restore ended with {result.exit_code}")
-        return Transcript(said.failures, tool, said.server, said.reported)
-    return said
+        tool = (*transcript.tool, f"pg_restore ended with {result.exit_code}")
+        return Transcript(transcript.failures, tool, transcript.server, transcript.reported)
+    return transcript
 
 
-def _was_killed(said: Transcript, result: ToolResult) -> bool:
+def _was_killed(transcript: Transcript, result: ToolResult) -> bool:
     """Say whether somebody else ended the tool or one of its workers.
 
     A tool that crashes on what it reads ends by another signal; a worker that meets a damaged block says so
     before it ends, and is then reported dead just as one that was killed.
     """
-    worker_killed = bool(said.tool) and all(_WORKER_DIED in line for line in said.tool)
+    worker_killed = bool(transcript.tool) and all(_WORKER_DIED in line for line in transcript.tool)
     return -result.exit_code in _FROM_OUTSIDE or worker_killed

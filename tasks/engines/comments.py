@@ -55,12 +55,12 @@ def _refused(job: Job) -> dict[str, TocEntry]:
 
 def read_comment(statement: str) -> str | None:
     """Return a `COMMENT ON kind name IS 'text'`, written anew; None for other kinds and other shapes."""
-    listed = [part for part in tokens(statement) if part != ";"]
-    upper = [part.upper() for part in listed]
+    parts = [part for part in tokens(statement) if part != ";"]
+    upper = [part.upper() for part in parts]
     if upper[:2] != ["COMMENT", "ON"] or upper[-2:-1] != ["IS"]:
         return None
-    text = _literal(listed[-1])
-    target = _target(listed[2:-2], upper[2:-2])
+    text = _literal(parts[-1])
+    target = _target(parts[2:-2], upper[2:-2])
     return None if text is None or target is None else f"COMMENT ON {target} IS {text}"
 
 
@@ -72,20 +72,20 @@ def _literal(token: str) -> str | None:
     return "'" + string_of(token).replace("'", "''") + "'"
 
 
-def _target(listed: list[str], upper: list[str]) -> str | None:
-    if upper[:1] == ["CAST"] and listed[1:2] == ["("] and listed[-1] == ")":
-        types = argument_text(listed[2:-1])
+def _target(parts: list[str], upper: list[str]) -> str | None:
+    if upper[:1] == ["CAST"] and parts[1:2] == ["("] and parts[-1] == ")":
+        types = argument_text(parts[2:-1])
         return None if types is None else f"CAST ({types})"
-    if upper[:2] == ["TRANSFORM", "FOR"] and upper[-2:-1] == ["LANGUAGE"] and is_name(listed[-1]):
-        type_name = argument_text(listed[2:-2])
+    if upper[:2] == ["TRANSFORM", "FOR"] and upper[-2:-1] == ["LANGUAGE"] and is_name(parts[-1]):
+        type_name = argument_text(parts[2:-2])
         return (
-            None if type_name is None else f"TRANSFORM FOR {type_name} LANGUAGE {quoted(name_of(listed[-1]))}"
+            None if type_name is None else f"TRANSFORM FOR {type_name} LANGUAGE {quoted(name_of(parts[-1]))}"
         )
     for size in range(_LONGEST, 0, -1):
         kind = " ".join(upper[:size])
-        name = qualified_names(listed[size:])
-        if kind in _IN_SCHEMAS and len(name) == 2 and len(listed) == size + 3:  # noqa: PLR2004  schema . name
+        name = qualified_names(parts[size:])
+        if kind in _IN_SCHEMAS and len(name) == 2 and len(parts) == size + 3:  # noqa: PLR2004  schema . name
             return f"{kind} {quoted(name[0])}.{quoted(name[1])}"
-        if kind in _NAMED and len(listed) == size + 1 and is_name(listed[-1]):
-            return f"{kind} {quoted(name_of(listed[-1]))}"
+        if kind in _NAMED and len(parts) == size + 1 and is_name(parts[-1]):
+            return f"{kind} {quoted(name_of(parts[-1]))}"
     return None

@@ -30,11 +30,11 @@ def missing_entries(superuser: psycopg.Connection[tuple[Any, ...]], toc: Toc) ->
 
 def missing(toc: Toc, objects: list[DatabaseObject]) -> list[TocEntry]:
     """Return the entries of *toc* that *objects* lack."""
-    there = {key(thing.desc, thing.namespace, thing.tag) for thing in objects} | _NEVER
+    present_keys = {key(thing.desc, thing.namespace, thing.tag) for thing in objects} | _NEVER
     lacking = [
         entry
         for entry in toc.entries
-        if entry.desc in COMPARED and key(entry.desc, entry.namespace, entry.tag) not in there
+        if entry.desc in COMPARED and key(entry.desc, entry.namespace, entry.tag) not in present_keys
     ]
     return _unnamed(lacking, objects) if lacking and _leaves_tables_out(toc) else lacking
 
@@ -47,7 +47,7 @@ def _leaves_tables_out(toc: Toc) -> bool:
 
 def _unnamed(lacking: list[TocEntry], objects: list[DatabaseObject]) -> list[TocEntry]:
     """Return those of *lacking* for which no object of their kind and own name is left, on whatever table."""
-    there = Counter(
+    counts = Counter(
         key(thing.desc, thing.namespace, own)
         for thing in objects
         if thing.desc in OF_TABLES
@@ -56,9 +56,9 @@ def _unnamed(lacking: list[TocEntry], objects: list[DatabaseObject]) -> list[Toc
     still = []
     for entry in lacking:
         name = key(entry.desc, entry.namespace, entry.tag)
-        if not there[name]:
+        if not counts[name]:
             still.append(entry)
-        there[name] -= 1
+        counts[name] -= 1
     return still
 
 

@@ -67,10 +67,10 @@ class DatabaseOptions:
 def read_options(create_database: str, encoding: str = "") -> DatabaseOptions:
     """Return what a `CREATE DATABASE` statement says; *encoding* where it says none."""
     options: dict[str, str] = {}
-    listed = list(tokens(create_database))
-    for index, token in enumerate(listed[:-2]):
-        if listed[index + 1] == "=":
-            value = listed[index + 2]
+    parts = list(tokens(create_database))
+    for index, token in enumerate(parts[:-2]):
+        if parts[index + 1] == "=":
+            value = parts[index + 2]
             options[token.upper()] = string_of(value) if "'" in value else value
     locale = options.get("LOCALE", "")
     provider = options.get("LOCALE_PROVIDER", "libc").lower()
@@ -138,9 +138,9 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
             trouble = error
         else:
             return ["-E", options.encoding or "UTF8", *arguments], exact
-    said = "" if trouble is None else f": {of_error(trouble, all_names((name,)))}"
+    reason = "" if trouble is None else f": {of_error(trouble, all_names((name,)))}"
     raise PermanentError(
-        f"The database could not be created{said}. Nothing is said about the backup.",
+        f"The database could not be created{reason}. Nothing is said about the backup.",
         name,
         rule="postgres-failed",
     ) from trouble
@@ -148,7 +148,7 @@ def _create(session: Connection, job: Job, name: str, options: DatabaseOptions) 
 
 def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composable, list[str], bool]]:
     """Yield the locales to try, the original first: SQL, createdb's arguments, whether it is the original."""
-    known = bool(options.collate)
+    has_locale = bool(options.collate)
     if options.provider == "builtin" and options.provider_locale:
         clause = sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {} LC_COLLATE {} LC_CTYPE {}")
         locale = options.provider_locale
@@ -160,9 +160,9 @@ def _choices(options: DatabaseOptions, major: int) -> Iterator[tuple[sql.Composa
         arguments = ["--locale-provider=icu", f"--icu-locale={locale}"]
         yield icu.format(locale, options.collate or "C", options.ctype or "C"), arguments, True
         yield icu.format(locale, "C", "C"), arguments, True
-    elif known:
+    elif has_locale:
         yield _libc(options.collate, options.ctype, major), _locales(options.collate, options.ctype), True
-    same = not known or options.collate.lower() in _C
+    same = not has_locale or options.collate.lower() in _C
     exact = options.provider == "libc" and same
     if options.encoding in ("", "UTF8"):
         yield _libc("C.UTF-8", "C.UTF-8", major), ["--locale=C.UTF-8"], exact
@@ -182,15 +182,17 @@ def _locales(collate: str, ctype: str) -> list[str]:
 
 def collations_named(texts: Iterable[str]) -> frozenset[str]:
     """Return the collations of the system that definitions name."""
-    found = (match for text in texts if "COLLATE pg_catalog." in text for match in _COLLATE.findall(text))
-    return frozenset(name[1:-1].replace('""', '"') if name.startswith('"') else name for name in found)
+    names = (match for text in texts if "COLLATE pg_catalog." in text for match in _COLLATE.findall(text))
+    return frozenset(name[1:-1].replace('""', '"') if name.startswith('"') else name for name in names)
 
 
 def supply_collations(job: Job, names: Iterable[str], session: Connection) -> None:
     """Put C in the place of the system's collations that this host lacks, and say so."""
-    if not (listed := sorted(set(names))):
+    if not (distinct_names := sorted(set(names))):
         return
-    for name, is_listed in session.execute(_LACKING, {"names": listed, "icu": has_icu(session)}).fetchall():
+    for name, is_listed in session.execute(
+        _LACKING, {"names": distinct_names, "icu": has_icu(session)}
+    ).fetchall():
         if is_listed:
             _become_c(session, name)
         else:

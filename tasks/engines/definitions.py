@@ -82,8 +82,8 @@ def needs_superuser(desc: str, statement: str, settings: frozenset[str]) -> bool
     if desc == "TYPE":
         return _is_base_type(statement)
     if desc == "AGGREGATE":
-        listed = [part.upper() for part in tokens(statement[:_LONGEST])]
-        states = zip(listed, listed[1:], listed[2:], strict=False)
+        words = [part.upper() for part in tokens(statement[:_LONGEST])]
+        states = zip(words, words[1:], words[2:], strict=False)
         return any(name in ("STYPE", "MSTYPE") and value == "INTERNAL" for name, _, value in states)
     if desc not in ("FUNCTION", "PROCEDURE"):
         return False
@@ -92,29 +92,29 @@ def needs_superuser(desc: str, statement: str, settings: frozenset[str]) -> bool
 
 def language_of(statement: str) -> str:
     """Return the language of a function, "" where it says none."""
-    listed = _outer(statement)
-    upper = [token.upper() for token in listed]
-    at = upper.index("LANGUAGE") + 1 if "LANGUAGE" in upper else len(listed)
-    if at >= len(listed):
+    parts = _outer(statement)
+    upper = [token.upper() for token in parts]
+    at = upper.index("LANGUAGE") + 1 if "LANGUAGE" in upper else len(parts)
+    if at >= len(parts):
         return ""
-    return string_of(listed[at]).lower() if listed[at].startswith("'") else name_of(listed[at])
+    return string_of(parts[at]).lower() if parts[at].startswith("'") else name_of(parts[at])
 
 
 def type_returned(statement: str) -> str:
     """Return the type that a function RETURNS where it is one word, "" where it says none."""
-    listed = _outer(statement)
-    upper = [token.upper() for token in listed]
-    at = upper.index("RETURNS") + 1 if "RETURNS" in upper else len(listed)
-    return name_of(listed[at]) if at < len(listed) and is_name(listed[at]) else ""
+    parts = _outer(statement)
+    upper = [token.upper() for token in parts]
+    at = upper.index("RETURNS") + 1 if "RETURNS" in upper else len(parts)
+    return name_of(parts[at]) if at < len(parts) and is_name(parts[at]) else ""
 
 
 def library_of(statement: str) -> tuple[str, str] | None:
     """Return library and symbol of a function in C, or "" and symbol of an internal one; None if unread."""
-    listed = _outer(statement)
-    upper = [token.upper() for token in listed]
+    parts = _outer(statement)
+    upper = [token.upper() for token in parts]
     if upper.count("AS") != 1:
         return None
-    after = listed[upper.index("AS") + 1 :]
+    after = parts[upper.index("AS") + 1 :]
     texts = (
         [_text_of(token) for token in after[:3:2]]
         if after[1:2] == [","]
@@ -134,15 +134,15 @@ def strict(statement: str) -> str | None:
     text = statement.strip()
     if len(text) > _LONGEST or _UNICODE.search(text) or not is_text_of_tokens(text):
         return None
-    listed = list(tokens(text))
-    if ";" in listed[:-1] or not all(map(_is_plain, listed)):
+    parts = list(tokens(text))
+    if ";" in parts[:-1] or not all(map(_is_plain, parts)):
         return None
-    head = [part.upper() for part in listed[:7]]
+    head = [part.upper() for part in parts[:7]]
     short = [part for part in head if part not in _OPTIONAL]
     if not any(tuple(short[: len(words)]) == words for words in _HEADS):
         return None
     if head[1:3] == ["OR", "REPLACE"]:
-        return f"{listed[0]} {text[_after(text, listed[:3]) :].lstrip()}"
+        return f"{parts[0]} {text[_after(text, parts[:3]) :].lstrip()}"
     return text
 
 
@@ -162,9 +162,9 @@ def _end_of_space(text: str, at: int) -> int:
     return at if space is None else space.end()
 
 
-def _after(text: str, listed: list[str]) -> int:
+def _after(text: str, parts: list[str]) -> int:
     at = 0
-    for token in listed:
+    for token in parts:
         at = text.index(token, at) + len(token)
     return at
 
@@ -188,14 +188,14 @@ def _text_of(token: str) -> str | None:
 
 def routine_name(statement: str) -> str:
     """Return the name of a function, without its schema."""
-    listed = [part for part in tokens(statement[:_LONGEST]) if part.upper() not in _OPTIONAL]
-    return (qualified_names(listed[2:]) or ("",))[-1]
+    parts = [part for part in tokens(statement[:_LONGEST]) if part.upper() not in _OPTIONAL]
+    return (qualified_names(parts[2:]) or ("",))[-1]
 
 
 def _is_base_type(statement: str) -> bool:
-    listed = list(tokens(statement[:_LONGEST]))
-    name = qualified_names(listed[2:])
-    after = listed[2 + 2 * len(name) - 1 :]
+    parts = list(tokens(statement[:_LONGEST]))
+    name = qualified_names(parts[2:])
+    after = parts[2 + 2 * len(name) - 1 :]
     return bool(name) and after[:1] in ([], [";"], ["("])
 
 
@@ -247,7 +247,7 @@ def soften(statement: str, settings: frozenset[str]) -> Softened | None:
     """Cut out what only a superuser may say of a function; None where it says nothing of that."""
     spans = _clauses(statement)
     cuts: list[tuple[int, int]] = []
-    leakproof, support, found = False, (), []  # type: tuple[bool, tuple[str, ...], list[Setting]]
+    leakproof, support, cut_settings = False, (), []  # type: tuple[bool, tuple[str, ...], list[Setting]]
     for index, span in enumerate(spans):
         before = spans[index - 1].upper if index else ""
         if span.upper == "LEAKPROOF" and before != "NOT":
@@ -259,14 +259,14 @@ def soften(statement: str, settings: frozenset[str]) -> Softened | None:
         elif span.upper == "SET":
             setting, end = _setting(spans[index + 1 :])
             if setting is not None and _is_superusers(setting, settings):
-                found.append(setting)
+                cut_settings.append(setting)
                 cuts.append((span.begin, end))
     if not cuts:
         return None
     text = statement
     for begin, end in reversed(cuts):
         text = text[:begin] + " " + text[end:]
-    return Softened(text, leakproof, support, tuple(found))
+    return Softened(text, leakproof, support, tuple(cut_settings))
 
 
 def _setting(spans: list[_Span]) -> tuple[Setting | None, int]:

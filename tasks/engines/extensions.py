@@ -82,22 +82,18 @@ class Available:
 
 def read_extension(definition: str, tag: str) -> Extension:
     """Return what a CREATE EXTENSION asks for, of the extension *tag* where the text cannot be read."""
-    listed = [part for part in tokens(definition) if part != ";"]
-    upper = [part.upper() for part in listed]
+    parts = [part for part in tokens(definition) if part != ";"]
+    upper = [part.upper() for part in parts]
     at = 2 + 3 * (upper[2:5] == ["IF", "NOT", "EXISTS"])
-    if (
-        upper[:2] != ["CREATE", "EXTENSION"]
-        or not all(map(is_name, listed[at : at + 1]))
-        or at >= len(listed)
-    ):
+    if upper[:2] != ["CREATE", "EXTENSION"] or not all(map(is_name, parts[at : at + 1])) or at >= len(parts):
         return Extension(tag)
-    options = dict(zip(upper[at + 1 :], listed[at + 2 :], strict=False))
+    options = dict(zip(upper[at + 1 :], parts[at + 2 :], strict=False))
     schema, version = options.get("SCHEMA", ""), options.get("VERSION", "")
     return Extension(
-        name_of(listed[at]),
+        name_of(parts[at]),
         name_of(schema) if is_name(schema) else "",
         string_of(version) if "'" in version else name_of(version),
-        upper[-1] == "CASCADE" and len(listed) > at + 1,
+        upper[-1] == "CASCADE" and len(parts) > at + 1,
     )
 
 
@@ -126,21 +122,23 @@ def create_extensions(
     wrong: list[Finding] = []
     made: set[str] = set()
     backup_makes = set(own_schemas)
-    wanted = [(entry, read_extension(entry.defn, entry.tag)) for entry in entries]
-    wanted = [(entry, asked) for entry, asked in wanted if asked.name != ALWAYS]
-    available = available_extensions(session) if wanted else {}
-    for entry, asked in wanted:
-        known = available.get(asked.name)
-        if known is None and asked.name in job.target.sandbox.extensions.absent_ok:
+    wanted_extensions = [(entry, read_extension(entry.defn, entry.tag)) for entry in entries]
+    wanted_extensions = [
+        (entry, extension) for entry, extension in wanted_extensions if extension.name != ALWAYS
+    ]
+    available = available_extensions(session) if wanted_extensions else {}
+    for entry, extension in wanted_extensions:
+        candidate = available.get(extension.name)
+        if candidate is None and extension.name in job.target.sandbox.extensions.absent_ok:
             leave_out(job, entry)
             continue
-        trouble = _refusal(job, asked, available)
-        if trouble is None and known is not None:
-            if asked.schema in backup_makes and asked.schema not in made:
-                _make_schema(job, session, asked.schema)
-                made.add(asked.schema)
-            place = asked.schema or ("" if known.schema is not None else schema)
-            trouble = _create(job, session, entry, asked, place)
+        trouble = _refusal(job, extension, available)
+        if trouble is None and candidate is not None:
+            if extension.schema in backup_makes and extension.schema not in made:
+                _make_schema(job, session, extension.schema)
+                made.add(extension.schema)
+            place = extension.schema or ("" if candidate.schema is not None else schema)
+            trouble = _create(job, session, entry, extension, place)
         wrong += filter(None, [trouble])
     if wrong:
         raise StageFailed(tuple(wrong))
@@ -170,14 +168,14 @@ def is_untouched(job: Job, session: Connection) -> bool:
 
 def is_trusted(session: Connection, name: str) -> bool:
     """Tell whether PostgreSQL lets anybody create the extension, whatever is in the database already."""
-    known = available_extensions(session).get(name)
-    return known is not None and known.trusted
+    candidate = available_extensions(session).get(name)
+    return candidate is not None and candidate.trusted
 
 
-def _refusal(job: Job, asked: Extension, available: dict[str, Available]) -> Finding | None:
+def _refusal(job: Job, extension: Extension, available: dict[str, Available]) -> Finding | None:
     """Return why an extension, or one that comes with it, cannot be created."""
     rules = job.target.sandbox.extensions
-    needed = _with_required(asked, available)
+    needed = _with_required(extension, available)
     refused = next((name for name in needed if not is_allowed(name, rules)), None)
     if refused is not None:
         return finding(
@@ -190,11 +188,11 @@ def _refusal(job: Job, asked: Extension, available: dict[str, Available]) -> Fin
     return None if lacking is None else _unavailable(job, lacking, "it is not installed")
 
 
-def _with_required(asked: Extension, available: dict[str, Available]) -> list[str]:
+def _with_required(extension: Extension, available: dict[str, Available]) -> list[str]:
     """Return the extension and, where it asks for them, those that it requires, and they."""
-    needed = [asked.name]
+    needed = [extension.name]
     for name in needed:
-        if asked.cascade and name in available:
+        if extension.cascade and name in available:
             needed += [other for other in available[name].requires if other not in needed]
     return needed
 
@@ -217,18 +215,18 @@ def _make_schema(job: Job, session: Connection, schema: str) -> None:
 
 
 def _create(
-    job: Job, session: Connection, entry: TocEntry, asked: Extension, schema: str | None
+    job: Job, session: Connection, entry: TocEntry, extension: Extension, schema: str | None
 ) -> Finding | None:
     """Create an extension as a superuser's tools would: a schema that the backup lacks is not made."""
     try:
-        session.execute(_statement(asked, schema))
+        session.execute(_statement(extension, schema))
     except (psycopg.errors.InvalidSchemaName, *_DUPLICATES) as error:
         job.failures.append(Failure.of(entry, Refusal.of(error)))
     except psycopg.Error as error:
         refusal = Refusal.of(error)
         required = _REQUIRED.search(refusal.words)
         if required is None:
-            return _unavailable(job, asked.name, refusal.told(all_names((asked.name, schema or ""))))
+            return _unavailable(job, extension.name, refusal.told(all_names((extension.name, schema or ""))))
         if any(omission.entry.tag == required[1] for omission in job.omissions):
             leave_out(job, entry)
         else:
@@ -237,17 +235,17 @@ def _create(
     return None
 
 
-def _statement(asked: Extension, schema: str | None) -> sql.Composed:
+def _statement(extension: Extension, schema: str | None) -> sql.Composed:
     parts: list[sql.Composable] = [
-        sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(asked.name))
+        sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(extension.name))
     ]
     if schema is None:  # nowhere: PostgreSQL says so in its own words
         parts.insert(0, sql.SQL("SET LOCAL search_path TO '';"))
     elif schema:
         parts.append(sql.SQL("SCHEMA {}").format(sql.Identifier(schema)))
-    if asked.version:
-        parts.append(sql.SQL("VERSION {}").format(sql.Literal(asked.version)))
-    if asked.cascade:
+    if extension.version:
+        parts.append(sql.SQL("VERSION {}").format(sql.Literal(extension.version)))
+    if extension.cascade:
         parts.append(sql.SQL("CASCADE"))
     return sql.SQL(" ").join(parts)
 

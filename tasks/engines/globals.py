@@ -42,14 +42,14 @@ class RoleReader:
 
     def feed(self, statement: str) -> bool:
         """Read one statement; False where it does not speak of roles."""
-        listed = [part for part in tokens(statement) if part != ";"]
-        upper = [token.upper() for token in listed]
+        parts = [part for part in tokens(statement) if part != ";"]
+        upper = [token.upper() for token in parts]
         if upper[:1] == ["CREATE"] and upper[1:2] and upper[1] in _ROLE_WORDS:
-            self._create(listed, upper)
+            self._create(parts, upper)
         elif upper[:1] == ["ALTER"] and upper[1:2] and upper[1] in _ROLE_WORDS:
-            self._alter(listed, upper)
+            self._alter(parts, upper)
         elif upper[:1] == ["GRANT"] and "ON" not in upper and "TO" in upper:
-            self._grant(listed, upper)
+            self._grant(parts, upper)
         else:
             return upper[:2] in (["DROP", word] for word in _ROLE_WORDS) or upper[:3] == [
                 "COMMENT",
@@ -58,27 +58,27 @@ class RoleReader:
             ]
         return True
 
-    def _create(self, listed: list[str], upper: list[str]) -> None:
-        if len(listed) > 2 and is_name(listed[2]):  # noqa: PLR2004  CREATE ROLE name
-            name = name_of(listed[2])
+    def _create(self, parts: list[str], upper: list[str]) -> None:
+        if len(parts) > 2 and is_name(parts[2]):  # noqa: PLR2004  CREATE ROLE name
+            name = name_of(parts[2])
             groups: tuple[str, ...] = ()
             for index, word in enumerate(upper[3:], 3):
                 if word == "IN" and upper[index + 1 : index + 2] and upper[index + 1] in _ROLE_WORDS:
-                    groups = names_listed(listed, index + 2)[0]
+                    groups = names_listed(parts, index + 2)[0]
             is_superuser = "SUPERUSER" in upper[3:]
             self._roles.setdefault(name, Role(name, "NOINHERIT" not in upper[3:], groups, is_superuser))
 
-    def _alter(self, listed: list[str], upper: list[str]) -> None:
-        name = name_of(listed[2]) if len(listed) > 2 else ""  # noqa: PLR2004
-        known = self._roles.get(name)
-        if known is not None and "NOINHERIT" in upper[3:]:
-            known = self._roles[name] = replace(known, inherits=False)
-        if known is not None and "SUPERUSER" in upper[3:]:
-            self._roles[name] = replace(known, is_superuser=True)
+    def _alter(self, parts: list[str], upper: list[str]) -> None:
+        name = name_of(parts[2]) if len(parts) > 2 else ""  # noqa: PLR2004
+        role = self._roles.get(name)
+        if role is not None and "NOINHERIT" in upper[3:]:
+            role = self._roles[name] = replace(role, inherits=False)
+        if role is not None and "SUPERUSER" in upper[3:]:
+            self._roles[name] = replace(role, is_superuser=True)
 
-    def _grant(self, listed: list[str], upper: list[str]) -> None:
-        groups, _ = names_listed(listed, 1)
-        members, _ = names_listed(listed, upper.index("TO") + 1)
+    def _grant(self, parts: list[str], upper: list[str]) -> None:
+        groups, _ = names_listed(parts, 1)
+        members, _ = names_listed(parts, upper.index("TO") + 1)
         for member in members:
             self._groups[member] = (*self._groups.get(member, ()), *groups)
 

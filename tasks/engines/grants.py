@@ -61,25 +61,25 @@ def run_grants(job: Job, session: Connection, entries: Iterable[TocEntry]) -> in
         session: of the restoring role.
         entries: of kind ACL and DEFAULT ACL.
     """
-    known, made = roles_known(job, session), roles_made(job, session)
-    listed = [_rebuilt(entry, known, made) for entry in entries if entry.defn.strip()]
+    known_roles, made = roles_known(job, session), roles_made(job, session)
+    grants = [_rebuilt(entry, known_roles, made) for entry in entries if entry.defn.strip()]
     if job.search_path:
         session.execute("SELECT set_config('search_path', %s, false)", (job.search_path,))
     run = _Run(session)
-    left = {id(one.entry) for one in listed if not one.whole}
-    for start in range(0, len(listed), _BATCH):
-        batch = listed[start : start + _BATCH]
-        if run.all_done([text for one in batch for text in one.texts(one.owner)]):
+    left = {id(grant.entry) for grant in grants if not grant.whole}
+    for start in range(0, len(grants), _BATCH):
+        batch = grants[start : start + _BATCH]
+        if run.all_done([text for grant in batch for text in grant.texts(grant.owner)]):
             continue
-        for one in batch:
+        for grant in batch:
             # An owner who may not look into the schema cannot name what is in it; the restoring role can.
-            if not run.all_done(one.texts(one.owner)) and not run.all_done(one.texts(None)):
-                left.add(id(one.entry))
+            if not run.all_done(grant.texts(grant.owner)) and not run.all_done(grant.texts(None)):
+                left.add(id(grant.entry))
                 if run.refusal is not None:
-                    job.failures.append(Failure.of(one.entry, run.refusal))
+                    job.failures.append(Failure.of(grant.entry, run.refusal))
     failed = {id(failure.entry) for failure in job.failures}
-    job.omissions += [Omission(one.entry) for one in listed if id(one.entry) in left - failed]
-    return len(listed) - len(left)
+    job.omissions += [Omission(grant.entry) for grant in grants if id(grant.entry) in left - failed]
+    return len(grants) - len(left)
 
 
 def roles_known(job: Job, session: Connection) -> frozenset[str]:
@@ -88,7 +88,7 @@ def roles_known(job: Job, session: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in session.execute("SELECT rolname FROM pg_catalog.pg_roles")) - ours
 
 
-def _rebuilt(entry: TocEntry, known: frozenset[str], made: frozenset[str]) -> _Rebuilt:
+def _rebuilt(entry: TocEntry, known_roles: frozenset[str], made: frozenset[str]) -> _Rebuilt:
     owner = entry.owner if entry.owner in made else None
     read = read_acl(entry.defn)
     if read is None or not _acting(read) <= made:
@@ -99,9 +99,15 @@ def _rebuilt(entry: TocEntry, known: frozenset[str], made: frozenset[str]) -> _R
         if isinstance(statement, ActAs):
             statements.append(statement)
         elif statement.kind != "DATABASE":
-            kept = None if statement.is_system else statement.within(entry.namespace).only_for(known)
-            statements += [] if kept is None else [kept]
-            whole = whole and kept is not None and len(kept.grantees) == len(statement.grantees)
+            kept_statement = (
+                None if statement.is_system else statement.within(entry.namespace).only_for(known_roles)
+            )
+            statements += [] if kept_statement is None else [kept_statement]
+            whole = (
+                whole
+                and kept_statement is not None
+                and len(kept_statement.grantees) == len(statement.grantees)
+            )
     return _Rebuilt(entry, tuple(statements), owner, whole)
 
 

@@ -22,9 +22,9 @@ _NOT_THERE = ("DATABASE ", "SUBSCRIPTION ")
 
 def never_tried(toc: Toc, omissions: Iterable[Omission]) -> list[Omission]:
     """Return what a restore passes over without a word, and that *omissions* do not list yet."""
-    listed = {omission.entry.dump_id for omission in omissions}
+    listed_ids = {omission.entry.dump_id for omission in omissions}
     return [
-        Omission(entry) for entry in toc.entries if _is_passed_over(entry) and entry.dump_id not in listed
+        Omission(entry) for entry in toc.entries if _is_passed_over(entry) and entry.dump_id not in listed_ids
     ]
 
 

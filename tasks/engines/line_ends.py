@@ -43,8 +43,8 @@ class LineEnds:
         """Return the warning, if every line end was rewritten and that is known or means anything."""
         if not self.lines or self.rewritten < self.lines or not (written_by or self.values):
             return ()
-        said = "Every line of the script ends in CR LF: a terminal (docker exec -t) or Windows rewrote it."
-        return (finding("line-ends-rewritten", f"{said} {self._meaning()}", where=where),)
+        message = "Every line of the script ends in CR LF: a terminal (docker exec -t) or Windows rewrote it."
+        return (finding("line-ends-rewritten", f"{message} {self._meaning()}", where=where),)
 
     def _meaning(self) -> str:
         if self.values:

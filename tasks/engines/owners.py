@@ -31,14 +31,14 @@ class OwnerChange:
 
 def read_owner_change(statement: str) -> OwnerChange | None:
     """Return what `ALTER kind name OWNER TO role` says; None for any other shape, and for other kinds."""
-    listed = [part for part in tokens(statement) if part != ";"]
-    upper = [part.upper() for part in listed]
-    if upper[:1] != ["ALTER"] or upper[-_TAIL:-1] != ["OWNER", "TO"] or not is_name(listed[-1]):
+    parts = [part for part in tokens(statement) if part != ";"]
+    upper = [part.upper() for part in parts]
+    if upper[:1] != ["ALTER"] or upper[-_TAIL:-1] != ["OWNER", "TO"] or not is_name(parts[-1]):
         return None
     for size in range(_LONGEST_KIND, 0, -1):
         kind = " ".join(upper[1 : 1 + size])
         if kind in _KINDS:
-            return _changed(kind, listed[1 + size : -_TAIL], name_of(listed[-1]))
+            return _changed(kind, parts[1 + size : -_TAIL], name_of(parts[-1]))
     return None
 
 

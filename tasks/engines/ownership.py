@@ -30,12 +30,14 @@ def set_owners(job: Job, session: Connection) -> int:
     """
     roles = roles_made(job, session)
     objects = list_objects(session)
-    wanted = {key(entry.desc, entry.namespace, entry.tag): entry for entry in job.toc.entries if entry.owner}
+    owned_entries = {
+        key(entry.desc, entry.namespace, entry.tag): entry for entry in job.toc.entries if entry.owner
+    }
     _note_unreadable_owners(job)
-    wanted |= _owned_by_hand(job, objects)
+    owned_entries |= _owned_by_hand(job, objects)
     statements: dict[str, TocEntry] = {}
     for thing in objects:
-        entry = wanted.get(key(thing.desc, thing.namespace, thing.tag))
+        entry = owned_entries.get(key(thing.desc, thing.namespace, thing.tag))
         if entry is None or not _changes(thing, entry):
             continue
         if entry.owner in roles:
@@ -93,18 +95,18 @@ def _note_unreadable_owners(job: Job) -> None:
 
 def _owned_by_hand(job: Job, objects: list[DatabaseObject]) -> dict[tuple[str, str, str], TocEntry]:
     """Find what a script by hand gives to its owners, through the search_path where it names no schema."""
-    there = {(thing.desc, thing.namespace, thing.tag) for thing in objects}
+    present_objects = {(thing.desc, thing.namespace, thing.tag) for thing in objects}
     path = names_listed(list(tokens(job.search_path)), 0)[0]
-    found: dict[tuple[str, str, str], TocEntry] = {}
+    owned_entries: dict[tuple[str, str, str], TocEntry] = {}
     for entry in job.owned:
         places = [entry.namespace] if entry.namespace or entry.desc == "SCHEMA" else path
         kinds = _RELATIONS if entry.desc == "TABLE" else (entry.desc,)
         for place in (*places, ""):
-            kind = next((kind for kind in kinds if (kind, place, entry.tag) in there), None)
+            kind = next((kind for kind in kinds if (kind, place, entry.tag) in present_objects), None)
             if kind is not None:
-                found[key(kind, place, entry.tag)] = entry
+                owned_entries[key(kind, place, entry.tag)] = entry
                 break
-    return found
+    return owned_entries
 
 
 def _changes(thing: DatabaseObject, entry: TocEntry) -> bool:
@@ -121,12 +123,12 @@ def _owner_entry(entry: TocEntry) -> TocEntry:
 
 
 def _large_object_owners(job: Job, roles: frozenset[str]) -> dict[str, TocEntry]:
-    found: dict[str, TocEntry] = {}
+    statements: dict[str, TocEntry] = {}
     for entry in job.toc.of("BLOB", "BLOB METADATA"):
         if entry.owner not in roles:
             continue
         numbers = [entry.tag] if entry.desc == "BLOB" else entry.defn.split()
         for number in numbers:
             if number.isdigit():
-                found[_alter(f"LARGE OBJECT {number}", entry.owner)] = entry
-    return found
+                statements[_alter(f"LARGE OBJECT {number}", entry.owner)] = entry
+    return statements

@@ -108,15 +108,15 @@ def create_wrapper(job: Job, session: Connection, entry: TocEntry) -> bool:
     Returns:
         False where something of the entry was not done.
     """
-    listed = list(tokens(entry.defn))
-    upper = [token.upper() for token in listed]
-    if upper[:4] != ["CREATE", "FOREIGN", "DATA", "WRAPPER"] or len(listed) < 5:  # noqa: PLR2004
+    parts = list(tokens(entry.defn))
+    upper = [token.upper() for token in parts]
+    if upper[:4] != ["CREATE", "FOREIGN", "DATA", "WRAPPER"] or len(parts) < 5:  # noqa: PLR2004
         return False
-    create = sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(sql.Identifier(name_of(listed[4])))
-    asked = [_function_after(word, listed, upper) for word in ("HANDLER", "VALIDATOR")]
-    if not any(asked):
+    create = sql.SQL("CREATE FOREIGN DATA WRAPPER {}").format(sql.Identifier(name_of(parts[4])))
+    functions = [_function_after(word, parts, upper) for word in ("HANDLER", "VALIDATOR")]
+    if not any(functions):
         return _try(session, create) is None and "OPTIONS" not in upper
-    of_extension = next((pair for pair in _wrapper_functions(job, session) if _names(pair, asked)), None)
+    of_extension = next((pair for pair in _wrapper_functions(job, session) if _names(pair, functions)), None)
     if of_extension is None:
         _try(session, create)
         return False
@@ -125,19 +125,21 @@ def create_wrapper(job: Job, session: Connection, entry: TocEntry) -> bool:
     return _try(session, with_code) is None and "OPTIONS" not in upper
 
 
-def _function_after(word: str, listed: list[str], upper: list[str]) -> tuple[str, ...]:
+def _function_after(word: str, parts: list[str], upper: list[str]) -> tuple[str, ...]:
     """Return the function behind *word*, () where there is none."""
     if word not in upper or upper[upper.index(word) - 1] == "NO":
         return ()
-    return qualified_names(listed[upper.index(word) + 1 :])
+    return qualified_names(parts[upper.index(word) + 1 :])
 
 
 _Pair = tuple[tuple[str, str], tuple[str, str]]
 
 
-def _names(pair: _Pair, asked: list[tuple[str, ...]]) -> bool:
+def _names(pair: _Pair, functions: list[tuple[str, ...]]) -> bool:
     """Tell whether a handler and a validator are those that are asked for, whatever schema they are in."""
-    return all(name[1] == other[-1] for name, other in zip(pair, asked, strict=True) if other) and all(asked)
+    return all(name[1] == other[-1] for name, other in zip(pair, functions, strict=True) if other) and all(
+        functions
+    )
 
 
 def _wrapper_functions(job: Job, session: Connection) -> list[_Pair]:
@@ -165,24 +167,24 @@ def create_privileged(job: Job, session: Connection) -> None:
 
 def create_event_trigger(session: Connection, entry: TocEntry) -> bool:
     """Create an event trigger, disabled; False where the entry has an unknown shape or cannot be created."""
-    listed = list(tokens(entry.defn))
-    upper = [token.upper() for token in listed]
+    parts = list(tokens(entry.defn))
+    upper = [token.upper() for token in parts]
     if upper[:3] != ["CREATE", "EVENT", "TRIGGER"] or "EXECUTE" not in upper or upper[4:5] != ["ON"]:
         return False
     execute = upper.index("EXECUTE")
-    function = qualified_names(listed[execute + 2 :])
-    tags = [string_of(token) for token in listed[6:execute] if token.startswith("'")]
-    if not is_name(listed[5]) or len(function) not in (1, 2):
+    function = qualified_names(parts[execute + 2 :])
+    tags = [string_of(token) for token in parts[6:execute] if token.startswith("'")]
+    if not is_name(parts[5]) or len(function) not in (1, 2):
         return False
     when = (
         sql.SQL(" WHEN TAG IN ({})").format(sql.SQL(", ").join(map(sql.Literal, tags)))
         if tags
         else sql.SQL("")
     )
-    name = sql.Identifier(name_of(listed[3]))
+    name = sql.Identifier(name_of(parts[3]))
     statement = sql.SQL(
         "CREATE EVENT TRIGGER {} ON {}{} EXECUTE FUNCTION {}(); ALTER EVENT TRIGGER {} DISABLE"
-    ).format(name, sql.Identifier(name_of(listed[5])), when, sql.Identifier(*function), name)
+    ).format(name, sql.Identifier(name_of(parts[5])), when, sql.Identifier(*function), name)
     return _try(session, statement) is None
 
 
@@ -196,18 +198,18 @@ def publishes_by_superuser(entry: TocEntry) -> bool:
 
 def create_publication(session: Connection, entry: TocEntry) -> bool:
     """Create a publication of all tables or add a schema to one; False where the entry says another thing."""
-    listed = list(tokens(entry.defn))
-    upper = [token.upper() for token in listed]
-    if len(listed) < 7:  # noqa: PLR2004  the shortest that pg_dump writes
+    parts = list(tokens(entry.defn))
+    upper = [token.upper() for token in parts]
+    if len(parts) < 7:  # noqa: PLR2004  the shortest that pg_dump writes
         return False
-    name = sql.Identifier(name_of(listed[2]))
+    name = sql.Identifier(name_of(parts[2]))
     if upper[:2] == ["CREATE", "PUBLICATION"] and upper[3:6] == ["FOR", "ALL", "TABLES"]:
-        options = _publication_options(listed[6:])
+        options = _publication_options(parts[6:])
         return options is not None and _try(
             session, sql.SQL("CREATE PUBLICATION {} FOR ALL TABLES{}").format(name, options)
         ) is None  # fmt: skip
     if upper[:2] == ["ALTER", "PUBLICATION"] and upper[3:7] == ["ADD", "TABLES", "IN", "SCHEMA"]:
-        schemas = [sql.Identifier(schema) for schema in names_listed(listed, 7)[0]]
+        schemas = [sql.Identifier(schema) for schema in names_listed(parts, 7)[0]]
         add = sql.SQL("ALTER PUBLICATION {} ADD TABLES IN SCHEMA {}").format(
             name, sql.SQL(", ").join(schemas)
         )
@@ -215,13 +217,13 @@ def create_publication(session: Connection, entry: TocEntry) -> bool:
     return False
 
 
-def _publication_options(listed: list[str]) -> sql.Composable | None:
+def _publication_options(parts: list[str]) -> sql.Composable | None:
     """Return the `WITH (name = value, ...)` of a publication, built anew; None for another shape."""
-    if not listed or listed[0] == ";":
+    if not parts or parts[0] == ";":
         return sql.SQL("")
-    if listed[0].upper() != "WITH" or ")" not in listed:
+    if parts[0].upper() != "WITH" or ")" not in parts:
         return None
-    inside = [part for part in listed[2 : listed.index(")")] if part != ","]
+    inside = [part for part in parts[2 : parts.index(")")] if part != ","]
     names, signs, values = inside[0::3], inside[1::3], inside[2::3]
     fits = all(map(_PUBLISH_WORDS.fullmatch, names)) and all(map(_PUBLISH_VALUES.fullmatch, values))
     if not fits or set(signs) != {"="} or not len(names) == len(signs) == len(values):

@@ -141,8 +141,8 @@ def _owned_parts(major: int) -> Iterable[str]:
 def _added(job: Job, session: Connection) -> list[str]:
     added: list[str] = []
     for extension, name, is_ours, klass, oid, kind in session.execute(_HELD).fetchall():
-        seen = extension in job.extensions and (klass, oid) in job.members
-        if not seen if is_ours else _is_own(session, kind, oid):
+        is_known = extension in job.extensions and (klass, oid) in job.members
+        if not is_known if is_ours else _is_own(session, kind, oid):
             added.append(f"{name}: {_described(session, klass, oid)}")
     return sorted(added)
 

@@ -101,22 +101,24 @@ def conclude(job: Job, said: Transcript, where: str, started: float, deadline_s:
     )
 
 
-def _stop_on_environment(job: Job, said: Transcript) -> None:
+def _stop_on_environment(job: Job, transcript: Transcript) -> None:
     met = [failure.message for failure in job.failures if meaning_of(failure) is Meaning.ENVIRONMENT]
-    if not said.timed_out:
-        raise_if_dead(job.sandbox, (*met, *said.server))
+    if not transcript.timed_out:
+        raise_if_dead(job.sandbox, (*met, *transcript.server))
 
 
-def _stop_on_archive(job: Job, said: Transcript, where: str) -> None:
-    if said.tool and not said.timed_out:
-        raise StageFailed((tool_finding(said.tool, where), *_so_far(job)))
+def _stop_on_archive(job: Job, transcript: Transcript, file_name: str) -> None:
+    if transcript.tool and not transcript.timed_out:
+        raise StageFailed((tool_finding(transcript.tool, file_name), *_so_far(job)))
 
 
 def _stop_on_hostile(job: Job) -> None:
     judged = judge(job.failures, job.omissions, job.toc)
-    hostile = [one for one in (*job.findings, *judged.findings) if one.rule == "hostile-content"]
+    hostile = [issue for issue in (*job.findings, *judged.findings) if issue.rule == "hostile-content"]
     if hostile:
-        raise StageFailed((*hostile, *(one for one in judged.findings if one.rule != "hostile-content")))
+        raise StageFailed(
+            (*hostile, *(issue for issue in judged.findings if issue.rule != "hostile-content"))
+        )
 
 
 def _told_apart(job: Job) -> list[Failure]:
@@ -126,7 +128,7 @@ def _told_apart(job: Job) -> list[Failure]:
         return tell_apart(job.failures, job.toc, session)
 
 
-def _count_tables(job: Job, where: str) -> int:
+def _count_tables(job: Job, file_name: str) -> int:
     """Return how many tables came back.
 
     Raises:
@@ -140,20 +142,20 @@ def _count_tables(job: Job, where: str) -> int:
         message = (
             f"The backup holds the rows of {rows} tables and creates none of them: nothing could be loaded."
         )
-        raise StageFailed((finding("data-only", message, where=where, stage=Stage.RESTORE),))
+        raise StageFailed((finding("data-only", message, where=file_name, stage=Stage.RESTORE),))
     return int(tables)
 
 
-def _nothing(job: Job, judged: Judged, where: str) -> list[Finding]:
+def _nothing(job: Job, judged: Judged, file_name: str) -> list[Finding]:
     """Return the finding that not one table came back, unless this host or policy kept them all out."""
-    listed = job.toc.of("TABLE")
+    tables = job.toc.of("TABLE")
     own = [cause for cause in judged.causes if cause.meaning in DRILLS_OWN]
     entries = [entry for cause in own for entry in (cause.entry, *cause.followers) if entry is not None]
     kept_out = {entry.dump_id for entry in entries if entry.desc == "TABLE"}
-    if kept_out and kept_out >= {entry.dump_id for entry in listed} and worst(judged.findings):
+    if kept_out and kept_out >= {entry.dump_id for entry in tables} and worst(judged.findings):
         return []
-    said = f"{len(listed)} tables are listed and not one came back" if listed else "The backup holds no table"
-    return [finding("nothing-restored", f"{said}: nothing was recovered.", where=where)]
+    lead = f"{len(tables)} tables are listed and not one came back" if tables else "The backup holds no table"
+    return [finding("nothing-restored", f"{lead}: nothing was recovered.", where=file_name)]
 
 
 def _so_far(job: Job) -> tuple[Finding, ...]:
@@ -163,9 +165,9 @@ def _so_far(job: Job) -> tuple[Finding, ...]:
 
 def too_late(job: Job, where: str, deadline_s: float) -> tuple[Finding, ...]:
     """Return the finding of a passed deadline, unless something has already named the cause."""
-    known = _so_far(job)
-    if worst(one for one in known if one.klass.value != "drill"):
-        return known
+    findings = _so_far(job)
+    if worst(issue for issue in findings if issue.klass.value != "drill"):
+        return findings
     far = so_far(job)
     return (
         finding(
@@ -174,7 +176,7 @@ def too_late(job: Job, where: str, deadline_s: float) -> tuple[Finding, ...]:
             f"{f'; it had got to {far}' if far else ''}. A real recovery would take longer than that.",
             where=where,
         ),
-        *known,
+        *findings,
     )
 
 
@@ -268,11 +270,11 @@ def incomplete(silent: list[TocEntry], toc: Toc) -> list[Finding]:
 
 def lost_silently(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]:
     """Return what is missing for no reason that was told: not broken, and all that it needs is there."""
-    told = set(judged.broken)
+    explained_ids = set(judged.broken)
     silent = []
     for entry in lacking:  # in archive order: what is needed comes first
-        if entry.dump_id in told or not told.isdisjoint(entry.dependencies):
-            told.add(entry.dump_id)
+        if entry.dump_id in explained_ids or not explained_ids.isdisjoint(entry.dependencies):
+            explained_ids.add(entry.dump_id)
         else:
             silent.append(entry)
     return silent
@@ -281,13 +283,16 @@ def lost_silently(lacking: Iterable[TocEntry], judged: Judged) -> list[TocEntry]
 def _checks(job: Job, judged: Judged, settled: _Settled, unexplained: list[TocEntry]) -> tuple[Check, ...]:
     failed = sum(cause.failure is not None for cause in judged.causes)
     bad = worst(judged.findings)
-    minor = sum(one.severity is Severity.WARNING for one in judged.findings)
+    minor = sum(issue.severity is Severity.WARNING for issue in judged.findings)
     note = f"{minor} warnings" if minor else None
-    listed, grants = len(job.toc.entries), len(grant_entries(job.toc))
+    entry_count, grants = len(job.toc.entries), len(grant_entries(job.toc))
     return (
         _check("restore-errors", f"{failed} entries failed", "0", failed=bad, why=note),
         _check(
-            "archive-entries", f"{listed - len(unexplained)} of {listed}", "all", failed=bool(unexplained)
+            "archive-entries",
+            f"{entry_count - len(unexplained)} of {entry_count}",
+            "all",
+            failed=bool(unexplained),
         ),
         _check(
             "owners-and-grants",

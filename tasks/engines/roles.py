@@ -46,12 +46,12 @@ class Role:
 
 def roles_referred(toc: Toc) -> frozenset[str]:
     """Return the roles that own, may use or are meant by entries of *toc*."""
-    found = {entry.owner for entry in toc.entries if entry.owner and entry.owner != "-"}
+    names = {entry.owner for entry in toc.entries if entry.owner and entry.owner != "-"}
     for entry in toc.of("ACL", "DEFAULT ACL"):
-        found |= roles_in_grants(entry.defn)
+        names |= roles_in_grants(entry.defn)
     for entry in toc.of("POLICY"):
-        found |= roles_in_policy(entry.defn)
-    return real_roles(found)
+        names |= roles_in_policy(entry.defn)
+    return real_roles(names)
 
 
 def create_roles(job: Job, session: Connection, names: Iterable[str], brought: Iterable[Role] = ()) -> None:
@@ -63,25 +63,30 @@ def create_roles(job: Job, session: Connection, names: Iterable[str], brought: I
         names: roles that must exist.
         brought: roles with what the backup says of them; they are created too.
     """
-    known = {role.name: role for role in brought}
-    wanted = (real_roles(names) | real_roles(known)) - _existing(session)
-    for name in sorted(wanted):
-        inherit = sql.SQL("INHERIT" if known.get(name, Role(name)).inherits else "NOINHERIT")
+    roles = {role.name: role for role in brought}
+    new_names = (real_roles(names) | real_roles(roles)) - _existing(session)
+    for name in sorted(new_names):
+        inherit = sql.SQL("INHERIT" if roles.get(name, Role(name)).inherits else "NOINHERIT")
         session.execute(
             sql.SQL("CREATE ROLE {} NOLOGIN {}; GRANT {} TO {}").format(
                 sql.Identifier(name), inherit, sql.Identifier(name), sql.Identifier(job.sandbox.owner)
             )
         )
-    _join(session, known.values(), job)
+    _join(session, roles.values(), job)
 
 
 def _join(session: Connection, roles: Iterable[Role], job: Job) -> None:
-    there = _existing(session)
+    existing_roles = _existing(session)
     reserved = {job.sandbox.owner, job.sandbox.reader, job.sandbox.superuser}
     for role in roles:
         for group in role.groups:
             lent = real_roles([group]) | (HARMLESS_GROUPS & {group})
-            if lent and group in there and role.name in there and not reserved & {group, role.name}:
+            if (
+                lent
+                and group in existing_roles
+                and role.name in existing_roles
+                and not reserved & {group, role.name}
+            ):
                 session.execute(
                     sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(role.name))
                 )

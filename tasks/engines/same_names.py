@@ -22,17 +22,17 @@ def tell_apart(failures: Iterable[Failure], toc: Toc, session: Connection) -> li
     for rows in toc.of("TABLE DATA"):
         rows_of.setdefault(rows.tag, []).append(rows)
     taken: set[int] = set()
-    told = []
+    located_failures = []
     for failure in failures:
         entry = failure.entry
         if entry is not None and entry.desc == "TABLE DATA" and len(rows_of.get(entry.tag, ())) > 1:
-            others = (one for one in rows_of[entry.tag] if one.dump_id not in taken)
-            lost = next((one for one in others if not _holds_rows(session, one)), entry)
+            others = (candidate for candidate in rows_of[entry.tag] if candidate.dump_id not in taken)
+            lost = next((candidate for candidate in others if not _holds_rows(session, candidate)), entry)
             taken.add(lost.dump_id)
-            told.append(replace(failure, entry=lost))
+            located_failures.append(replace(failure, entry=lost))
         else:
-            told.append(failure)
-    return told
+            located_failures.append(failure)
+    return located_failures
 
 
 def _holds_rows(session: Connection, entry: TocEntry) -> bool:

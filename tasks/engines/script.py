@@ -67,13 +67,13 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     Raises:
         PermanentError: `database-choice-ambiguous`, `database-not-in-dump`.
     """
-    named, where = list(dict.fromkeys(backup.head.databases)), backup.path.name
-    wanted = job.target.dump.database
-    if wanted is not None and named and wanted not in named:
+    named, file_name = list(dict.fromkeys(backup.head.databases)), backup.path.name
+    wanted_database = job.target.dump.database
+    if wanted_database is not None and named and wanted_database not in named:
         raise PermanentError(
-            f"The dump holds {listing(named, place='')} and not the database {wanted}. What was asked for is "
-            "not in it.",
-            where,
+            f"The dump holds {listing(named, place='')} and not the database {wanted_database}. What was "
+            "asked for is not in it.",
+            file_name,
             rule="database-not-in-dump",
         )
     own = [name for name in named if name not in MAINTENANCE]
@@ -81,7 +81,7 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     if not named:
         return None
     for choice in (
-        wanted,
+        wanted_database,
         job.target.name if job.target.name in named else None,
         own[0] if len(own) == 1 else None,
     ):
@@ -93,7 +93,7 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     raise PermanentError(
         f"The dump holds {len(own):,} databases ({listing(own, place='')}) and none is called "
         f"{job.target.name}. The drill cannot know which one is meant.",
-        where,
+        file_name,
         rule="database-choice-ambiguous",
     )
 
@@ -103,7 +103,7 @@ def _note_command(job: Job, backup: LocalBackup, started: float, *, creates: boo
     file = file_argument(backup.path.name)
     psql = ["psql", "-X", "-d", "postgres" if creates else database_argument(job.database)]
     if creates:
-        job.commands[:] = [one for one in job.commands if not one.command.startswith("createdb ")]
+        job.commands[:] = [command for command in job.commands if not command.command.startswith("createdb ")]
     piped = [*_unpacking(backup), *_trimming(backup.head.extent)]
     if not piped:
         job.command(started, [*psql, "-f", file])

@@ -70,12 +70,12 @@ class ScriptDatabases:
 
     def _leave(self, was: str, name: str) -> Move:
         """Go on from a database with content to another."""
-        asked = name == self._choice and name in (self._target.dump.database, self._target.name)
-        other = was if asked else name
+        is_wanted = name == self._choice and name in (self._target.dump.database, self._target.name)
+        other = was if is_wanted else name
         self.others = tuple(dict.fromkeys((*self.others, *([other] if other else []))))
-        self.active = asked
-        self.has_content = self.has_content and not asked
-        return Move.START_AGAIN if asked else Move.NONE
+        self.active = is_wanted
+        self.has_content = self.has_content and not is_wanted
+        return Move.START_AGAIN if is_wanted else Move.NONE
 
     def create(self, statement: bytes) -> None:
         """Take a CREATE DATABASE: its options are the database's, made by us at the first content."""

@@ -94,16 +94,16 @@ class ScriptRunner:
             self._take_next(step)
 
     def _take_next(self, step: Step) -> None:
-        where = self._backup.path.name
+        file_name = self._backup.path.name
         if step.kind is Kind.STATEMENT:
             self._statement(step.data)
         elif step.kind is Kind.META:
             self._connect(step.database)
         elif step.kind is Kind.TOO_LONG:
-            raise StageFailed((self._stream.too_long(where), *self._job.findings))
+            raise StageFailed((self._stream.too_long(file_name), *self._job.findings))
         else:
             inside = "a statement" if step.data else self._record.place
-            raise StageFailed((self._stream.cut(inside, where), *self._job.findings))
+            raise StageFailed((self._stream.cut(inside, file_name), *self._job.findings))
 
     def _rows_end(self) -> None:
         self._record.rows_end(self._session.rows_end())

@@ -298,33 +298,33 @@ class Privileged:
             return  # an aggregate
         language, symbol, library, strictly, is_set, types = row
         same = self.session.execute(_SAME_CODE, (language, symbol, library)).fetchall()
-        known = [other for other in same if self._is_known(other[0])]
+        known_functions = [other for other in same if self._is_known(other[0])]
         fits = (
             self._are_laid_out(types, other_types)
-            for _, other_strictly, other_set, other_types, _ in known
+            for _, other_strictly, other_set, other_types, _ in known_functions
             if (strictly >= other_strictly or len(types) == 1) and is_set == other_set
         )
-        if language not in _BY_LIBRARY or not all(other[4] for other in known) or not any(fits):
+        if language not in _BY_LIBRARY or not all(other[4] for other in known_functions) or not any(fits):
             raise _Refused
 
-    def _are_laid_out(self, types: list[int], known: list[int]) -> bool:
-        """Tell whether *types* are *known*, or types of the dump in their places that are laid out alike."""
-        if len(types) != len(known):
+    def _are_laid_out(self, types: list[int], known_types: list[int]) -> bool:
+        """Tell whether *types* are *known_types*, or the dump's in their places that are laid out alike."""
+        if len(types) != len(known_types):
             return False
-        rows = self.session.execute(_LAYOUTS, ([*types, *known],)).fetchall()
+        rows = self.session.execute(_LAYOUTS, ([*types, *known_types],)).fetchall()
         layouts = {row[0]: _Layout(*row[1:]) for row in rows}
         new: dict[int, tuple[int, bool]] = {}
-        for own, other in zip(types, known, strict=True):
+        for own, other in zip(types, known_types, strict=True):
             if own == other:
                 continue
-            wanted = (layouts[other].length, layouts[other].by_value)
+            layout = (layouts[other].length, layouts[other].by_value)
             if own < _FIRST_NORMAL or (_TYPE, own) in self.job.members or layouts[other].is_pseudo:
                 return False
-            if layouts[own].is_defined and (layouts[own].length, layouts[own].by_value) != wanted:
+            if layouts[own].is_defined and (layouts[own].length, layouts[own].by_value) != layout:
                 return False
-            if {**self.layouts, **new}.setdefault(own, wanted) != wanted:
+            if {**self.layouts, **new}.setdefault(own, layout) != layout:
                 return False
-            new[own] = wanted
+            new[own] = layout
         self.layouts |= new
         return True
 

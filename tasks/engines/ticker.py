@@ -40,14 +40,14 @@ def so_far(job: Job) -> str:
             size, tables = session.execute(_SO_FAR).fetchone() or (0, 0)
     except psycopg.Error:
         return ""
-    listed = len(job.toc.of("TABLE"))
+    table_count = len(job.toc.of("TABLE"))
     return f"{format_bytes(size)} on disk, {tables}" + (
-        f" of {listed} tables made" if listed else " tables made"
+        f" of {table_count} tables made" if table_count else " tables made"
     )
 
 
 def _tick(job: Job, ended: threading.Event) -> None:
     while not ended.wait(INTERVAL_S):
-        said = so_far(job)
-        if said:
-            job.progress(said)
+        message = so_far(job)
+        if message:
+            job.progress(message)

@@ -30,16 +30,16 @@ def waves(entries: Sequence[TocEntry], ours: Collection[int]) -> list[Wave]:
     """
     stages = _stages(entries, ours)
     needed = _needed(entries, ours)
-    found: dict[int, Wave] = {}
+    waves_by_stage: dict[int, Wave] = {}
     last = Wave()
     for entry in entries:
         if entry.dump_id in ours:
-            found.setdefault(stages[entry.dump_id], Wave()).ours.append(entry)
+            waves_by_stage.setdefault(stages[entry.dump_id], Wave()).ours.append(entry)
         elif entry.dump_id in needed:
-            found.setdefault(stages[entry.dump_id], Wave()).tools.append(entry)
+            waves_by_stage.setdefault(stages[entry.dump_id], Wave()).tools.append(entry)
         else:
             last.tools.append(entry)
-    return [*(found[stage] for stage in sorted(found)), last]
+    return [*(waves_by_stage[stage] for stage in sorted(waves_by_stage)), last]
 
 
 def _stages(entries: Sequence[TocEntry], ours: Collection[int]) -> dict[int, int]:
@@ -47,10 +47,10 @@ def _stages(entries: Sequence[TocEntry], ours: Collection[int]) -> dict[int, int
     stages: dict[int, int] = {}
     schemas = _schemas(entries)
     for entry in entries:
-        mine = entry.dump_id in ours
+        is_ours = entry.dump_id in ours
         stages[entry.dump_id] = max(
             (
-                stages[number] + (number in ours and not mine)
+                stages[number] + (number in ours and not is_ours)
                 for number in _needs(entry, schemas)
                 if number in stages
             ),
