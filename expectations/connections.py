@@ -49,8 +49,8 @@ class Database:
         """Read libpq's `host=... dbname=...`, or a `postgresql://` or `postgresql+psycopg://` URL."""
         scheme, mark, rest = url.partition("://")
         plain = f"postgresql://{rest}" if mark and scheme.startswith("postgresql+") else url
-        given = conninfo_to_dict(plain)
-        return cls({key: str(given[key]) for key in _KEPT if given.get(key)})
+        parameters = conninfo_to_dict(plain)
+        return cls({key: str(parameters[key]) for key in _KEPT if parameters.get(key)})
 
     def connect(self, timeout_s: float) -> psycopg.Connection[tuple[object, ...]]:
         """Return a connection of our own, with *timeout_s* on each statement."""

@@ -144,22 +144,22 @@ def _rendered(
     return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(whole)))
 
 
-def _configuration(kept: Mapping[str, Any], words: Callable[[Mapping[str, Any]], str]) -> Any:  # noqa: ANN401  GX's
+def _configuration(entry: Mapping[str, Any], words: Callable[[Mapping[str, Any]], str]) -> Any:  # noqa: ANN401  GX's
     """Return GX's configuration; where its model refuses it, one that says *words*."""
     from great_expectations.expectations.expectation_configuration import (  # noqa: PLC0415
         ExpectationConfiguration,
     )
 
-    kwargs = {key: _escaped(value) for key, value in kept["kwargs"].items()}
-    configuration = ExpectationConfiguration(type=kept["type"], kwargs=kwargs, meta=kept["meta"])
+    kwargs = {key: _escaped(value) for key, value in entry["kwargs"].items()}
+    configuration = ExpectationConfiguration(type=entry["type"], kwargs=kwargs, meta=entry["meta"])
     try:
         configuration.to_domain_obj()
     except Exception:  # noqa: BLE001  masked bounds, or a type that this GX no longer knows
         return ExpectationConfiguration(
             type="unexpected_rows_expectation",
             kwargs={"unexpected_rows_query": "SELECT 1 FROM {batch}"},
-            meta=kept["meta"],
-            description=words(kept).translate(_STAND_INS),
+            meta=entry["meta"],
+            description=words(entry).translate(_STAND_INS),
         )
     return configuration
 
@@ -228,9 +228,9 @@ def _is_dropped(tag: str, attrs: Sequence[tuple[str, str | None]]) -> bool:
 
 
 def _attributes(attrs: Sequence[tuple[str, str | None]]) -> str:
-    kept = [
+    kept_attributes = [
         (name, value or "")
         for name, value in attrs
         if name in _KEPT_ATTRIBUTES and (name != "href" or (value or "").startswith("#"))
     ]
-    return "".join(f' {name}="{html.escape(value)}"' for name, value in kept)
+    return "".join(f' {name}="{html.escape(value)}"' for name, value in kept_attributes)

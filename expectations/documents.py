@@ -33,13 +33,13 @@ def judged(bound: Bound, document: Mapping[str, Any], table: Table, as_of: datet
         )
         result = unjudged(expectation, Outcome.ERRORED, message, cause)
     else:
-        found = document.get("result") or {}
+        gx_result = document.get("result") or {}
         result = replace(
             unjudged(expectation, Outcome.PASSED if document.get("success") else Outcome.FAILED),
-            observed=say_observed(expectation, found, kwargs=kwargs, table=table, as_of=as_of),
-            element_count=_int(found.get("element_count")),
-            unexpected_count=_int(found.get("unexpected_count")),
-            unexpected_percent=number(found.get("unexpected_percent")),
+            observed=say_observed(expectation, gx_result, kwargs=kwargs, table=table, as_of=as_of),
+            element_count=_int(gx_result.get("element_count")),
+            unexpected_count=_int(gx_result.get("unexpected_count")),
+            unexpected_percent=number(gx_result.get("unexpected_percent")),
         )
     return replace(result, kwargs=clean_kwargs(expectation, kwargs), seconds=document.get("seconds"))
 
@@ -114,5 +114,5 @@ def _known_words(expectation: Expectation, table: Table) -> set[str]:
 
 
 def _int(value: object) -> int | None:
-    found = number(value)
-    return None if found is None else int(found)
+    figure = number(value)
+    return None if figure is None else int(figure)

@@ -45,8 +45,10 @@ def draft_expectations(profiles: Sequence[Profile]) -> list[Draft]:
     for name, newest in ordered[0].tables.items():
         if newest.unread is not None or not newest.columns:
             continue
-        seen = [(profile.tables[name], profile.as_of) for profile in ordered if name in profile.tables]
-        readable = [(table, at) for table, at in seen if table.unread is None]
+        dated_tables = [
+            (profile.tables[name], profile.as_of) for profile in ordered if name in profile.tables
+        ]
+        readable = [(table, at) for table, at in dated_tables if table.unread is None]
         drafts += _table(TableHistory(tuple(table for table, _ in readable), tuple(at for _, at in readable)))
     return drafts
 
@@ -162,9 +164,9 @@ def _months(now: TableProfile) -> Iterator[Rule]:
         if len(months) < 2 or now.rows < MANY_ROWS:  # noqa: PLR2004  one alone has nothing between
             continue
         column = _quoted(name)
-        listed = ", ".join(f"'{month.isoformat()}'" for month in months)
+        month_literals = ", ".join(f"'{month.isoformat()}'" for month in months)
         query = (
-            f"SELECT m FROM unnest(ARRAY[{listed}]::date[]) m"  # noqa: S608
+            f"SELECT m FROM unnest(ARRAY[{month_literals}]::date[]) m"  # noqa: S608
             f" WHERE m > (SELECT min({column}::timestamp) FROM {{batch}})"
             f" AND m NOT IN (SELECT date_trunc('month', {column}::timestamp)::date FROM {{batch}}"
             f" WHERE {column} IS NOT NULL)"

@@ -150,10 +150,10 @@ def _newest(column: ColumnHistory) -> Iterator[Rule]:
 
 def _categories(table: TableHistory, column: ColumnHistory) -> Iterator[Rule]:
     now = column.now
-    held = [point.categories for point in column.points if point.categories]
-    if not held or now.facts.sensitive:
+    histograms = [point.categories for point in column.points if point.categories]
+    if not histograms or now.facts.sensitive:
         return
-    values = sorted({value for counts in held for value in counts})
+    values = sorted({value for counts in histograms for value in counts})
     observed = f"{len(now.categories)} values in {now.filled:,} rows"
     why = "an unknown value in more than a few rows is scrambled or wrongly mapped text"
     yield Rule(
@@ -165,7 +165,7 @@ def _categories(table: TableHistory, column: ColumnHistory) -> Iterator[Rule]:
     frequent = sorted(
         value
         for value in now.categories
-        if all(counts.get(value, 0) >= max(SOME_ROWS, 0.02 * sum(counts.values())) for counts in held)
+        if all(counts.get(value, 0) >= max(SOME_ROWS, 0.02 * sum(counts.values())) for counts in histograms)
     )
     if len(frequent) > 1 and not table.volatile:
         why = "a value that has always been common and is gone is a lost partition or a lost tenant"

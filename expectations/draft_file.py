@@ -91,8 +91,8 @@ def entry_lines(entry: Mapping[str, object], indent: int) -> list[str]:
 def identity(table: str, kind: str, kwargs: Mapping[str, object]) -> str:
     """Return which expectation it is, whatever its bounds: `public.orders expect_... column`."""
     columns = [kwargs.get(key) for key in ("column", "column_A", "column_B")]
-    listed = kwargs.get("column_list")
-    columns += listed if isinstance(listed, list) else []
+    column_list = kwargs.get("column_list")
+    columns += column_list if isinstance(column_list, list) else []
     query = re.sub(r"\d[\d.]*", "#", str(kwargs.get("unexpected_rows_query", "")))
     about = [str(part) for part in (*columns, kwargs.get("regex"), query) if part]
     return " ".join((table, kind, *about))
@@ -136,7 +136,7 @@ class _Merged:
 
 
 def _merge(file: _File, drafts: Sequence[Draft]) -> _Merged:
-    wanted = {
+    drafts_by_identity = {
         identity(drafted.table, drafted.type, drafted.kwargs): drafted
         for drafted in drafts
         if not _declined(drafted, file.declined)
@@ -145,17 +145,19 @@ def _merge(file: _File, drafts: Sequence[Draft]) -> _Merged:
     added: list[str] = []
     changed: list[str] = []
     removed: list[str] = []
-    kept: list[str] = []
+    kept_names: list[str] = []
     blocks = [*file.blocks]
-    known = {block.table for block in blocks}
-    blocks += [_Block(table, [f"  {flow(table)}:"], []) for table in _tables(drafts) if table not in known]
+    written_tables = {block.table for block in blocks}
+    blocks += [
+        _Block(table, [f"  {flow(table)}:"], []) for table in _tables(drafts) if table not in written_tables
+    ]
     for block in blocks:
         entries: list[str] = []
         for entry in block.entries:
             name = identity(block.table, str(entry.data.get("type")), _mapping(entry.data.get("kwargs")))
-            draft = wanted.pop(name, None)
+            draft = drafts_by_identity.pop(name, None)
             if not _is_ours(entry.data):
-                kept.append(name)
+                kept_names.append(name)
                 entries += entry.lines
             elif draft is None:
                 removed.append(name)
@@ -164,13 +166,13 @@ def _merge(file: _File, drafts: Sequence[Draft]) -> _Merged:
             else:
                 changed.append(name)
                 entries += _render(draft, block.indent)
-        for name in [name for name, draft in wanted.items() if draft.table == block.table]:
+        for name in [name for name, draft in drafts_by_identity.items() if draft.table == block.table]:
             added.append(name)
-            entries += _render(wanted.pop(name), block.indent)
+            entries += _render(drafts_by_identity.pop(name), block.indent)
         if entries:
             lines += block.lines + entries
     text = "\n".join([*lines, *file.tail]).rstrip("\n") + "\n"
-    return _Merged(text, tuple(added), tuple(changed), tuple(removed), tuple(kept))
+    return _Merged(text, tuple(added), tuple(changed), tuple(removed), tuple(kept_names))
 
 
 def _render(draft: Draft, indent: int) -> list[str]:
@@ -184,8 +186,8 @@ def _render(draft: Draft, indent: int) -> list[str]:
 
 def _fingerprint(entry: Mapping[str, object]) -> str:
     meta = {key: value for key, value in _mapping(entry.get("meta")).items() if key not in _RENEWED}
-    said = json.dumps(_plain({**entry, "meta": meta}), sort_keys=True, default=str)
-    return "d" + hashlib.sha256(said.encode()).hexdigest()[:10]
+    text = json.dumps(_plain({**entry, "meta": meta}), sort_keys=True, default=str)
+    return "d" + hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def _is_ours(entry: Mapping[str, object]) -> bool:
@@ -225,9 +227,9 @@ def _read(text: str) -> _File:
 
 
 def _block(
-    lines: list[str], table: str, document: Document, entries: object, where: tuple[int, int]
+    lines: list[str], table: str, document: Document, entries: object, span: tuple[int, int]
 ) -> _Block:
-    path, (start, stop) = ("tables", table), where
+    path, (start, stop) = ("tables", table), span
     if _flows(document, path) or not isinstance(entries, list):
         raise ValueError(f"the expectations of {table} are not written in blocks")
     indent = document.shapes[path].column

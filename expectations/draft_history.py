@@ -48,13 +48,13 @@ class TableHistory:
 
     def column(self, name: str) -> ColumnHistory:
         """Return a column's history."""
-        seen = [
+        dated_points = [
             (point, at) for point, at in zip(self.points, self.as_of, strict=True) if name in point.columns
         ]
         return ColumnHistory(
-            tuple(point.columns[name] for point, _ in seen),
-            tuple(point.rows for point, _ in seen),
-            tuple(at for _, at in seen),
+            tuple(point.columns[name] for point, _ in dated_points),
+            tuple(point.rows for point, _ in dated_points),
+            tuple(at for _, at in dated_points),
         )
 
 

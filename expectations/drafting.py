@@ -79,5 +79,5 @@ def prove(
     suite = parse_suite(text, Path("draft.yaml"))
     results = run_suite(suite, url, as_of=as_of, deadline_s=deadline_s).results
     # The file groups by table what comes grouped by table: both are in the same order.
-    held = [draft for draft, result in zip(drafts, results, strict=True) if result.outcome in _HOLDS]
-    return held, tuple(result for result in results if result.outcome not in _HOLDS)
+    proven_drafts = [draft for draft, result in zip(drafts, results, strict=True) if result.outcome in _HOLDS]
+    return proven_drafts, tuple(result for result in results if result.outcome not in _HOLDS)

@@ -189,8 +189,8 @@ def _ask(source: Source, expectations: Sequence[Any]) -> list[dict[str, Any]]:
         return judge_table(source.engine, schema, name, expectations, _FORMAT)
     rows = f"SELECT * FROM {quoted(schema)}.{quoted(name)} WHERE ({source.condition or 'true'}\n)"  # noqa: S608
     if source.as_text:
-        listed = ", ".join(_selected(column, source.as_text) for column in source.columns)
-        rows = f"SELECT {listed} FROM ({rows}) chosen"  # noqa: S608  quoted names, and the suite's own SQL
+        select_list = ", ".join(_selected(column, source.as_text) for column in source.columns)
+        rows = f"SELECT {select_list} FROM ({rows}) chosen"  # noqa: S608  quoted names, and the suite's own SQL
     return judge_query(source.engine, without_parameters(rows), expectations, _FORMAT)
 
 

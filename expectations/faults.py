@@ -125,12 +125,12 @@ def _classify(text: str) -> tuple[Cause, str]:
 
 
 def _postgres_class(text: str) -> str | None:
-    found = _CLASS.search(text)
-    return None if found is None else found[1]
+    match = _CLASS.search(text)
+    return None if match is None else match[1]
 
 
-def _known_names(text: str, known: Iterable[str]) -> list[str]:
+def _known_names(text: str, words: Iterable[str]) -> list[str]:
     """Return quoted words of *text* that stand in the suite or the catalogue already."""
-    allowed = set(known)
-    found = [name for name in _QUOTED.findall(text) if name in allowed]
-    return list(dict.fromkeys(found))[:3]
+    allowed = set(words)
+    names = [name for name in _QUOTED.findall(text) if name in allowed]
+    return list(dict.fromkeys(names))[:3]

@@ -89,10 +89,10 @@ def _text(data: bytes | str) -> str:
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         raise JsonInvalid("a key stands twice in one object")
-    return found
+    return mapping
 
 
 def _integer(digits: str) -> int:

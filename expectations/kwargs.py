@@ -40,40 +40,49 @@ class Kwargs:
 
     def read(self, known: vocabulary.ExpectationType, written: object, path: KeyPath) -> dict[str, object]:
         """Return the kwargs *written* for an expectation of the type *known*."""
-        given = as_mapping({} if written is None else written)
-        if given is None:
+        kwargs = as_mapping({} if written is None else written)
+        if kwargs is None:
             self.problems.add("kwargs is no mapping", "write name: value pairs", path, written)
             return {}
-        given = {key: self._substituted(value, (*path, key)) for key, value in given.items()}
-        self._names(given, known, path)
-        self._bounds(given, known, path)
-        self._condition(given, path)
-        self._quantiles(given, path)
-        read = {key: self._value(key, value, (*path, key)) for key, value in given.items()}
+        kwargs = {key: self._substituted(value, (*path, key)) for key, value in kwargs.items()}
+        self._names(kwargs, known, path)
+        self._bounds(kwargs, known, path)
+        self._condition(kwargs, path)
+        self._quantiles(kwargs, path)
+        read = {key: self._value(key, value, (*path, key)) for key, value in kwargs.items()}
         self._newest(read, path)
         return read
 
-    def _names(self, given: Mapping[str, object], known: vocabulary.ExpectationType, path: KeyPath) -> None:
-        for key in given:
-            if key not in known.known:
-                near = vocabulary.nearest(key, list(known.known))
-                meant = f"did you mean {near}?" if near else f"it knows {', '.join(known.known)}"
-                self.problems.add(f'{known.name} has no kwarg "{key}"', meant, (*path, key))
-        for key in known.needed:
-            if given.get(key) is None:
-                self.problems.add(f'{known.name} needs the kwarg "{key}"', f"add {key}:", path)
+    def _names(
+        self, kwargs: Mapping[str, object], expectation_type: vocabulary.ExpectationType, path: KeyPath
+    ) -> None:
+        for key in kwargs:
+            if key not in expectation_type.known:
+                near = vocabulary.nearest(key, list(expectation_type.known))
+                meant = f"did you mean {near}?" if near else f"it knows {', '.join(expectation_type.known)}"
+                self.problems.add(f'{expectation_type.name} has no kwarg "{key}"', meant, (*path, key))
+        for key in expectation_type.needed:
+            if kwargs.get(key) is None:
+                self.problems.add(f'{expectation_type.name} needs the kwarg "{key}"', f"add {key}:", path)
 
-    def _bounds(self, given: Mapping[str, object], known: vocabulary.ExpectationType, path: KeyPath) -> None:
-        if not {"min_value", "max_value"} <= set(known.known) or "partition_object" in known.known:
+    def _bounds(
+        self, kwargs: Mapping[str, object], expectation_type: vocabulary.ExpectationType, path: KeyPath
+    ) -> None:
+        if (
+            not {"min_value", "max_value"} <= set(expectation_type.known)
+            or "partition_object" in expectation_type.known
+        ):
             return
-        low, high = given.get("min_value"), given.get("max_value")
+        low, high = kwargs.get("min_value"), kwargs.get("max_value")
         if low is None and high is None:
-            self.problems.add(f"{known.name} has no bound", "give min_value, max_value or both", path)
+            self.problems.add(
+                f"{expectation_type.name} has no bound", "give min_value, max_value or both", path
+            )
         elif isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
             self.problems.add("min_value is above max_value", "exchange them", path, f"{low} > {high}")
 
-    def _condition(self, given: Mapping[str, object], path: KeyPath) -> None:
-        condition, parser = given.get("row_condition"), given.get("condition_parser")
+    def _condition(self, kwargs: Mapping[str, object], path: KeyPath) -> None:
+        condition, parser = kwargs.get("row_condition"), kwargs.get("condition_parser")
         if condition is not None and not (isinstance(condition, (str, dict)) and str(condition).strip()):
             remedy = "write SQL, such as status = 'paid', or leave it out"
             self.problems.add("row_condition is no condition", remedy, (*path, "row_condition"), condition)
@@ -83,8 +92,8 @@ class Kwargs:
                 "conditions of this parser are not PostgreSQL's", remedy, (*path, "condition_parser"), parser
             )
 
-    def _quantiles(self, given: Mapping[str, object], path: KeyPath) -> None:
-        ranges = as_mapping(given.get("quantile_ranges"))
+    def _quantiles(self, kwargs: Mapping[str, object], path: KeyPath) -> None:
+        ranges = as_mapping(kwargs.get("quantile_ranges"))
         if ranges is None:
             return
         place = (*path, "quantile_ranges")
@@ -192,7 +201,7 @@ class Kwargs:
 
     def _unknown_parameter(self, name: object, path: KeyPath) -> None:
         text = str(name)
-        known = [*self.parameters, *PARAMETERS]
+        names = [*self.parameters, *PARAMETERS]
         product = _TIMES_A_NUMBER.fullmatch(text)
         if not isinstance(name, str) or not _NAME.fullmatch(text):
             what, remedy = (
@@ -205,7 +214,7 @@ class Kwargs:
                 remedy = "write {as_of: -26h} for a time before the moment of judgement"
             self.problems.add(what, remedy, path)
             return
-        near = vocabulary.nearest(text, known, 0.6)
+        near = vocabulary.nearest(text, names, 0.6)
         meant = (
             f"did you mean {near}?"
             if near

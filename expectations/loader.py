@@ -109,11 +109,11 @@ class _Reader:
         if tables is None:
             self.problems.add("no tables", "list expectations below tables: and a table's name", ("tables",))
             return None
-        found = [expectation for table in tables for expectation in self._table(table, tables[table])]
+        expectations = [expectation for table in tables for expectation in self._table(table, tables[table])]
         return self._suite(
             name=self._text(top.get("suite"), ("suite",)) or stem,
             gate=gate,
-            found=found,
+            found=expectations,
             description=self._text(top.get("description"), ("description",)),
             owner=self._text(top.get("owner"), ("owner",)),
         )
@@ -134,11 +134,11 @@ class _Reader:
         self.sensitive = self._strings(meta.get("sensitive"), ("meta", "sensitive"))
         gate = self._enum(Gate, meta.get("gate"), Gate.FAIL, ("meta", "gate"))
         name = self._text(top.get("name"), ("name",)) or stem
-        listed = top["expectations"]
-        entries = listed if isinstance(listed, list) else []
-        found = [self._native_expectation(index, entry, meta, name) for index, entry in enumerate(entries)]
-        kept = [item for item in found if item is not None]
-        return self._suite(name, gate, kept, None, self._text(meta.get("owner"), ("meta", "owner")))
+        raw_entries = top["expectations"]
+        entries = raw_entries if isinstance(raw_entries, list) else []
+        readings = [self._native_expectation(index, entry, meta, name) for index, entry in enumerate(entries)]
+        expectations = [item for item in readings if item is not None]
+        return self._suite(name, gate, expectations, None, self._text(meta.get("owner"), ("meta", "owner")))
 
     def _native_expectation(
         self, index: int, entry: object, suite_meta: Mapping[str, object], suite_name: str
@@ -195,14 +195,16 @@ class _Reader:
             return None
         before = len(self.problems.listed)
         self._unknown(written, keys, path)
-        known = self._type(written.get("type"), path)
-        if known is None:
+        expectation_type = self._type(written.get("type"), path)
+        if expectation_type is None:
             return None
-        kwargs = Kwargs(self.problems, self.parameters).read(known, written.get("kwargs"), (*path, "kwargs"))
+        kwargs = Kwargs(self.problems, self.parameters).read(
+            expectation_type, written.get("kwargs"), (*path, "kwargs")
+        )
         meta = self._meta(written.get("meta"), (*path, "meta"))
         expectation = Expectation(
             table=table,
-            type=known.name,
+            type=expectation_type.name,
             kwargs=kwargs,
             severity=self._enum(Severity, written.get("severity"), Severity.CRITICAL, (*path, "severity")),
             meta=meta,
@@ -266,20 +268,20 @@ class _Reader:
             )
         self.seen.setdefault(key, expectation.line)
 
-    def _unknown(self, given: Mapping[str, object], known: tuple[str, ...], path: KeyPath) -> None:
-        for key in given:
-            if key not in known:
-                near = vocabulary.nearest(key, list(known))
-                meant = f"did you mean {near}?" if near else f"known: {', '.join(known)}"
+    def _unknown(self, mapping: Mapping[str, object], keys: tuple[str, ...], path: KeyPath) -> None:
+        for key in mapping:
+            if key not in keys:
+                near = vocabulary.nearest(key, list(keys))
+                meant = f"did you mean {near}?" if near else f"known: {', '.join(keys)}"
                 self.problems.add(f'unknown key "{key}"', meant, (*path, key))
 
     def _enum(self, kind: type[_E], value: object, default: _E, path: KeyPath) -> _E:
         if value is None:
             return default
-        known = [member.value for member in kind]
-        if isinstance(value, str) and value in known:
+        values = [member.value for member in kind]
+        if isinstance(value, str) and value in values:
             return kind(value)
-        self.problems.add(f"not a {path[-1]}", f"write {' or '.join(known)}", path, value)
+        self.problems.add(f"not a {path[-1]}", f"write {' or '.join(values)}", path, value)
         return default
 
     def _text(self, value: object, path: KeyPath) -> str | None:
@@ -301,8 +303,10 @@ class _Reader:
 
 def _with_sensitivity(expectation: Expectation, patterns: tuple[str, ...]) -> Expectation:
     tagged = expectation.meta.get("sensitive")
-    found = any(is_sensitive(expectation.table, column, patterns) for column in expectation.columns)
-    sensitive = tagged if isinstance(tagged, bool) else found
+    has_sensitive_column = any(
+        is_sensitive(expectation.table, column, patterns) for column in expectation.columns
+    )
+    sensitive = tagged if isinstance(tagged, bool) else has_sensitive_column
     return replace(expectation, sensitive=True) if sensitive else expectation
 
 

@@ -35,9 +35,9 @@ def modern(top: Mapping[str, object], problems: Problems) -> dict[str, object]:
     for key in suite:
         if key not in _KEYS:
             problems.add(f'unknown key "{key}"', f"known: {', '.join(_KEYS)}", (key,))
-    listed = suite.get("expectations")
-    if isinstance(listed, list):
-        suite["expectations"] = [_modern(entry, at, problems) for at, entry in enumerate(listed)]
+    entries = suite.get("expectations")
+    if isinstance(entries, list):
+        suite["expectations"] = [_modern(entry, at, problems) for at, entry in enumerate(entries)]
     return suite
 
 

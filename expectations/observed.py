@@ -90,27 +90,27 @@ def say_observed(
 
 def age_in(observed: str) -> float | None:
     """Return the seconds before the moment of judgement that *observed* tells; None where it tells none."""
-    found = _TOLD_AGE.search(observed)
-    if found is None:
+    match = _TOLD_AGE.search(observed)
+    if match is None:
         return None
-    sign = 1 if found["side"] == "before" else -1
-    return sign * float(found["amount"]) * (86400 if found["step"] == "d" else 3600)
+    sign = 1 if match["side"] == "before" else -1
+    return sign * float(match["amount"]) * (86400 if match["step"] == "d" else 3600)
 
 
 def clean_result(result: Mapping[str, object], observed: str | float | None) -> dict[str, object]:
     """Return GX's result document with counts and *observed* only."""
-    kept: dict[str, object] = {key: number(result[key]) for key in _COUNTS if key in result}
+    document: dict[str, object] = {key: number(result[key]) for key in _COUNTS if key in result}
     if "observed_value" in result:
-        kept["observed_value"] = observed
-    return kept
+        document["observed_value"] = observed
+    return document
 
 
 def clean_kwargs(expectation: Expectation, kwargs: Mapping[str, object]) -> dict[str, object]:
     """Return bound *kwargs* JSON-able, and masked where the expectation is about a sensitive column."""
-    kept = {key: plain(value) for key, value in kwargs.items()}
+    plain_kwargs = {key: plain(value) for key, value in kwargs.items()}
     if expectation.sensitive:
-        kept.update({key: MASK for key in _BOUNDS if kept.get(key) is not None})
-    return kept
+        plain_kwargs.update({key: MASK for key in _BOUNDS if plain_kwargs.get(key) is not None})
+    return plain_kwargs
 
 
 def plain(value: object) -> object:
@@ -133,10 +133,10 @@ def number(value: object) -> int | float | None:
     if value is None or isinstance(value, (int, bool)):
         return value
     try:
-        found = float(str(value))
+        figure = float(str(value))
     except ValueError:
         return None
-    return found if math.isfinite(found) else None
+    return figure if math.isfinite(figure) else None
 
 
 def _counted(value: object) -> str | int | float | None:
@@ -156,8 +156,8 @@ def _aggregate(
     filled = table.rows * (1 - ((column.nulls if column else None) or 0.0))
     if expectation.sensitive or kwargs.get("row_condition") is not None or filled < FEWEST_ROWS:
         return _relation(value, kwargs)
-    found = number(value)
-    return None if found is None else float(f"{found:.6g}")
+    figure = number(value)
+    return None if figure is None else float(f"{figure:.6g}")
 
 
 def _single(
@@ -176,13 +176,13 @@ def _single(
 
 def _relation(value: object, kwargs: Mapping[str, object]) -> str:
     low, high = _comparable(kwargs.get("min_value")), _comparable(kwargs.get("max_value"))
-    seen = _comparable(value)
-    if seen is None:
+    comparable = _comparable(value)
+    if comparable is None:
         return "not shown"
     time = moment_of(value) is not None
-    if low is not None and (seen < low or (kwargs.get("strict_min") and seen == low)):
+    if low is not None and (comparable < low or (kwargs.get("strict_min") and comparable == low)):
         return "too early" if time else "below its lower bound"
-    if high is not None and (seen > high or (kwargs.get("strict_max") and seen == high)):
+    if high is not None and (comparable > high or (kwargs.get("strict_max") and comparable == high)):
         return "too late" if time else "above its upper bound"
     return "within its bounds"
 

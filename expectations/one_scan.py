@@ -69,15 +69,18 @@ class _OtherType(sqlalchemy.types.NullType):
 
 def know_types(engine: sqlalchemy.Engine, names: Collection[str]) -> None:
     """Tell *engine* of types outside of pg_catalog, which it else warns of at each table that has one."""
-    known: dict[str, Any] = dict(engine.dialect.ischema_names)  # type: ignore[attr-defined]  # PostgreSQL's
-    more = {name.lower(): known.get(name.rpartition(".")[2], _OtherType) for name in names}
-    engine.dialect.ischema_names = {**known, **more}  # type: ignore[attr-defined]
+    types: dict[str, Any] = dict(engine.dialect.ischema_names)  # type: ignore[attr-defined]  # PostgreSQL's
+    more = {name.lower(): types.get(name.rpartition(".")[2], _OtherType) for name in names}
+    engine.dialect.ischema_names = {**types, **more}  # type: ignore[attr-defined]
 
 
 def _is_empty_sample(metric: Any) -> bool:  # noqa: ANN401  GX's MetricConfiguration
     """Say whether *metric* is a sample of no rows, for which GX sends a query with LIMIT 0."""
-    wanted = metric.metric_value_kwargs.get("result_format") or {}
-    return metric.metric_name.endswith(".unexpected_values") and wanted.get("partial_unexpected_count") == 0
+    result_format = metric.metric_value_kwargs.get("result_format") or {}
+    return (
+        metric.metric_name.endswith(".unexpected_values")
+        and result_format.get("partial_unexpected_count") == 0
+    )
 
 
 def judge_table(
@@ -131,8 +134,8 @@ def _judge(
     )
     validator = Validator(execution_engine=execution, batches=[batch])
     validator.metrics_calculator.show_progress_bars = False
-    found = validator.graph_validate(
+    results = validator.graph_validate(
         configurations=[expectation.configuration for expectation in expectations],
         runtime_configuration={"result_format": dict(result_format)},
     )
-    return [item.to_json_dict() for item in found]
+    return [item.to_json_dict() for item in results]

@@ -71,10 +71,10 @@ DAMAGED = r"[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac|\ufffd"
 
 def telling(found: set[str]) -> list[Pattern]:
     """Return the patterns of *found* that say something new, the most telling first."""
-    said: set[str] = set()
-    kept = []
+    implied_names: set[str] = set()
+    patterns = []
     for name, pattern in PATTERNS.items():
-        if name in found and name not in said:
-            kept.append(pattern)
-            said.update(pattern.implies)
-    return kept
+        if name in found and name not in implied_names:
+            patterns.append(pattern)
+            implied_names.update(pattern.implies)
+    return patterns

@@ -124,7 +124,7 @@ def _profile_table(connection: Connection, facts: TableFacts, others: Sequence[T
         columns = _categorise(connection, facts, rows, columns)
         references = _references(connection, facts, columns, others)
         times = _timeline(facts, columns, rows)
-        buckets = {name: found for name in times if (found := _bucket(connection, facts, name)) is not None}
+        buckets = {name: bucket for name in times if (bucket := _bucket(connection, facts, name)) is not None}
         months = {name: _months(connection, facts, name) for name in times if name not in buckets}
     except psycopg.Error as error:
         return TableProfile(facts, 0, {}, unread=type(error).__name__)
@@ -133,24 +133,24 @@ def _profile_table(connection: Connection, facts: TableFacts, others: Sequence[T
 
 def _sample_shapes(connection: Connection, facts: TableFacts) -> dict[str, list[str]]:
     """Return, by text column, the patterns that a sample of rows has without exception."""
-    asked = [
+    questions = [
         (column.name, name)
         for column in facts.columns.values()
         if column.kind is Kind.TEXT
         for name in PATTERNS
     ]
-    found: dict[str, list[str]] = {}
-    if not asked:
-        return found
-    tests = [_every(column, PATTERNS[name].regex) for column, name in asked]
+    shapes: dict[str, list[str]] = {}
+    if not questions:
+        return shapes
+    tests = [_every(column, PATTERNS[name].regex) for column, name in questions]
     query = sql.SQL("SELECT {} FROM (SELECT * FROM {} LIMIT {}) sample").format(
         sql.SQL(", ").join(tests), _table(facts.name), sql.Literal(_SAMPLE_ROWS)
     )
     row = connection.execute(query).fetchone() or ()
-    for (column, name), holds in zip(asked, row, strict=False):
+    for (column, name), holds in zip(questions, row, strict=False):
         if holds is True:
-            found.setdefault(column, []).append(name)
-    return found
+            shapes.setdefault(column, []).append(name)
+    return shapes
 
 
 def _every(column: str, regex: str) -> sql.Composable:
@@ -176,10 +176,10 @@ def _count(
     parts = [sql.SQL("count(*)"), *(expression for _, _, expression in figures)]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(parts), _table(facts.name))
     row = connection.execute(query).fetchone() or (0,)
-    seen: dict[str, dict[str, object]] = {name: {} for name in facts.columns}
+    answers: dict[str, dict[str, object]] = {name: {} for name in facts.columns}
     for (column, figure, _), value in zip(figures, row[1:], strict=True):
-        seen[column][figure] = value
-    return _int(row[0]) or 0, {name: _column(facts.columns[name], found) for name, found in seen.items()}
+        answers[column][figure] = value
+    return _int(row[0]) or 0, {name: _column(facts.columns[name], values) for name, values in answers.items()}
 
 
 def _figures(column: ColumnFacts, shapes: Sequence[str], *, utf8: bool) -> list[_Figure]:
@@ -228,25 +228,25 @@ def _unproven_unique(facts: TableFacts) -> list[str]:
     return likely[:_MOST_DISTINCT_COUNTS]
 
 
-def _column(facts: ColumnFacts, found: Mapping[str, object]) -> ColumnProfile:
-    filled = _int(found.get("filled")) or 0
+def _column(facts: ColumnFacts, figures: Mapping[str, object]) -> ColumnProfile:
+    filled = _int(figures.get("filled")) or 0
     shapes = {
         figure.removeprefix("shape ")
-        for figure, count in found.items()
+        for figure, count in figures.items()
         if figure.startswith("shape ") and count == filled and filled
     }
     return ColumnProfile(
         facts=facts,
         filled=filled,
-        low=_finite(found.get("low")),
-        high=_finite(found.get("high")),
-        mean=_finite(found.get("mean")),
-        deviation=_finite(found.get("deviation")),
-        shortest=_int(found.get("shortest")),
-        longest=_int(found.get("longest")),
+        low=_finite(figures.get("low")),
+        high=_finite(figures.get("high")),
+        mean=_finite(figures.get("mean")),
+        deviation=_finite(figures.get("deviation")),
+        shortest=_int(figures.get("shortest")),
+        longest=_int(figures.get("longest")),
         shapes=frozenset(shapes),
-        damaged=_int(found.get("damaged")),
-        distinct=_int(found.get("distinct")),
+        damaged=_int(figures.get("damaged")),
+        distinct=_int(figures.get("distinct")),
     )
 
 
@@ -254,11 +254,11 @@ def _categorise(
     connection: Connection, facts: TableFacts, rows: int, columns: dict[str, ColumnProfile]
 ) -> dict[str, ColumnProfile]:
     """Count the values of columns that hold few of them, all in one grouping."""
-    asked = [name for name, column in columns.items() if _may_be_category(column, facts, rows)]
-    asked = asked[:_MOST_GROUPINGS]
-    if not asked:
+    candidates = [name for name, column in columns.items() if _may_be_category(column, facts, rows)]
+    candidates = candidates[:_MOST_GROUPINGS]
+    if not candidates:
         return columns
-    names = [sql.Identifier(name) for name in asked]
+    names = [sql.Identifier(name) for name in candidates]
     query = sql.SQL(
         "SELECT grouping({all}), {texts}, count(*) FROM {table} GROUP BY GROUPING SETS ({sets})"
     ).format(
@@ -270,11 +270,11 @@ def _categorise(
         table=_table(facts.name),
         sets=sql.SQL(", ").join(sql.SQL("({})").format(name) for name in names),
     )
-    counts: dict[str, dict[str, int]] = {name: {} for name in asked}
+    counts: dict[str, dict[str, int]] = {name: {} for name in candidates}
     for mask, *values, count in connection.execute(query):
-        at = _grouped(_int(mask) or 0, len(asked))
+        at = _grouped(_int(mask) or 0, len(candidates))
         if values[at] is not None:
-            counts[asked[at]][str(values[at])] = _int(count) or 0
+            counts[candidates[at]][str(values[at])] = _int(count) or 0
     return {
         name: replace(column, categories=counts[name]) if _are_categories(counts.get(name, {})) else column
         for name, column in columns.items()
@@ -309,7 +309,7 @@ def _references(
     others: Sequence[TableFacts],
 ) -> tuple[Reference, ...]:
     """Return references that only a name tells of, and that hold for every row."""
-    found = []
+    references = []
     for name, column in columns.items():
         target = _named_target(facts, column, others)
         if target is None or not column.filled:
@@ -326,8 +326,8 @@ def _references(
         )
         row = connection.execute(query).fetchone()
         if row is not None and row[0] == 0:
-            found.append(Reference(name, target.name, key))
-    return tuple(found)
+            references.append(Reference(name, target.name, key))
+    return tuple(references)
 
 
 def _named_target(
@@ -398,8 +398,8 @@ def _months(connection: Connection, facts: TableFacts, column: str) -> tuple[dat
         fewest=sql.Literal(_FEWEST_IN_A_MONTH),
         most=sql.Literal(_MOST_MONTHS + 1),
     )
-    found = tuple(month for (month,) in connection.execute(query) if isinstance(month, date))
-    return found if len(found) <= _MOST_MONTHS else ()
+    months = tuple(month for (month,) in connection.execute(query) if isinstance(month, date))
+    return months if len(months) <= _MOST_MONTHS else ()
 
 
 def _table(name: str) -> sql.Composable:

@@ -171,16 +171,16 @@ def read_facts(connection: Connection, sensitive: Iterable[str] = ()) -> list[Ta
 
 
 def _keys(connection: Connection, oids: list[object]) -> dict[object, _Keys]:
-    found: dict[object, _Keys] = defaultdict(_Keys)
-    for oid, kind, listed in connection.execute(_KEYS, (oids,)):
-        columns = tuple(str(member) for member in listed) if isinstance(listed, list) else ()
+    keys: dict[object, _Keys] = defaultdict(_Keys)
+    for oid, kind, members in connection.execute(_KEYS, (oids,)):
+        columns = tuple(str(member) for member in members) if isinstance(members, list) else ()
         if kind == "p":
-            found[oid].primary = columns
+            keys[oid].primary = columns
         elif kind == "u":
-            found[oid].unique.append(columns)
+            keys[oid].unique.append(columns)
         elif len(columns) == 1:
-            found[oid].referencing.append(columns[0])
-    return found
+            keys[oid].referencing.append(columns[0])
+    return keys
 
 
 def _column(table: str, row: list[object], patterns: tuple[str, ...]) -> ColumnFacts:

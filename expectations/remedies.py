@@ -61,11 +61,11 @@ class Remedies:
         if profile is None or profile.unread is not None:
             return None
         drafted = sorted(self._drafted(table), key=lambda draft: _nearness(draft, column))
-        found = self._first(drafted, damaged)
-        if found is None:
+        remedy = self._first(drafted, damaged)
+        if remedy is None:
             near = _each_once(closer(kind, profile, column, self.as_of))
-            found = self._first(self._passing(near, self.healthy), damaged)
-        return None if found is None else as_yaml(found)
+            remedy = self._first(self._passing(near, self.healthy), damaged)
+        return None if remedy is None else as_yaml(remedy)
 
     def _profiled(self) -> Profile:
         with self._guard:
@@ -80,8 +80,8 @@ class Remedies:
         profile = self._profiled()
         with self._guard:
             if table not in self._drafts:
-                held: dict[str, TableProfile] = {table: profile.tables[table]}
-                drafts = draft_expectations([Profile(profile.as_of, held)])
+                tables: dict[str, TableProfile] = {table: profile.tables[table]}
+                drafts = draft_expectations([Profile(profile.as_of, tables)])
                 self._drafts[table] = self._passing(drafts, self.healthy)
             return self._drafts[table]
 
@@ -137,6 +137,8 @@ def _nearness(draft: Draft, column: str | None) -> tuple[int, bool, int]:
 
 def _columns(kwargs: Mapping[str, object]) -> tuple[str, ...]:
     named: list[object] = [kwargs.get(key) for key in ("column", "column_A", "column_B")]
-    listed = kwargs.get("column_list")
-    named += list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str) else []
+    column_list = kwargs.get("column_list")
+    named += (
+        list(column_list) if isinstance(column_list, Iterable) and not isinstance(column_list, str) else []
+    )
     return tuple(str(name) for name in named if name is not None)

@@ -99,12 +99,12 @@ def _first(name: str, column: ColumnProfile) -> Iterator[Draft]:
 def _once(table: TableProfile) -> Iterator[Draft]:
     name, key = table.facts.name, set(table.facts.primary_key)
     columns = [field for field in table.columns.values() if field.facts.name not in key]
-    listed = [field.facts.name for field in columns if field.facts.kind is not Kind.OTHER]
-    for column in listed:
+    column_names = [field.facts.name for field in columns if field.facts.kind is not Kind.OTHER]
+    for column in column_names:
         yield Draft(name, "expect_column_values_to_be_unique", {"column": column}, "none occurs twice", "")
-    if len(listed) > 1:
+    if len(column_names) > 1:
         why = "two rows that agree in everything are one row loaded twice"
-        kwargs = {"column_list": listed}
+        kwargs = {"column_list": column_names}
         yield Draft(name, "expect_compound_columns_to_be_unique", kwargs, why, "")
     bound = {"param": "last_rows", "times": 1.08, "default": table.rows}
     why = "a growth of more than 8% since the last verified drill may be a load that ran twice"

@@ -69,8 +69,8 @@ class ExpectationResult:
     def name(self) -> str:
         """Which expectation, short: `public.orders.customer_id values_to_not_be_null`."""
         named = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
-        listed = self.kwargs.get("column_list")
-        named += listed if isinstance(listed, list) else []
+        column_list = self.kwargs.get("column_list")
+        named += column_list if isinstance(column_list, list) else []
         columns = ",".join(str(name) for name in named if name is not None)
         short = self.type.removeprefix("expect_").removeprefix("column_")
         return f"{self.table}.{columns} {short}" if columns else f"{self.table} {short}"

@@ -141,9 +141,9 @@ def run_suite(
         results=tuple(results[at] for at in sorted(results)),
         documents={
             table: table_document(
-                suite.name, table, [listed for _, listed in sorted(found, key=lambda item: item[0])]
+                suite.name, table, [document for _, document in sorted(entries, key=lambda item: item[0])]
             )
-            for table, found in documents.items()
+            for table, entries in documents.items()
         },
         seconds=time.monotonic() - started,
         table_seconds=seconds,
@@ -252,13 +252,13 @@ class _Run:
             columns=tuple(unit.table.columns),
             as_text=unit.as_text,
         )
-        found = []
+        judgements = []
         for bound, document in _judge(source, unit.group):
             result = judged(bound, document, unit.table, self.as_of)
             if bound.until is not None and _is_beyond(document, bound.until):
                 document, result = self._judge_until(source, bound, unit.table)  # noqa: PLW2901
-            found.append((bound.at, result, clean_document(bound, document, result)))
-        return _Done(unit.table.name, tuple(found), time.monotonic() - started)
+            judgements.append((bound.at, result, clean_document(bound, document, result)))
+        return _Done(unit.table.name, tuple(judgements), time.monotonic() - started)
 
     def _judge_until(
         self, source: Source, bound: Bound, table: Table
@@ -275,13 +275,13 @@ class _Run:
     def _until(self, expectation: Expectation, kind: str | None) -> datetime | date | None:
         """Return the latest time that counts, where only the newest row's age is asked."""
         low = expectation.kwargs.get("min_value")
-        asked = isinstance(low, RelativeTime) and low.offset_s <= 0
-        asked = asked or (isinstance(low, Parameter) and low.name in TIME_PARAMETERS)
+        has_relative_low = isinstance(low, RelativeTime) and low.offset_s <= 0
+        has_relative_low = has_relative_low or (isinstance(low, Parameter) and low.name in TIME_PARAMETERS)
         about_newest = (
             expectation.type == "expect_column_max_to_be_between"
             and expectation.kwargs.get("max_value") is None
         )
-        if kind is None or kind not in KINDS or not (asked and about_newest):
+        if kind is None or kind not in KINDS or not (has_relative_low and about_newest):
             return None
         return latest(kind, self.as_of)
 

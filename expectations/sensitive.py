@@ -44,7 +44,7 @@ def is_sensitive(table: str, column: str, patterns: Iterable[str] = (), comment:
     phrase = " ".join(words)
     return (
         any(word in _WORDS for word in words)
-        or any(known in phrase for known in _PHRASES)
+        or any(known_phrase in phrase for known_phrase in _PHRASES)
         or any(fnmatch.fnmatchcase(f"{table}.{column}", pattern) for pattern in patterns)
         or bool(comment and _TAGS.search(comment))
     )

@@ -95,8 +95,8 @@ class Expectation:
     def columns(self) -> tuple[str, ...]:
         """The columns that it names, in order."""
         names = [self.kwargs.get(key) for key in ("column", "column_A", "column_B")]
-        listed = self.kwargs.get("column_list")
-        names += listed if isinstance(listed, list) else []
+        column_list = self.kwargs.get("column_list")
+        names += column_list if isinstance(column_list, list) else []
         return tuple(name for name in names if isinstance(name, str))
 
 

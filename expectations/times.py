@@ -66,10 +66,10 @@ def parse_seconds(text: object) -> float:
     Raises:
         ValueError: no number, no unit or an unknown one; the message says what to write.
     """
-    found = _DURATION.fullmatch(str(text).strip()) if not isinstance(text, bool) else None
-    if found is None:
+    match = _DURATION.fullmatch(str(text).strip()) if not isinstance(text, bool) else None
+    if match is None:
         raise ValueError(f'"{text}" is not a duration; write a number with its unit, such as -26h')
-    number, unit = float(found["number"]), found["unit"]
+    number, unit = float(match["number"]), match["unit"]
     if not unit and number == 0:
         return 0.0
     if not unit:
@@ -227,10 +227,10 @@ def _typed_literal(value: object, column_type: str | None) -> object:
     return value
 
 
-def _only(value: Mapping[str, object], known: tuple[str, ...]) -> None:
-    unknown = sorted(set(value) - set(known))
+def _only(value: Mapping[str, object], keys: tuple[str, ...]) -> None:
+    unknown = sorted(set(value) - set(keys))
     if unknown:
-        raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(known)}')
+        raise ValueError(f'unknown key "{unknown[0]}"; known: {", ".join(keys)}')
 
 
 def _name(value: object) -> str:

@@ -101,8 +101,8 @@ def snake_case(name: str) -> str:
 
 def nearest(word: str, known: list[str], cutoff: float = 0.5) -> str | None:
     """Return the known word that *word* was probably meant to be."""
-    found = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
+    return matches[0] if matches else None
 
 
 def kind_error(key: str, value: object) -> str | None:

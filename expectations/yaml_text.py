@@ -450,12 +450,12 @@ class _Composer:
 
     def _note_merge(self, frame: _Frame, value: Any) -> None:  # noqa: ANN401  a document's
         place = (*frame.path, _MERGE)
-        listed = value if isinstance(value, list) else [value]
-        if not all(isinstance(source, dict) for source in listed):
+        sources = value if isinstance(value, list) else [value]
+        if not all(isinstance(source, dict) for source in sources):
             self.troubles.append(Trouble("<< takes a mapping or a list of them", self.line, place))
             return
         single = not isinstance(value, list)
-        frame.merged += [(source, place if single else (*place, at)) for at, source in enumerate(listed)]
+        frame.merged += [(source, place if single else (*place, at)) for at, source in enumerate(sources)]
 
     def _wants_key(self) -> bool:
         frame = self._frames[-1] if self._frames else None
@@ -530,8 +530,8 @@ def _note(path: KeyPath, line: int, text: str, value: object) -> Note | None:
     elsewhere = _elsewhere(text)
     if elsewhere is None:
         return None
-    here = "text" if isinstance(value, str) else f"the number {value}"
-    return None if here == elsewhere else Note(path, line, text[:_SHOWN], here, elsewhere)
+    reading = "text" if isinstance(value, str) else f"the number {value}"
+    return None if reading == elsewhere else Note(path, line, text[:_SHOWN], reading, elsewhere)
 
 
 def _elsewhere(text: str) -> str | None:
