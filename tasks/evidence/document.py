@@ -137,12 +137,12 @@ def to_json(document: Mapping[str, Any]) -> str:
     return _NOT_ASCII.sub(_json_letter, text) + "\n"
 
 
-def _json_letter(found: re.Match[str]) -> str:
+def _json_letter(match: re.Match[str]) -> str:
     r"""Return a letter as JSON that a terminal can show: whoever reads it as JSON gets the letter itself.
 
     A byte that was no text (half of a surrogate pair) is no letter: it is read as it is shown, `\udcff`.
     """
-    letter = found.group()
+    letter = match.group()
     if "\ud800" <= letter <= "\udfff":
         return json.dumps(escaped(letter))[1:-1]
     return letter if is_printable(letter) else json.dumps(letter)[1:-1]
@@ -175,8 +175,8 @@ def finding_of(stored: Mapping[str, Any]) -> Finding:
 
 def check_of(stored: Mapping[str, Any]) -> Check:
     """Return the check that a document holds."""
-    kept = dict(stored)
-    return Check(**kept | {"stage": Stage(kept["stage"]), "outcome": Outcome(kept["outcome"])})
+    fields = dict(stored)
+    return Check(**fields | {"stage": Stage(fields["stage"]), "outcome": Outcome(fields["outcome"])})
 
 
 # --- parts
@@ -325,5 +325,5 @@ def _text(text: str) -> str:
 
 
 def _slug(name: str) -> str:
-    kept = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower()).strip("-")
-    return kept or "unnamed"
+    slug = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower()).strip("-")
+    return slug or "unnamed"

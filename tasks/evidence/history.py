@@ -95,14 +95,14 @@ def read_records(
     """
     names = list_evidence(location, store, fleet, database)
     reading = _Reading(store, [name for name in names if name.kind == "accept"])
-    wanted = [
+    evidence_names = [
         name
         for name in reversed(names)
         if name.kind == "evidence" and (before is None or name.started_at < before)
     ]
     records: list[PastDrill] = []
-    for start in range(0, len(wanted), _BATCH):
-        records += reading.records(wanted[start : start + _BATCH])
+    for start in range(0, len(evidence_names), _BATCH):
+        records += reading.records(evidence_names[start : start + _BATCH])
         if sum(record.verdict is Verdict.VERIFIED for record in records) >= limit:
             break
     return tuple(records), tuple(reading.unreadable)
@@ -136,12 +136,12 @@ class _Reading:
         """Return what the documents *names* remember."""
         with ThreadPoolExecutor(_READERS) as readers:
             documents = list(readers.map(self._document, names))
-        found = [
+        attempts = [
             self._attempt(name, partial(self._record, name, document))
             for name, document in zip(names, documents, strict=True)
             if document is not None
         ]
-        return [record for record in found if record is not None]
+        return [record for record in attempts if record is not None]
 
     def _document(self, name: EvidenceName) -> Evidence | None:
         return self._attempt(name, partial(read_evidence, name.uri, self._store))

@@ -71,8 +71,8 @@ def _headline(evidence: Document, report_url: str | None) -> str:
 
 
 def _caveats(evidence: Document) -> list[str]:
-    told = caveat(evidence)
-    return [] if told is None else [f"**{text(told)}**"]
+    caveat_text = caveat(evidence)
+    return [] if caveat_text is None else [f"**{text(caveat_text)}**"]
 
 
 def _recovery_point(point: Mapping[str, Any] | None) -> str:
@@ -86,10 +86,10 @@ def _findings(evidence: Document) -> str:
 
 
 def _finding_line(item: Mapping[str, Any]) -> str:
-    where = f" at {code(item['where'])}" if item["where"] else ""
+    place = f" at {code(item['where'])}" if item["where"] else ""
     hint = f" Next: {text(item['hint'])}" if item["hint"] else ""
     return (
-        f"**{text(item['severity'])}** {code(item['rule'])} ({text(item['class'])}){where}: "
+        f"**{text(item['severity'])}** {code(item['rule'])} ({text(item['class'])}){place}: "
         f"{text(item['message'])}{hint}"
     )
 

@@ -143,10 +143,10 @@ def _missed_rpo(facts: Drill, objectives: Objectives) -> Checked:
         f"{what} {achieved} old and the RPO is {format_duration(objectives.rpo_s)}. "
         f"A loss now would cost the last {achieved} of writes."
     )
-    where = None if facts.point is None else facts.point.uri
+    uri = None if facts.point is None else facts.point.uri
     return Checked(
         (_check("rpo", Outcome.FAILED, achieved, objectives.rpo_s),),
-        (finding("rpo-missed", message, where=where),),
+        (finding("rpo-missed", message, where=uri),),
     )
 
 

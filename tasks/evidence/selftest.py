@@ -93,10 +93,10 @@ def build_selftest(
         "why": why,
         "findings": [{"rule": item.rule, "where": item.where and redact(item.where)} for item in findings],
         "score": score(rows).as_dict(),
-        "families": _scores(rows, lambda one: one.mutant.family.value),
-        "kinds": _scores(rows, lambda one: one.mutant.kind),
-        "tables": _scores(rows, lambda one: one.mutant.table),
-        "rows": [_row(one) for one in rows],
+        "families": _scores(rows, lambda row: row.mutant.family.value),
+        "kinds": _scores(rows, lambda row: row.mutant.kind),
+        "tables": _scores(rows, lambda row: row.mutant.table),
+        "rows": [_row(row) for row in rows],
         "suite": {"sha256": facts.suite_sha256, "gate": gate},
         "sandbox": {
             "postgres_version": None if facts.sandbox is None else facts.sandbox.postgres.version,
@@ -121,12 +121,12 @@ def conclude(rows: Sequence[Judged], trouble: Sequence[str]) -> tuple[Ability, s
     if not rows or not counted.judged:
         reason = trouble[0] if trouble else "not one mutant could be judged"
         return Ability.INCONCLUSIVE, f"The self test could not conclude: {reason}"
-    missed = [one for one in rows if one.mutant.must and one.fate in (Fate.SURVIVED, Fate.NOTICED)]
+    missed = [row for row in rows if row.mutant.must and row.fate in (Fate.SURVIVED, Fate.NOTICED)]
     if missed:
         named = listing([*dict.fromkeys(map(describe, missed))], _MOST_NAMED, place="")
         return Ability.CANNOT_FAIL, f"The drill cannot fail: it verified a damaged backup ({named})."
-    content = [one for one in rows if one.mutant.content and one.fate in (Fate.SURVIVED, Fate.NOTICED)]
-    caught = any(one.mutant.content and one.fate is Fate.CAUGHT for one in rows)
+    content = [row for row in rows if row.mutant.content and row.fate in (Fate.SURVIVED, Fate.NOTICED)]
+    caught = any(row.mutant.content and row.fate is Fate.CAUGHT for row in rows)
     if content and not caught:
         return (
             Ability.CANNOT_FAIL,
@@ -138,8 +138,8 @@ def conclude(rows: Sequence[Judged], trouble: Sequence[str]) -> tuple[Ability, s
 def score(rows: Iterable[Judged]) -> Score:
     """Return how many of *rows* had which fate."""
     counted = Score()
-    for one in rows:
-        counted.add(one.fate)
+    for row in rows:
+        counted.add(row.fate)
     return counted
 
 
@@ -178,11 +178,11 @@ def newest_selftests(
     below = f"{location.rstrip('/')}/{fleet}/" if fleet else f"{location.rstrip('/')}/"
     newest: dict[tuple[str, str], str] = {}
     for uri in list_blobs(store, below):
-        found = _NAME.fullmatch(uri)
-        if found is None:
+        match = _NAME.fullmatch(uri)
+        if match is None:
             continue
-        key = found["fleet"], found["database"]
-        newest[key] = max(newest.get(key, ""), uri, key=lambda one: one.rsplit("/", 1)[-1])
+        key = match["fleet"], match["database"]
+        newest[key] = max(newest.get(key, ""), uri, key=lambda candidate: candidate.rsplit("/", 1)[-1])
     return newest
 
 
@@ -197,24 +197,26 @@ def read_selftest(uri: str, store: StoreConfig) -> Document | None:
     return document
 
 
-def _row(one: Judged) -> dict[str, Any]:
-    row = one.as_dict()
+def _row(judged: Judged) -> dict[str, Any]:
+    row = judged.as_dict()
     row["by"] = [redact(text) for text in row["by"]]
     row["why"] = row["why"] and redact(row["why"])
     return row
 
 
 def _scores(rows: Sequence[Judged], group: Callable[[Judged], str | None]) -> dict[str, Any]:
-    names = dict.fromkeys(group(one) for one in rows)
+    names = dict.fromkeys(group(row) for row in rows)
     return {
-        name: score(one for one in rows if group(one) == name).as_dict() for name in names if name is not None
+        name: score(row for row in rows if group(row) == name).as_dict() for name in names if name is not None
     }
 
 
 def _can_fail(counted: Score) -> str:
     caught, judged = counted.counts[Fate.CAUGHT.value], counted.judged
     missed = judged - caught
-    said = f"The drill can fail: it caught {caught} of {judged} damages"
+    sentence = f"The drill can fail: it caught {caught} of {judged} damages"
     return (
-        f"{said}." if not missed else f"{said}; {missed} went by, and are listed with what would catch them."
+        f"{sentence}."
+        if not missed
+        else f"{sentence}; {missed} went by, and are listed with what would catch them."
     )

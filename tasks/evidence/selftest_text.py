@@ -85,16 +85,16 @@ def _matrix(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         if family != last:
             yield f"damage to the {'restored data' if family == 'data' else 'backup'}", "head"
             last = family
-        mine = [row for row in rows if (row["family"], row["kind"]) == (family, kind)]
-        marks = "".join(MARKS[row["outcome"]] for row in mine if row["outcome"] in JUDGED)
+        kind_rows = [row for row in rows if (row["family"], row["kind"]) == (family, kind)]
+        marks = "".join(MARKS[row["outcome"]] for row in kind_rows if row["outcome"] in JUDGED)
         by = dict.fromkeys(
-            name.split(" ", 1)[0] for row in mine for name in row["by"] if row["outcome"] == "caught"
+            name.split(" ", 1)[0] for row in kind_rows for name in row["by"] if row["outcome"] == "caught"
         )
         worst = next(
             (
                 fate
                 for fate in ("survived", "noticed", "errored")
-                if any(row["outcome"] == fate for row in mine)
+                if any(row["outcome"] == fate for row in kind_rows)
             ),
             "caught",
         )
@@ -102,12 +102,12 @@ def _matrix(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    judged = {name: one for name, one in tables.items() if one["judged"]}
+    judged = {name: score for name, score in tables.items() if score["judged"]}
     if judged:
         yield "by table", "head"
     width = max((len(name) for name in judged), default=0)
-    for name, one in sorted(judged.items()):
-        yield f"  {name:<{width}}  {share(one)}", "" if one["caught"] == one["judged"] else "noticed"
+    for name, score in sorted(judged.items()):
+        yield f"  {name:<{width}}  {share(score)}", "" if score["caught"] == score["judged"] else "noticed"
 
 
 def _survivors(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -115,9 +115,9 @@ def _survivors(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     if missed:
         yield "not caught", "head"
     for row in missed:
-        where = f"{place(row)}: " if place(row) else ""
+        prefix = f"{place(row)}: " if place(row) else ""
         only = f" (only a warning: {', '.join(row['by'])})" if row["outcome"] == "noticed" else ""
-        yield f"  {MARKS[row['outcome']]} {where}{row['what']}{only}", row["outcome"]
+        yield f"  {MARKS[row['outcome']]} {prefix}{row['what']}{only}", row["outcome"]
         if row["expectation"]:
             yield "    this would have caught it; paste it under `tables:` of the suite", ""
             for line in row["expectation"].splitlines():
@@ -128,8 +128,8 @@ def _survivors(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 def _left_out(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for fate, title in (("errored", "could not be judged"), ("not_applicable", "not applicable")):
-        mine = [row for row in rows if row["outcome"] == fate]
-        if mine:
-            yield f"{title} ({len(mine)})", "head"
-        for row in mine:
+        fate_rows = [row for row in rows if row["outcome"] == fate]
+        if fate_rows:
+            yield f"{title} ({len(fate_rows)})", "head"
+        for row in fate_rows:
             yield f"  {MARKS[fate]} {row['kind']}: {row['why'] or 'no reason was given'}", ""

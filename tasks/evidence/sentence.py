@@ -92,8 +92,8 @@ def restored_bytes(evidence: Document) -> int | None:
         return None
     sizes = [t["bytes"] for t in inventory["tables"].values() if not t.get("partition_of")]
     sizes.append(inventory.get("large_objects", {}).get("bytes"))
-    known = [size for size in sizes if size is not None]
-    return sum(known) if known else None
+    measured_sizes = [size for size in sizes if size is not None]
+    return sum(measured_sizes) if measured_sizes else None
 
 
 def minute(at: str | None) -> str:
@@ -127,8 +127,8 @@ def _without_finding(evidence: Document) -> str:
 
 
 def _caveat(evidence: Document) -> str:
-    told = caveat(evidence)
-    return "" if told is None else f"; {first_sentence(told).rstrip('.')}"
+    caveat_text = caveat(evidence)
+    return "" if caveat_text is None else f"; {first_sentence(caveat_text).rstrip('.')}"
 
 
 def _accepted(evidence: Document) -> str:

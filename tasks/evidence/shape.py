@@ -127,14 +127,14 @@ def record(needed: Mapping[str, Shape], optional: Mapping[str, Shape] | None = N
     further = dict(optional or {})
 
     def check(value: object) -> None:
-        held = _as_mapping(value)
+        fields = _as_mapping(value)
         for name, shape in needed.items():
-            if name not in held:
+            if name not in fields:
                 raise ShapeError("there", name)
-            _within(shape, held[name], name)
+            _within(shape, fields[name], name)
         for name, shape in further.items():
-            if name in held:
-                _within(shape, held[name], name)
+            if name in fields:
+                _within(shape, fields[name], name)
 
     return check
 

@@ -131,16 +131,16 @@ def list_evidence(
 
 def parse_name(uri: str) -> EvidenceName | None:
     """Return what the name *uri* tells; None if it is none of ours."""
-    found = _NAME.fullmatch(uri)
-    if found is None:
+    match = _NAME.fullmatch(uri)
+    if match is None:
         return None
     try:
-        started_at = datetime.strptime(found["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        started_at = datetime.strptime(match["stamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:  # digits that are no date
         return None
-    tail = found["kind"] or ""
+    tail = match["kind"] or ""
     kind = "suite" if tail.startswith("_") else "accept" if tail else "evidence"
-    return EvidenceName(uri, found["fleet"], found["database"], found["drill_id"], started_at, kind)
+    return EvidenceName(uri, match["fleet"], match["database"], match["drill_id"], started_at, kind)
 
 
 def write_acceptance(
@@ -209,9 +209,9 @@ def _unwritable(
 def _keep_spare(document: Evidence, spare: Path | None) -> Path | None:
     if spare is None:
         return None
-    kept = spare / document_name(document).replace("/", "_")
+    spare_path = spare / document_name(document).replace("/", "_")
     try:
-        write_blob(StoreConfig(), str(kept), to_json(document).encode())
+        write_blob(StoreConfig(), str(spare_path), to_json(document).encode())
     except DrillError:  # the first error is the one to report
         return None
-    return kept
+    return spare_path

@@ -41,13 +41,13 @@ def settle(
     otherwise slip through `judge`. Any failure speaks: the drill is not verified anyway, and one of the
     drill's own class may be why there is no table.
     """
-    said = list(findings)
-    said += [_unexplained(check) for check in checks if _is_unexplained(check, said)]
-    if inventory is not None and not inventory.tables and not _failed(said):
-        said.append(
+    all_findings = list(findings)
+    all_findings += [_unexplained(check) for check in checks if _is_unexplained(check, all_findings)]
+    if inventory is not None and not inventory.tables and not _failed(all_findings):
+        all_findings.append(
             finding("nothing-restored", "The restored database holds no table. Nothing was recovered.")
         )
-    return tuple(sorted(dict.fromkeys(said), key=rank))
+    return tuple(sorted(dict.fromkeys(all_findings), key=rank))
 
 
 def rank(item: Finding) -> tuple[int, int]:

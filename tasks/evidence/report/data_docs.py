@@ -50,11 +50,15 @@ def write_data_docs(
     return drawn
 
 
-def _words(stored: Mapping[str, Any], table: str, wanted: Mapping[str, Any]) -> str:
-    """Return what our result says of the expectation that GX's document has as *wanted*."""
-    for one in stored.get("results", ()):
-        if (one["table"], one["type"], one["kwargs"]) == (table, wanted["type"], wanted["kwargs"]):
-            return str(one["expected"])
+def _words(stored: Mapping[str, Any], table: str, configuration: Mapping[str, Any]) -> str:
+    """Return what our result says of the expectation that GX's document has as *configuration*."""
+    for result in stored.get("results", ()):
+        if (result["table"], result["type"], result["kwargs"]) == (
+            table,
+            configuration["type"],
+            configuration["kwargs"],
+        ):
+            return str(result["expected"])
     return "as the suite says"
 
 

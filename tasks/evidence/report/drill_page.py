@@ -125,12 +125,12 @@ def _recoverable(evidence: Document, history: Sequence[Summary]) -> dict[str, An
 
 def _checks(evidence: Document, *, shown_elsewhere: bool) -> list[Mapping[str, Any]]:
     """Checks that say something, failed ones first; expectations have a section of their own if they can."""
-    kept = [
+    checks = [
         check
         for check in evidence["checks"]
         if check["outcome"] in _BEFORE_OTHERS and not (shown_elsewhere and check["name"].startswith("suite."))
     ]
-    return sorted(kept, key=lambda check: _BEFORE_OTHERS.index(check["outcome"]))
+    return sorted(checks, key=lambda check: _BEFORE_OTHERS.index(check["outcome"]))
 
 
 def _data_lost(evidence: Document) -> bool:
@@ -186,21 +186,21 @@ def _counted(results: Sequence[Mapping[str, Any]]) -> str:
         "not_run": "could not be evaluated",
         "not_configured": "have no history yet",
     }
-    said = [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
-    return f"Of {len(results)} expectations {', '.join(said)}" if results else "It holds no expectation"
+    phrases = [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
+    return f"Of {len(results)} expectations {', '.join(phrases)}" if results else "It holds no expectation"
 
 
 # --- what came back
 
 
 def _tables(evidence: Document) -> list[tuple[str, Mapping[str, Any]]]:
-    held = (evidence["inventory"] or {}).get("tables", {})
-    return sorted(held.items(), key=lambda item: (-(item[1]["bytes"] or 0), item[0]))
+    tables = (evidence["inventory"] or {}).get("tables", {})
+    return sorted(tables.items(), key=lambda item: (-(item[1]["bytes"] or 0), item[0]))
 
 
 def _object_counts(evidence: Document) -> list[tuple[str, int]]:
-    held = (evidence["inventory"] or {}).get("objects", {})
-    return [(kind, len(names)) for kind, names in held.items() if names]
+    objects = (evidence["inventory"] or {}).get("objects", {})
+    return [(kind, len(names)) for kind, names in objects.items() if names]
 
 
 # --- plots
@@ -232,31 +232,31 @@ def _plots(evidence: Document, history: Sequence[Summary]) -> list[dict[str, Any
 
 def _plotted_nulls(history: Sequence[Summary]) -> list[str]:
     """The columns that have ever held NULLs, those that moved most first; a line of zeros says nothing."""
-    seen = {
+    shares_by_column = {
         column: [drill.nulls[column] for drill in history if column in drill.nulls]
         for column in history[-1].nulls
     }
-    moved = {column: max(shares) - min(shares) for column, shares in seen.items() if any(shares)}
+    moved = {column: max(shares) - min(shares) for column, shares in shares_by_column.items() if any(shares)}
     return sorted(moved, key=lambda column: (-moved[column], column))[:MOST_NULLS]
 
 
 def _plotted_tables(evidence: Document, history: Sequence[Summary]) -> list[str]:
     """The tables that findings name come first, then the largest."""
-    known = {table: rows for drill in history for table, rows in drill.rows.items()}
-    named = [item["where"] for item in evidence["findings"] if item["where"] in known]
-    largest = sorted(known, key=lambda table: -known[table])
+    rows_by_table = {table: rows for drill in history for table, rows in drill.rows.items()}
+    named = [item["where"] for item in evidence["findings"] if item["where"] in rows_by_table]
+    largest = sorted(rows_by_table, key=lambda table: -rows_by_table[table])
     return list(dict.fromkeys([*named, *largest]))
 
 
 def _plot(
     title: str, values: Sequence[float | None], good: Sequence[bool], show: Callable[[Any], str]
 ) -> dict[str, Any]:
-    known = [value for value in values if value is not None]
-    enough = len(known) > 1
+    measured_values = [value for value in values if value is not None]
+    enough = len(measured_values) > 1
     last = show(values[-1]) if values[-1] is not None else "not measured"
     return {
         "title": title,
-        "drawing": sparkline(values, good, f"{title}: {', '.join(show(value) for value in known)}")
+        "drawing": sparkline(values, good, f"{title}: {', '.join(show(value) for value in measured_values)}")
         if enough
         else "",
         "last": last,

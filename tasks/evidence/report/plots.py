@@ -33,10 +33,10 @@ class PhaseBar:
 
 def phase_bars(phases_s: Mapping[str, float]) -> list[PhaseBar]:
     """Return the phases one after another, in the order in which a drill goes through them."""
-    known = [name for name in _ORDER if name in phases_s] + sorted(set(phases_s) - set(_ORDER))
+    phase_names = [name for name in _ORDER if name in phases_s] + sorted(set(phases_s) - set(_ORDER))
     total = sum(phases_s.values()) or 1.0
     bars, passed = [], 0.0
-    for name in known:
+    for name in phase_names:
         seconds = phases_s[name]
         width = max(_LEAST_SHARE, 100 * seconds / total)
         start = min(100 * passed / total, 100 - width)
@@ -109,11 +109,11 @@ def _track(kind: str, drawn: Markup) -> Markup:
 
 
 def _points(values: Sequence[float | None]) -> dict[int, tuple[float, float]]:
-    known = [value for value in values if value is not None]
-    if not known:
+    measured_values = [value for value in values if value is not None]
+    if not measured_values:
         return {}
-    high = max(known)
-    low = min(known) if min(known) > high / 2 else 0.0
+    high = max(measured_values)
+    low = min(measured_values) if min(measured_values) > high / 2 else 0.0
     low -= (high - low) * 0.15 if low else 0.0
     step = (_WIDTH - 2 * _MARGIN) / max(1, len(values) - 1)
     return {

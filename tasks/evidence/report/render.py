@@ -109,29 +109,29 @@ def _render(site: Site, locations: Sequence[str], store: StoreConfig, only_fleet
     for name in names:
         if name.kind == "accept":
             accepted[name.stem].append(name)
-    kept = {
+    summaries = {
         uri: summary
         for uri, summary in site.summaries.items()
         if _fleet_of(uri) not in {f for f, _ in drills}
     }
     tests = _selftests(locations, store, only_fleet)
-    for key, found in drills.items():
-        names_of = sorted(found, key=lambda name: name.stem)
-        kept |= _render_database(site, names_of, accepted, store, tests.get(key))
-    site.summaries = kept
+    for key, evidence_names in drills.items():
+        names_of = sorted(evidence_names, key=lambda name: name.stem)
+        summaries |= _render_database(site, names_of, accepted, store, tests.get(key))
+    site.summaries = summaries
     marks = {f"{fleet}/{name}": mark for (fleet, name), (mark, _) in tests.items()}
     looked = {fleet for fleet, _ in drills}
     site.selftests = {k: mark for k, mark in site.selftests.items() if k.split("/")[0] not in looked} | marks
-    site.write("index.html", _fleet_page(kept, site.selftests))
-    site.save({f"{_page(uri)}" for uri in kept})
+    site.write("index.html", _fleet_page(summaries, site.selftests))
+    site.save({f"{_page(uri)}" for uri in summaries})
 
 
 def _selftests(
     locations: Sequence[str], store: StoreConfig, only_fleet: str | None
 ) -> dict[tuple[str, str], SelfTest]:
     """Return the newest self test of each database; what cannot be read is left out."""
-    found = [newest_selftests(at, store, only_fleet) for at in locations]
-    newest = {key: uri for one in found for key, uri in one.items()}
+    uri_maps = [newest_selftests(at, store, only_fleet) for at in locations]
+    newest = {key: uri for uris in uri_maps for key, uri in uris.items()}
     shown = {}
     for key, uri in newest.items():
         try:
@@ -155,28 +155,35 @@ def _render_database(
     The newest page shows the self test: what the drill is worth now, not what it was.
     """
     read: dict[str, Stored] = {}
-    known = _summaries(site, names, store, read)
-    shown = [name for name in names if name.uri in known][-DRILLS_SHOWN:]
+    summaries = _summaries(site, names, store, read)
+    shown = [name for name in names if name.uri in summaries][-DRILLS_SHOWN:]
     for at, name in enumerate(shown):
         earlier = shown[max(0, at - HISTORY_SHOWN + 1) : at + 1]
-        page = _DrillPage(name, [known[one.uri] for one in earlier], accepted.get(name.stem, []), store)
+        page = _DrillPage(
+            name,
+            [summaries[earlier_name.uri] for earlier_name in earlier],
+            accepted.get(name.stem, []),
+            store,
+        )
         page.selftest = test if name is shown[-1] else None
         page.render(site, read)
-    return known
+    return summaries
 
 
 def _summaries(
     site: Site, names: Sequence[EvidenceName], store: StoreConfig, read: dict[str, Stored]
 ) -> dict[str, Summary]:
     """Summarise the newest drills, and further back until one was verified."""
-    found: dict[str, Summary] = {}
+    summaries: dict[str, Summary] = {}
     for name in reversed(names):
-        if len(found) >= DRILLS_SHOWN and any(one.verdict == "verified" for one in found.values()):
+        if len(summaries) >= DRILLS_SHOWN and any(
+            known_summary.verdict == "verified" for known_summary in summaries.values()
+        ):
             break
         summary = site.summaries.get(name.uri) or _summary(name, store, read)
         if summary is not None:
-            found[name.uri] = summary
-    return dict(reversed(found.items()))
+            summaries[name.uri] = summary
+    return dict(reversed(summaries.items()))
 
 
 def _summary(name: EvidenceName, store: StoreConfig, read: dict[str, Stored]) -> Summary | None:
@@ -234,10 +241,10 @@ class _DrillPage:
         return document, _suites(self._name, document, self._store)
 
     def _digest(self, *, data_docs: bool) -> str:
-        seen = [_templates_digest(), self._name.uri, *(["data docs"] if data_docs else [])]
-        seen += [drill.stem for drill in self._history] + [name.uri for name in self._accepted]
-        seen += [] if self.selftest is None else [self.selftest[0].uri]
-        return hashlib.sha256("\n".join(seen).encode()).hexdigest()
+        parts = [_templates_digest(), self._name.uri, *(["data docs"] if data_docs else [])]
+        parts += [drill.stem for drill in self._history] + [name.uri for name in self._accepted]
+        parts += [] if self.selftest is None else [self.selftest[0].uri]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _text(
         self, document: Evidence, suites: Mapping[str, Any], docs: Sequence[tuple[str, str]], digest: str
@@ -267,7 +274,7 @@ def _acceptance(name: EvidenceName, store: StoreConfig) -> dict[str, Any] | None
 
 def _suites(name: EvidenceName, document: Evidence, store: StoreConfig) -> dict[str, Any]:
     """Return a drill's suites' results that can be read: a page without them is better than none."""
-    found: dict[str, Any] = {}
+    suites: dict[str, Any] = {}
     folder = name.uri.rsplit("/", 1)[0]
     for entry in document["suites"]:
         uri = f"{folder}/{entry['file']}"
@@ -280,16 +287,18 @@ def _suites(name: EvidenceName, document: Evidence, store: StoreConfig) -> dict[
         except (ValueError, DrillError) as exc:
             _log.warning("%s is not shown: %s", uri, exc)
         else:
-            found[entry["file"]] = results
-    return found
+            suites[entry["file"]] = results
+    return suites
 
 
 def _is_of(uri: str, name: EvidenceName) -> bool:
     """Tell whether *uri* is, by its name, a suite's results beside the evidence *name*."""
-    known = parse_name(uri)
+    parsed_name = parse_name(uri)
     folder = name.uri.rsplit("/", 1)[0]
     beside = uri.rsplit("/", 1)[0] == folder
-    return known is not None and beside and known.kind == "suite" and known.stem == name.stem
+    return (
+        parsed_name is not None and beside and parsed_name.kind == "suite" and parsed_name.stem == name.stem
+    )
 
 
 def _fleet_page(summaries: Mapping[str, Summary], marks: Mapping[str, Mark]) -> str:
@@ -320,12 +329,12 @@ def _fleet(name: str, databases: Mapping[str, list[Summary]], marks: Mapping[str
 
 
 def _counts(verdicts: Sequence[str]) -> str:
-    said = [
+    phrases = [
         f"{verdicts.count(word)} {word}"
         for word in ("failed", "inconclusive", "verified")
         if word in verdicts
     ]
-    return f"{len(verdicts)} database{'s' if len(verdicts) != 1 else ''}: {', '.join(said)}"
+    return f"{len(verdicts)} database{'s' if len(verdicts) != 1 else ''}: {', '.join(phrases)}"
 
 
 def _unable(tests: Iterable[Mark]) -> str:

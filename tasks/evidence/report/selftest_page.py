@@ -75,25 +75,27 @@ def selftest_context(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _families(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = []
+    families = []
     for family, name in _FAMILIES.items():
-        mine = [row for row in rows if row["family"] == family and row["outcome"] in JUDGED]
-        kinds = dict.fromkeys(row["kind"] for row in mine)
-        if mine:
-            found.append({"name": name, "kinds": [_kind(kind, mine) for kind in kinds]})
-    return found
+        family_rows = [row for row in rows if row["family"] == family and row["outcome"] in JUDGED]
+        kinds = dict.fromkeys(row["kind"] for row in family_rows)
+        if family_rows:
+            families.append({"name": name, "kinds": [_kind(kind, family_rows) for kind in kinds]})
+    return families
 
 
 def _kind(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    mine = [row for row in rows if row["kind"] == kind]
-    counts = {fate: sum(row["outcome"] == fate for row in mine) for fate in JUDGED}
-    caught = [name for row in mine if row["outcome"] == "caught" for name in row["by"]]
+    kind_rows = [row for row in rows if row["kind"] == kind]
+    counts = {fate: sum(row["outcome"] == fate for row in kind_rows) for fate in JUDGED}
+    caught = [name for row in kind_rows if row["outcome"] == "caught" for name in row["by"]]
     return {"kind": kind, "by": list(dict.fromkeys(name.split(" ", 1)[0] for name in caught)), **counts}
 
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    judged = [{"name": name, "words": share(one), **one} for name, one in tables.items() if one["judged"]]
-    return sorted(judged, key=lambda one: (one["share"], one["name"]))
+    judged = [
+        {"name": name, "words": share(score), **score} for name, score in tables.items() if score["judged"]
+    ]
+    return sorted(judged, key=lambda table: (table["share"], table["name"]))
 
 
 def _survivor(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,9 +84,9 @@ class Site:
             state = read_object(read_blob(self._store, f"{self.at}/{STATE}"))
             if state.get("version") == VERSION:
                 _STATE(state)
-                self.summaries = {uri: Summary(**kept) for uri, kept in state["summaries"].items()}
+                self.summaries = {uri: Summary(**fields) for uri, fields in state["summaries"].items()}
                 self._pages = dict(state["pages"])
-                self.selftests = {name: Mark(**kept) for name, kept in state["selftests"].items()}
+                self.selftests = {name: Mark(**fields) for name, fields in state["selftests"].items()}
         except BlobMissing:
             return
         except (DrillError, ValueError, TypeError) as exc:

@@ -124,9 +124,9 @@ def worst_first(rows: Sequence[DatabaseRow]) -> list[DatabaseRow]:
 
 
 def _rows(evidence: Document) -> dict[str, int]:
-    held = (evidence["inventory"] or {}).get("tables", {})
+    tables = (evidence["inventory"] or {}).get("tables", {})
     whole = {
-        name: t["rows"] for name, t in held.items() if t["rows"] is not None and not t.get("partition_of")
+        name: t["rows"] for name, t in tables.items() if t["rows"] is not None and not t.get("partition_of")
     }
     return dict(sorted(whole.items(), key=lambda item: (-item[1], item[0]))[:_TABLES_KEPT])
 
@@ -142,17 +142,19 @@ def _recoverable(drills: Sequence[Summary]) -> tuple[str | None, str | None]:
     for drill in drills:
         if drill.point_uri and drill.verdict != "inconclusive":
             last_word.setdefault(drill.point_uri, drill)
-    known = [
+    points = [
         (drill.point_at, uri)
         for uri, drill in last_word.items()
         if drill.verdict == "verified" and drill.point_at
     ]
-    known += [(str(told["at"]), str(told["uri"])) for told in _told(drills, last_word)]
-    at, uri = max(known, default=(None, None))
+    points += [(str(point["at"]), str(point["uri"])) for point in _told(drills, last_word)]
+    at, uri = max(points, default=(None, None))
     return uri, at
 
 
 def _told(drills: Sequence[Summary], last_word: Mapping[str, Summary]) -> list[Mapping[str, Any]]:
     """Points that a drill names as recoverable and whose own drill is not among those at hand."""
     named = [drill.newest_recoverable for drill in drills if drill.newest_recoverable]
-    return [told for told in named if told.get("at") and told.get("uri") and told["uri"] not in last_word]
+    return [
+        point for point in named if point.get("at") and point.get("uri") and point["uri"] not in last_word
+    ]

@@ -45,12 +45,12 @@ def _age_s(item: Mapping[str, Any]) -> float | None:
 def _figures(
     stored: Iterable[Mapping[str, Any]], figure: Callable[[Mapping[str, Any]], float | None]
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name, item in _whole_columns(stored):
         value = figure(item)
-        if value is not None and len(found) < MOST_KEPT:
-            found.setdefault(name, round(value, 6))
-    return found
+        if value is not None and len(figures) < MOST_KEPT:
+            figures.setdefault(name, round(value, 6))
+    return figures
 
 
 def _whole_columns(stored: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

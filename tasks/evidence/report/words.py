@@ -70,7 +70,7 @@ def outcome(name: str) -> str:
 
 def prose(text: object) -> Markup:
     """Return a sentence with `names` set as code and comparisons as signs, everything else escaped."""
-    parts = _SIGNS.sub(lambda found: _SIGN[found[0]], printable(str(text), _CHARS_SHOWN)).split("`")
+    parts = _SIGNS.sub(lambda match: _SIGN[match[0]], printable(str(text), _CHARS_SHOWN)).split("`")
     if len(parts) % 2 == 0:  # an odd backtick is no markup
         return escape("`".join(parts))
     code = Markup("<code>{}</code>")
