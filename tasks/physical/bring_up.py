@@ -87,7 +87,8 @@ def bring(
     """Unpack *backup* into the workspace's data folder and prove what came.
 
     Raises:
-        PermanentError: as `extract`; `backup-label-missing`, `manifest-mismatch`, `chain-broken`.
+        PermanentError: as `extract`; `backup-label-missing`, `backup-manifest-mismatch`, and what an
+            incremental backup is: `format-unsupported`.
     """
     manifest = None
     if backup.manifest is not None:
@@ -100,10 +101,11 @@ def bring(
     label = parse_label(_text_of(workspace), place)
     if backup.incremental or label.incremental_from is not None:
         raise PermanentError(
-            "This is an incremental backup: it holds what changed since another one, which is not here. "
-            "Alone it cannot be started.",
+            "This is an incremental backup: it holds what changed since another one, and chains are not put "
+            "together here yet. Nothing is said about the backup.",
             where=place,
-            rule="chain-broken",
+            hint="Drill the full backup with its WAL, or store what pg_combinebackup makes of the chain.",
+            rule="format-unsupported",
         )
     if manifest is not None:
         compare(manifest, extracted.files, place)

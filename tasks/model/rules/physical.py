@@ -120,14 +120,6 @@ RULES = (
         "Check production with pg_checksums or amcheck at once: it may have the same pages.",
     ),
     Rule(
-        "chain-broken",
-        FindingClass.DATA,
-        Severity.FAILURE,
-        Stage.FETCH,
-        "An incremental backup whose prior backup is not there: nothing can be made of it.",
-        "Keep every backup of a chain until its last incremental has expired.",
-    ),
-    Rule(
         "recovery-failed",
         FindingClass.DATA,
         Severity.FAILURE,
