@@ -133,25 +133,25 @@ def _lz4_checksum(head: bytes) -> bool:
     return bool(info["content_checksum"] or info["block_checksum"])
 
 
-def _damaged(wrapper: str, offset: int, finished: int, exc: Exception, where: str) -> PermanentError:
+def _damaged(wrapper: str, offset: int, finished: int, exc: Exception, backup_name: str) -> PermanentError:
     if wrapper == ZSTD and "too much memory" in str(exc):
         return PermanentError(
             "The zstd stream needs a window larger than 128 MiB, which zstd itself refuses by default.",
-            where,
+            backup_name,
             "Compress without --long, or with --long=27 at most.",
             rule="format-unsupported",
         )
     if wrapper == XZ and "Memory usage limit" in str(exc):
         return PermanentError(
             "The xz stream needs more than 256 MiB of memory, four times as much as xz -9.",
-            where,
+            backup_name,
             "Compress with a preset of xz, or with a smaller dictionary.",
             rule="format-unsupported",
         )
     place = "after the end of the stream" if finished else "in the stream"
     return PermanentError(
         f"The {wrapper} data is damaged {place}, near byte {offset}: {_reason(exc)}. The rest is lost.",
-        where,
+        backup_name,
         rule="archive-corrupt",
     )
 

@@ -72,9 +72,9 @@ def parts_of(name: str) -> tuple[str, ...]:
 def application_dumps(files: Mapping[str, File]) -> dict[str, File]:
     """Return the dumps of an archive that a known application wrote; none where it is no such archive."""
     for marker, dumps in _APPLICATIONS:
-        held = {name: file for name, file in files.items() if dumps.fullmatch(name)}
-        if marker in files and held:
-            return held
+        matches = {name: file for name, file in files.items() if dumps.fullmatch(name)}
+        if marker in files and matches:
+            return matches
     return {}
 
 
@@ -101,23 +101,23 @@ def choose(dumps: Sequence[Contained], wanted: Wanted, where: str) -> Contained:
             where,
             rule="database-not-in-dump",
         )
-    said = f"{len(meant)} of them could be {name}" if meant else f"none is of a database {name}"
+    candidates = f"{len(meant)} of them could be {name}" if meant else f"none is of a database {name}"
     raise PermanentError(
-        f"The backup holds {len(dumps)} dumps ({_listed(dumps)}) and {said}. The drill cannot know which one "
-        "is meant.",
+        f"The backup holds {len(dumps)} dumps ({_listed(dumps)}) and {candidates}. The drill cannot know "
+        "which one is meant.",
         where,
         "Set `backup.database` to the database to drill; of two dumps of one database keep each by itself.",
         rule="database-choice-ambiguous",
     )
 
 
-def _is_called(dump: Contained, name: str, dumps: Collection[Contained], wanted: Wanted) -> bool:
+def _is_called(dump: Contained, name: str, dumps: Collection[Contained], choice: Wanted) -> bool:
     """Say whether the folder or file is called *name*.
 
     A dump that names another database is not the one that `backup.database` asks for, whatever its folder is
     called. A script that names none may be one of several parts: then its name decides nothing.
     """
-    if dump.stem != name or (dump.databases and wanted.database is not None):
+    if dump.stem != name or (dump.databases and choice.database is not None):
         return False
     return bool(dump.databases) or not any(
         other is not dump and not other.databases and other.stem.startswith(name) for other in dumps

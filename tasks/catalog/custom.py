@@ -92,12 +92,12 @@ def verify_blocks(data: mmap.mmap | bytes, parsed: ParsedToc, where: str) -> tup
     """As `verify_custom`, on bytes that are there already."""
     blocks = _Blocks(data, len(data), parsed.int_bytes, where)
     expected = [entry for entry in parsed.toc.entries if entry.has_data and entry.section == "data"]
-    found, stopped_at = _walk(blocks, parsed, expected)
-    if len(found) < len(expected):
-        raise _truncated(expected, found, stopped_at, len(data), where)
+    offsets, stopped_at = _walk(blocks, parsed, expected)
+    if len(offsets) < len(expected):
+        raise _truncated(expected, offsets, stopped_at, len(data), where)
     for entry in expected:
         position = parsed.positions.get(entry.dump_id)
-        if position is not None and position != found[entry.dump_id]:
+        if position is not None and position != offsets[entry.dump_id]:
             raise blocks.corrupt(position, f"the data of {label(entry)} does not begin where the TOC says")
     return _after(blocks, parsed, stopped_at)
 
@@ -111,20 +111,20 @@ def _walk(blocks: _Blocks, parsed: ParsedToc, expected: Sequence[TocEntry]) -> t
     """Return dump id to offset of every whole block of *expected*, and where the walk stopped."""
     if parsed.toc.compression == "none" and blocks.size > _LARGE and len(parsed.positions) == len(expected):
         return _hop(blocks, parsed, expected)
-    wanted = {entry.dump_id for entry in expected}
-    found: dict[int, int] = {}
+    dump_ids = {entry.dump_id for entry in expected}
+    offsets: dict[int, int] = {}
     at = parsed.end
-    while len(found) < len(wanted) and at < blocks.size:
+    while len(offsets) < len(dump_ids) and at < blocks.size:
         try:
             kind, dump_id = blocks.header(at)
-            if dump_id not in wanted or dump_id in found:
+            if dump_id not in dump_ids or dump_id in offsets:
                 raise blocks.corrupt(at, "a data block that the TOC lists was expected there")
             end = _skip_block(blocks, at, kind)
         except _EndError:
             break
-        found[dump_id] = at
+        offsets[dump_id] = at
         at = end
-    return found, at
+    return offsets, at
 
 
 def _hop(blocks: _Blocks, parsed: ParsedToc, expected: Sequence[TocEntry]) -> tuple[dict[int, int], int]:
@@ -133,20 +133,20 @@ def _hop(blocks: _Blocks, parsed: ParsedToc, expected: Sequence[TocEntry]) -> tu
     An uncompressed archive has a chunk for every row: walking 10 million of them takes seconds, and
     pg_restore reads every one of them anyway.
     """
-    found: dict[int, int] = {}
+    offsets: dict[int, int] = {}
     at = parsed.end
     for entry in sorted(expected, key=lambda entry: parsed.positions[entry.dump_id]):
         at = parsed.positions[entry.dump_id]
         try:
             kind, dump_id = blocks.header(at)
-            end = _skip_block(blocks, at, kind) if len(found) == len(expected) - 1 else at
+            end = _skip_block(blocks, at, kind) if len(offsets) == len(expected) - 1 else at
         except _EndError:
             break
         if dump_id != entry.dump_id:
             raise blocks.corrupt(at, f"the data of {label(entry)} does not begin where the TOC says")
-        found[dump_id] = at
+        offsets[dump_id] = at
         at = end
-    return found, at
+    return offsets, at
 
 
 def _skip_block(blocks: _Blocks, at: int, kind: int) -> int:
@@ -182,14 +182,14 @@ def _skip_chunks(blocks: _Blocks, at: int) -> int:
 
 
 def _truncated(
-    expected: Sequence[TocEntry], found: dict[int, int], stopped_at: int, size: int, where: str
+    expected: Sequence[TocEntry], offsets: dict[int, int], stopped_at: int, size: int, backup_name: str
 ) -> PermanentError:
-    lost = [entry for entry in expected if entry.dump_id not in found]
+    lost = [entry for entry in expected if entry.dump_id not in offsets]
     first = min(lost, key=lambda entry: entry.data_offset or stopped_at)
     named = listing([label(first), *(label(entry) for entry in lost if entry is not first)], 1, place="")
     return PermanentError(
         f"The archive ends at byte {size}, where {named} should be. That data is lost.",
-        where,
+        backup_name,
         rule="archive-truncated",
     )
 

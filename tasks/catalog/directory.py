@@ -50,7 +50,7 @@ def directory_dumps(files: Mapping[str, File]) -> dict[str, dict[str, File]]:
         folder, _, base = name.rpartition("/")
         if base == TOC_NAME or is_data_member(base):
             folders.setdefault(folder, {})[base] = file
-    return {folder: held for folder, held in folders.items() if TOC_NAME in held} or folders
+    return {folder: members for folder, members in folders.items() if TOC_NAME in members} or folders
 
 
 def dump_folder(members: Mapping[str, ByteSource], wanted: Wanted, where: str) -> str:
@@ -62,9 +62,9 @@ def dump_folder(members: Mapping[str, ByteSource], wanted: Wanted, where: str) -
     files = {"/".join(parts): source for name, source in members.items() if (parts := parts_of(name))}
     folders = {} if TOC_NAME in files else directory_dumps(files)
     dumps = [
-        Contained(folder, databases_of(held[TOC_NAME]))
-        for folder, held in folders.items()
-        if TOC_NAME in held
+        Contained(folder, databases_of(dump_files[TOC_NAME]))
+        for folder, dump_files in folders.items()
+        if TOC_NAME in dump_files
     ]
     return choose(dumps, wanted, where).place if dumps else ""
 
@@ -143,39 +143,39 @@ def verify_directory(folder: Path, toc: Toc, where: str, deadline: Deadline) -> 
 
 
 def _stored_files(
-    folder: Path, toc: Toc, sizes: Mapping[str, int], where: str, deadline: Deadline
+    folder: Path, toc: Toc, sizes: Mapping[str, int], backup_name: str, deadline: Deadline
 ) -> Iterator[tuple[Path, TocEntry | None]]:
     """Yield each file that the TOC needs, once, with the entry whose rows it holds."""
-    seen: set[str] = set()
+    names: set[str] = set()
     for entry in _with_files(toc):
-        stored = _stored_as(entry, sizes, where)
-        if stored in seen:
+        stored = _stored_as(entry, sizes, backup_name)
+        if stored in names:
             continue
-        seen.add(stored)
+        names.add(stored)
         yield folder / stored, entry
         if (entry.filename or "").endswith(".toc"):
-            for name in _large_objects(folder / stored, sizes, where, deadline):
+            for name in _large_objects(folder / stored, sizes, backup_name, deadline):
                 yield folder / name, None
 
 
-def _without_toc(members: Mapping[str, ByteSource], where: str) -> ArchiveHead:
+def _without_toc(members: Mapping[str, ByteSource], backup_name: str) -> ArchiveHead:
     layout = recognise_layout(members)
     if layout is not None:
         return ArchiveHead(layout)
     if not members:
         raise PermanentError(
-            "The folder holds no file. There is nothing to restore.", where, rule="archive-empty"
+            "The folder holds no file. There is nothing to restore.", backup_name, rule="archive-empty"
         )
     data = sum(".dat" in name for name in members)
     if data:
         raise PermanentError(
             f"The folder holds {data} data files and no toc.dat. Without it none of them can be restored.",
-            where,
+            backup_name,
             rule="archive-uploading",
         )
     raise PermanentError(
         f"The folder holds {len(members)} files and no toc.dat: it is no directory dump.",
-        where,
+        backup_name,
         rule="not-a-backup",
     )
 
@@ -194,26 +194,26 @@ def _with_files(toc: Toc) -> Iterable[TocEntry]:
     return (entry for entry in toc.entries if entry.has_data and entry.filename)
 
 
-def _stored_as(entry: TocEntry, sizes: Mapping[str, int], where: str) -> str:
+def _stored_as(entry: TocEntry, sizes: Mapping[str, int], backup_name: str) -> str:
     """Return the name under which the entry's file is stored, compressed or not."""
-    name = _find(entry.filename or "", sizes, where)
+    name = _find(entry.filename or "", sizes, backup_name)
     if name is None:
         raise PermanentError(
             f"The file {entry.filename} of {label(entry)} is missing. That data is lost.",
-            where,
+            backup_name,
             rule="archive-incomplete",
         )
     if sizes[name] == 0:
         raise PermanentError(
             f"The file {name} of {label(entry)} is empty. Even a table without rows leaves bytes: its data "
             "is lost.",
-            where,
+            backup_name,
             rule="archive-incomplete",
         )
     return name
 
 
-def _find(name: str, sizes: Mapping[str, int], where: str = "") -> str | None:
+def _find(name: str, sizes: Mapping[str, int], backup_name: str = "") -> str | None:
     """Return the name under which a file is stored.
 
     Raises:
@@ -224,7 +224,7 @@ def _find(name: str, sizes: Mapping[str, int], where: str = "") -> str | None:
         raise PermanentError(
             f"The folder holds {' and '.join(stored)}: two dumps lie in it, one over the other. pg_restore "
             f"reads {stored[0]}, of whichever of them that is.",
-            where or name,
+            backup_name or name,
             "Dump into an empty folder, and copy it with what deletes the files of the dump before "
             "(aws s3 sync --delete).",
             rule="archive-doubled",
@@ -232,21 +232,23 @@ def _find(name: str, sizes: Mapping[str, int], where: str = "") -> str | None:
     return stored[0] if stored else None
 
 
-def _large_objects(listing: Path, sizes: Mapping[str, int], where: str, deadline: Deadline) -> Iterator[str]:
+def _large_objects(
+    listing: Path, sizes: Mapping[str, int], backup_name: str, deadline: Deadline
+) -> Iterator[str]:
     """Yield the files that a large objects' list names, as they are stored."""
-    for name in large_objects(_unwrapped(listing, deadline), where):
-        stored = _find(name, sizes, where)
+    for name in large_objects(_unwrapped(listing, deadline), backup_name):
+        stored = _find(name, sizes, backup_name)
         if stored is None:
-            raise _lost(name, "missing", where)
+            raise _lost(name, "missing", backup_name)
         # gzip leaves 20 bytes for a large object without any; others leave an empty file (measured, 14 to 18)
         if stored.endswith(".gz") and not sizes[stored]:
-            raise _lost(stored, "empty", where)
+            raise _lost(stored, "empty", backup_name)
         yield stored
 
 
-def _lost(name: str, how: str, where: str) -> PermanentError:
+def _lost(name: str, how: str, backup_name: str) -> PermanentError:
     return PermanentError(
-        f"The large object file {name} is {how}. Its bytes are lost.", where, rule="archive-incomplete"
+        f"The large object file {name} is {how}. Its bytes are lost.", backup_name, rule="archive-incomplete"
     )
 
 

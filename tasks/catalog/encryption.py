@@ -102,71 +102,75 @@ def decrypt_file(
 # --- references
 
 
-def _check_gpg(key: GpgKey | None, where: str) -> None:
+def _check_gpg(key: GpgKey | None, backup_name: str) -> None:
     if key is None:
-        raise _no_key("The backup is encrypted with gpg and the configured key is one of age.", where)
+        raise _no_key("The backup is encrypted with gpg and the configured key is one of age.", backup_name)
     if shutil.which("gpg") is None:
         raise PermanentError(
             "The backup is encrypted with gpg and there is no gpg on this worker. It says nothing about "
             "the backup.",
-            where,
+            backup_name,
             rule="decryption-tool-missing",
         )
-    _readable(key.key_file, "gpg.key_file", where)
-    _readable(key.passphrase_file, "gpg.passphrase_file", where)
-    _present(key.passphrase_env, "gpg.passphrase_env", where)
+    _readable(key.key_file, "gpg.key_file", backup_name)
+    _readable(key.passphrase_file, "gpg.passphrase_file", backup_name)
+    _present(key.passphrase_env, "gpg.passphrase_env", backup_name)
     if key.home is not None and not key.home.is_dir():
-        raise _no_key(f"gpg.home leads to no folder: {key.home}.", where)
+        raise _no_key(f"gpg.home leads to no folder: {key.home}.", backup_name)
     if not (key.key_file or key.home or key.passphrase_env or key.passphrase_file):
-        raise _no_key("decrypt.gpg names neither a key nor a passphrase.", where)
+        raise _no_key("decrypt.gpg names neither a key nor a passphrase.", backup_name)
 
 
-def _check_age(key: AgeKey | None, where: str) -> None:
+def _check_age(key: AgeKey | None, backup_name: str) -> None:
     if key is None:
-        raise _no_key("The backup is encrypted with age and the configured key is one of gpg.", where)
-    _readable(key.identity_file, "age.identity_file", where)
-    _present(key.identity_env, "age.identity_env", where)
-    _present(key.passphrase_env, "age.passphrase_env", where)
+        raise _no_key("The backup is encrypted with age and the configured key is one of gpg.", backup_name)
+    _readable(key.identity_file, "age.identity_file", backup_name)
+    _present(key.identity_env, "age.identity_env", backup_name)
+    _present(key.passphrase_env, "age.passphrase_env", backup_name)
     if not (key.identity_file or key.identity_env or key.passphrase_env):
-        raise _no_key("decrypt.age names neither an identity nor a passphrase.", where)
+        raise _no_key("decrypt.age names neither an identity nor a passphrase.", backup_name)
 
 
-def _readable(path: Path | None, key: str, where: str) -> None:
+def _readable(path: Path | None, key: str, backup_name: str) -> None:
     if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
-        raise _no_key(f"{key} leads to no readable file: {path}.", where)
+        raise _no_key(f"{key} leads to no readable file: {path}.", backup_name)
 
 
-def _present(variable: str | None, key: str, where: str) -> None:
+def _present(variable: str | None, key: str, backup_name: str) -> None:
     if variable is not None and not os.environ.get(variable):
         # A passphrase where a variable's name belongs must not be told.
         named = f" {variable}" if _VARIABLE.fullmatch(variable) else ""
-        raise _no_key(f"{key} names an environment variable{named} that is not set on this worker.", where)
+        raise _no_key(
+            f"{key} names an environment variable{named} that is not set on this worker.", backup_name
+        )
 
 
-def _no_key(what: str, where: str) -> PermanentError:
-    return PermanentError(f"{what} In a disaster nobody could open it.", where, rule="decryption-key-missing")
+def _no_key(what: str, backup_name: str) -> PermanentError:
+    return PermanentError(
+        f"{what} In a disaster nobody could open it.", backup_name, rule="decryption-key-missing"
+    )
 
 
-def _wrong_key(kind: str, where: str) -> PermanentError:
+def _wrong_key(kind: str, backup_name: str) -> PermanentError:
     return PermanentError(
         f"The configured {kind} key does not open the backup. In a disaster it would be lost.",
-        where,
+        backup_name,
         rule="decryption-failed",
     )
 
 
-def _cut(kind: str, where: str) -> PermanentError:
+def _cut(kind: str, backup_name: str) -> PermanentError:
     return PermanentError(
         f"The key opens the backup, and its {kind} stream ends before its own end. What followed is lost.",
-        where,
+        backup_name,
         rule="archive-truncated",
     )
 
 
-def _damaged(kind: str, where: str) -> PermanentError:
+def _damaged(kind: str, backup_name: str) -> PermanentError:
     return PermanentError(
         f"The key opens the backup, and its {kind} stream is damaged: it fails its own integrity check.",
-        where,
+        backup_name,
         rule="archive-corrupt",
     )
 
@@ -174,20 +178,20 @@ def _damaged(kind: str, where: str) -> PermanentError:
 # --- gpg
 
 
-def _decrypt_gpg(source: Path, dest: Path, key: GpgKey, deadline: Deadline, where: str) -> None:
+def _decrypt_gpg(source: Path, dest: Path, key: GpgKey, deadline: Deadline, backup_name: str) -> None:
     passphrase = _gpg_passphrase(key)
     with _gpg_home(key, dest.parent) as home:
         if key.key_file is not None:
-            _import_key(key.key_file, home, deadline, where)
+            _import_key(key.key_file, home, deadline, backup_name)
         argv = [*_gpg(home), "--passphrase-fd", "0", "--decrypt", str(source)]
         with _process(argv, deadline) as process:
             status = _Drain(process.stderr)
             _tell(process, passphrase)
-            write_pieces(_pieces(process.stdout), dest, deadline, where)
+            write_pieces(_pieces(process.stdout), dest, deadline, backup_name)
             process.wait()
             lines = status.lines()
-    deadline.check("gpg decrypted the backup", where)
-    error = _gpg_error(lines, has_passphrase=bool(passphrase), where=where)
+    deadline.check("gpg decrypted the backup", backup_name)
+    error = _gpg_error(lines, has_passphrase=bool(passphrase), where=backup_name)
     if error is not None:
         raise error
 
@@ -231,17 +235,17 @@ def _gpg_home(key: GpgKey, workdir: Path) -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _import_key(key_file: Path, home: Path, deadline: Deadline, where: str) -> None:
+def _import_key(key_file: Path, home: Path, deadline: Deadline, backup_name: str) -> None:
     with _process([*_gpg(home), "--import", str(key_file)], deadline) as process:
         status = _Drain(process.stderr)
         _tell(process, b"")
         process.wait()
         lines = status.lines()
-    deadline.check("gpg imported the key", where)
+    deadline.check("gpg imported the key", backup_name)
     counts = next((line.split()[2:] for line in lines if line.startswith("[GNUPG:] IMPORT_RES ")), [])
     secret_keys = int(counts[9]) if len(counts) > 9 and counts[9].isdigit() else 0  # noqa: PLR2004  doc/DETAILS
     if not secret_keys:
-        raise _no_key(f"gpg.key_file holds no secret key that gpg can read: {key_file}.", where)
+        raise _no_key(f"gpg.key_file holds no secret key that gpg can read: {key_file}.", backup_name)
 
 
 def _gpg(home: Path) -> list[str]:
@@ -362,41 +366,41 @@ class _Guarded:
         self._writer.flush()
 
 
-def _decrypt_age(source: Path, dest: Path, key: AgeKey, deadline: Deadline, where: str) -> None:
-    _require_short_header(source, where)
+def _decrypt_age(source: Path, dest: Path, key: AgeKey, deadline: Deadline, backup_name: str) -> None:
+    _require_short_header(source, backup_name)
     if key.passphrase_env is not None and _is_passphrase_encrypted(source):
-        _decrypt_age_passphrase(source, dest, os.environ[key.passphrase_env], deadline, where)
+        _decrypt_age_passphrase(source, dest, os.environ[key.passphrase_env], deadline, backup_name)
     else:
-        _decrypt_age_identity(source, dest, _identities(key, where), deadline, where)
+        _decrypt_age_identity(source, dest, _identities(key, backup_name), deadline, backup_name)
 
 
 def _decrypt_age_identity(
-    source: Path, dest: Path, identities: list[pyrage.x25519.Identity], deadline: Deadline, where: str
+    source: Path, dest: Path, identities: list[pyrage.x25519.Identity], deadline: Deadline, backup_name: str
 ) -> None:
     with source.open("rb") as encrypted, dest.open("wb") as plain:
         dest.chmod(0o644)
         reader = _Counted(encrypted)
-        writer = _Guarded(DiskWriter(plain, dest, deadline, where))
+        writer = _Guarded(DiskWriter(plain, dest, deadline, backup_name))
         try:
             pyrage.decrypt_io(reader, writer, identities)
         except pyrage.DecryptError as exc:
             if "No matching keys" in str(exc):
-                raise _wrong_key(AGE, where) from exc
-            raise (_cut if "ncomplete" in str(exc) else _damaged)(AGE, where) from exc
+                raise _wrong_key(AGE, backup_name) from exc
+            raise (_cut if "ncomplete" in str(exc) else _damaged)(AGE, backup_name) from exc
         except OSError as exc:
             if writer.error is not None:
                 raise writer.error from exc
-            raise (_cut if reader.exhausted else _damaged)(AGE, where) from exc
+            raise (_cut if reader.exhausted else _damaged)(AGE, backup_name) from exc
 
 
 def _decrypt_age_passphrase(
-    source: Path, dest: Path, passphrase: str, deadline: Deadline, where: str
+    source: Path, dest: Path, passphrase: str, deadline: Deadline, backup_name: str
 ) -> None:
     """The library decrypts these in memory, so that the size is bounded."""
     if source.stat().st_size > _LARGEST_IN_MEMORY:
         raise PermanentError(
             "The backup is encrypted with age and a passphrase, and too large to be decrypted in memory.",
-            where,
+            backup_name,
             "Encrypt large backups to an age identity.",
             rule="format-unsupported",
         )
@@ -404,12 +408,12 @@ def _decrypt_age_passphrase(
         plain = pyrage.passphrase.decrypt(source.read_bytes(), passphrase)
     except pyrage.DecryptError as exc:
         if str(exc) == "Decryption failed":
-            raise _wrong_key(AGE, where) from exc
-        raise _cut(AGE, where) from exc
-    write_pieces([plain], dest, deadline, where)
+            raise _wrong_key(AGE, backup_name) from exc
+        raise _cut(AGE, backup_name) from exc
+    write_pieces([plain], dest, deadline, backup_name)
 
 
-def _require_short_header(source: Path, where: str) -> None:
+def _require_short_header(source: Path, backup_name: str) -> None:
     """Refuse a header of thousands of recipients: the library reads it anew with each of them.
 
     Of 784 KB it took 40 s, of four times as much sixteen times as long. What ends early is for it to say.
@@ -422,7 +426,7 @@ def _require_short_header(source: Path, where: str) -> None:
         raise PermanentError(
             f"The age header does not end within {_LONGEST_HEADER >> 10} KiB, enough for a thousand "
             "recipients. The backup was not decrypted.",
-            where,
+            backup_name,
             "Encrypt to fewer recipients.",
             rule="format-unsupported",
         )
@@ -441,7 +445,7 @@ def _is_passphrase_encrypted(source: Path) -> bool:
         return b"\n-> scrypt " in file.read(4096)
 
 
-def _identities(key: AgeKey, where: str) -> list[pyrage.x25519.Identity]:
+def _identities(key: AgeKey, backup_name: str) -> list[pyrage.x25519.Identity]:
     text = ""
     if key.identity_file is not None:
         text += key.identity_file.read_text(encoding="utf-8", errors="replace")
@@ -449,9 +453,9 @@ def _identities(key: AgeKey, where: str) -> list[pyrage.x25519.Identity]:
         text += "\n" + os.environ[key.identity_env]
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith(_AGE_IDENTITY)]
     try:
-        found = [pyrage.x25519.Identity.from_str(line) for line in lines]
+        identities = [pyrage.x25519.Identity.from_str(line) for line in lines]
     except pyrage.IdentityError:
-        raise _no_key("The age identity that is referred to is not one.", where) from None
-    if not found:
-        raise _no_key("The age identity that is referred to holds no AGE-SECRET-KEY line.", where)
-    return found
+        raise _no_key("The age identity that is referred to is not one.", backup_name) from None
+    if not identities:
+        raise _no_key("The age identity that is referred to holds no AGE-SECRET-KEY line.", backup_name)
+    return identities

@@ -85,7 +85,7 @@ def extract(kind: str, path: Path, dest: Path, extraction: Extraction) -> tuple[
     if file is not None:
         _write_file(file, dest, extraction)
     elif folders:
-        places = [Contained(place, _databases_of(held)) for place, held in folders.items()]
+        places = [Contained(place, _databases_of(members)) for place, members in folders.items()]
         meant = choose(places, extraction.wanted, extraction.name)
         _write_folder(folders[meant.place], dest, extraction)
     else:
@@ -138,12 +138,12 @@ def _sparse(member: tar.TarMember, name: str) -> PermanentError | None:
     )
 
 
-def _databases_of(held: Mapping[str, StoredFile]) -> tuple[str, ...]:
+def _databases_of(members: Mapping[str, StoredFile]) -> tuple[str, ...]:
     """Return the database that a directory dump's `toc.dat` names; none where it does not tell."""
-    if TOC_NAME not in held:
+    if TOC_NAME not in members:
         return ()
     try:
-        database = read_stream_toc(Stream(held[TOC_NAME].pieces()), TOC_NAME).toc.database
+        database = read_stream_toc(Stream(members[TOC_NAME].pieces()), TOC_NAME).toc.database
     except PermanentError:
         return ()
     return (database,) if database else ()
@@ -182,7 +182,7 @@ def _write(file: StoredFile, dest: Path, extraction: Extraction) -> None:
 
 def _are_whole(folders: Mapping[str, Mapping[str, StoredFile]]) -> bool:
     """Say whether the folders are directory dumps, and not uploads with names like theirs."""
-    return any(TOC_NAME in held for held in folders.values())
+    return any(TOC_NAME in members for members in folders.values())
 
 
 def _file_meant(files: Mapping[str, StoredFile], extraction: Extraction, *, alone: bool) -> StoredFile | None:

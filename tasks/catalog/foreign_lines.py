@@ -83,11 +83,11 @@ def trim(head_text: str, facts: ScriptFacts, where: str) -> Trimmed:
     return Trimmed(Extent(start, end, before.count("\n")), facts, _warning(places, where))
 
 
-def _warning(places: list[str], where: str) -> tuple[Finding, ...]:
+def _warning(places: list[str], backup_name: str) -> tuple[Finding, ...]:
     if not places:
         return ()
     message = f"{' and '.join(places)}. psql reports an error there and goes on; they were left out."
-    return (finding("foreign-lines", message, where=where),)
+    return (finding("foreign-lines", message, where=backup_name),)
 
 
 def _before(head_text: str) -> str:
@@ -127,8 +127,8 @@ def _swallows(text: str) -> bool:
 
 def _whose(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    told = (name for line in lines for pattern, name in _PROGRAMS if pattern.match(line))
-    return next(told, "another program")
+    programs = (name for line in lines for pattern, name in _PROGRAMS if pattern.match(line))
+    return next(programs, "another program")
 
 
 def _count(text: str) -> int:

@@ -113,14 +113,14 @@ def _custom_head(stream: Stream, name: str, wrappers: tuple[str, ...]) -> Archiv
         return ArchiveHead(Format.CUSTOM, wrappers)
 
 
-def _inside(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
+def _inside(stream: Stream, name: str, wrappers: tuple[str, ...], choice: Wanted) -> ArchiveHead:
     if len(wrappers) > _DEEPEST:
         raise PermanentError(
             f"The backup is wrapped more than {_DEEPEST} times. No backup job does that.",
             name,
             rule="not-a-backup",
         )
-    return read_stream_head(stream, name, wrappers, wanted)
+    return read_stream_head(stream, name, wrappers, choice)
 
 
 def _empty(name: str, wrappers: tuple[str, ...]) -> PermanentError:
@@ -207,7 +207,7 @@ class _Heads:
     opaque: bool = False
 
 
-def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
+def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], choice: Wanted) -> ArchiveHead:
     """Return what the first members tell: pg_dump's own tar begins with toc.dat, others may hold a dump.
 
     A tar that somebody made may hold several. Where not all of it can be looked at, the one of the right name
@@ -218,7 +218,7 @@ def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Want
     reader, heads = _Sequential(stream), _Heads()
     try:
         for member in islice(tar.walk(reader.read, name), _TAR_MEMBERS + 1):
-            layout = _note_member(member, reader, heads, (*wrappers, TAR), wanted)
+            layout = _note_member(member, reader, heads, (*wrappers, TAR), choice)
             if layout is not None:
                 return ArchiveHead(layout, wrappers)
             if member.next_at > _TAR_LOOK_BYTES or len(heads.names) > _TAR_MEMBERS:
@@ -228,17 +228,17 @@ def _tar_head(stream: Stream, name: str, wrappers: tuple[str, ...], wanted: Want
         heads.opaque = True
     if not heads.names:
         raise PermanentError("The backup is a tar without a member.", name, rule="archive-tiny")
-    return _head_of(heads, (*wrappers, TAR), wanted)
+    return _head_of(heads, (*wrappers, TAR), choice)
 
 
-def _head_of(heads: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> ArchiveHead:
+def _head_of(heads: _Heads, wrappers: tuple[str, ...], choice: Wanted) -> ArchiveHead:
     if not heads.opaque and len(heads.by_place) == 1:
         return next(iter(heads.by_place.values()))
-    meant = next((head for head in heads.by_place.values() if _is_meant(head, wanted)), None)
+    meant = next((head for head in heads.by_place.values() if _is_meant(head, choice)), None)
     return ArchiveHead(Format.UNKNOWN, wrappers) if meant is None else _in_part(meant)
 
 
-def _zip_head(source: ByteSource, name: str, wanted: Wanted) -> ArchiveHead:
+def _zip_head(source: ByteSource, name: str, choice: Wanted) -> ArchiveHead:
     """Return what a ZIP archive's directory, and the first of its members that may be dumps, tell."""
     archive, heads = ZipArchive(source, name), _Heads()
     layout = physical.recognise_layout(archive.files)
@@ -249,26 +249,26 @@ def _zip_head(source: ByteSource, name: str, wanted: Wanted) -> ArchiveHead:
     files = application_dumps(archive.files) or archive.files
     heads.opaque = len(files) > _TAR_MEMBERS
     for place, member in islice(files.items(), _TAR_MEMBERS):
-        _note_file(place, Stream(archive.pieces(member), UNWRAPPED_LIMIT_BYTES), heads, (ZIP,), wanted)
+        _note_file(place, Stream(archive.pieces(member), UNWRAPPED_LIMIT_BYTES), heads, (ZIP,), choice)
     refusals = [refusal for member in files.values() if (refusal := archive.refusal(member)) is not None]
     if refusals and not heads.by_place:
         raise refusals[0]
-    return _head_of(heads, (ZIP,), wanted)
+    return _head_of(heads, (ZIP,), choice)
 
 
 def _note_member(
-    member: tar.TarMember, reader: _Sequential, heads: _Heads, wrappers: tuple[str, ...], wanted: Wanted
+    member: tar.TarMember, reader: _Sequential, heads: _Heads, wrappers: tuple[str, ...], choice: Wanted
 ) -> Format | None:
     """Look at one member; return the layout of a physical backup that the names so far show."""
     heads.names.append(member.name)
     layout = physical.recognise_layout(heads.names)
     place = "/".join(parts_of(member.name))
     if layout is None and member.kind == tar.REGULAR and place:
-        _note_file(place, Stream(reader.pieces(member.offset, member.size)), heads, wrappers, wanted)
+        _note_file(place, Stream(reader.pieces(member.offset, member.size)), heads, wrappers, choice)
     return layout
 
 
-def _note_file(place: str, pieces: Stream, heads: _Heads, wrappers: tuple[str, ...], wanted: Wanted) -> None:
+def _note_file(place: str, pieces: Stream, heads: _Heads, wrappers: tuple[str, ...], choice: Wanted) -> None:
     folder, _, base = place.rpartition("/")
     if is_data_member(base):
         return
@@ -277,7 +277,7 @@ def _note_file(place: str, pieces: Stream, heads: _Heads, wrappers: tuple[str, .
             toc = read_stream_toc(pieces, place).toc
             heads.by_place[folder] = ArchiveHead(Format.DIRECTORY, wrappers, toc)
         else:
-            _note_head(place, _inside(pieces, place, wrappers, wanted), heads)
+            _note_head(place, _inside(pieces, place, wrappers, choice), heads)
     except PermanentError as error:
         if error.rule not in NO_DUMP:  # a broken dump: known when the whole archive is there
             heads.opaque = True
@@ -296,10 +296,10 @@ def is_closed(head: ArchiveHead) -> bool:
     return head.format is Format.UNKNOWN and head.wrappers[-1:] in {(TAR,), (ZIP,)}
 
 
-def _is_meant(head: ArchiveHead, wanted: Wanted) -> bool:
+def _is_meant(head: ArchiveHead, choice: Wanted) -> bool:
     """Say whether *head* is of a dump of the database that is to be drilled."""
     own = () if head.toc is None or not head.toc.database else (head.toc.database,)
-    return wanted.database_or_name in (head.databases or own)
+    return choice.database_or_name in (head.databases or own)
 
 
 def _in_part(head: ArchiveHead) -> ArchiveHead:

@@ -52,8 +52,10 @@ def preflight_findings(
     """
     if head.format in TOOLS:
         return (_physical(head.format),)
-    listed = _archive(head.toc, name_at, dated_by, target, extensions_of) if head.toc is not None else ()
-    return (*_encryption(head, target), *_roles(head, target), *listed)
+    archive_findings = (
+        _archive(head.toc, name_at, dated_by, target, extensions_of) if head.toc is not None else ()
+    )
+    return (*_encryption(head, target), *_roles(head, target), *archive_findings)
 
 
 def wanted_major(toc: Toc | None, target: Target) -> int | None:
@@ -145,13 +147,13 @@ def _date(toc: Toc, name_at: datetime, dated_by: str) -> Iterator[Finding]:
 
 
 def _database(toc: Toc, target: Target) -> Iterator[Finding]:
-    wanted = target.dump.database
+    database = target.dump.database
     if toc.archive_version is None:
         return  # of a script only the first part was read: other databases may follow
-    if wanted is not None and toc.database and toc.database != wanted:
+    if database is not None and toc.database and toc.database != database:
         yield finding(
             "archive-database-mismatch",
-            f"The archive is a dump of the database {toc.database}, not of {wanted}. What was asked for is "
+            f"The archive is a dump of the database {toc.database}, not of {database}. What was asked for is "
             "not in "
             "it.",
             where=toc.database,
@@ -176,9 +178,9 @@ def _content(toc: Toc, target: Target) -> Iterator[Finding]:
             stage=Stage.PREFLIGHT,
         )
         return
-    listed = listed_relations(toc)
+    relations = listed_relations(toc)
     for table in target.expect.required_tables:
-        if table not in listed:
+        if table not in relations:
             yield finding(
                 "required-table-missing",
                 f"The required table {table} is not among the archive's entries. It would not come back.",
@@ -189,10 +191,10 @@ def _content(toc: Toc, target: Target) -> Iterator[Finding]:
 
 def _extensions(toc: Toc, target: Target, extensions_of: ExtensionsOf) -> Iterator[Finding]:
     major = wanted_major(toc, target)
-    here = extensions_of(major) if major is not None else None
+    installed_extensions = extensions_of(major) if major is not None else None
     config = target.sandbox.extensions
     for name in required_extensions(toc):
-        if here is not None and name not in here:
+        if installed_extensions is not None and name not in installed_extensions:
             yield _absent(name, major) if name in config.absent_ok else _missing(name, major)
         elif not is_allowed(name, config) and name not in config.absent_ok:
             yield finding(

@@ -95,12 +95,12 @@ class Lexer:
             return False
         if self.passed_bytes > self._longest:
             raise TooLong
-        kept = max(self.start, self.position - _BEHIND)
-        if kept > self.start:
-            self._put_by.write(memoryview(self.buffer)[self.start : kept])
+        cut_at = max(self.start, self.position - _BEHIND)
+        if cut_at > self.start:
+            self._put_by.write(memoryview(self.buffer)[self.start : cut_at])
             self._is_long = True
-        del self.buffer[:kept]
-        self.position -= kept
+        del self.buffer[:cut_at]
+        self.position -= cut_at
         self.start = 0
         self.buffer += chunk
         return True

@@ -203,8 +203,8 @@ def _peel(
     if not dest.is_dir():
         opened, head, findings = _open_file(inner, job)
         return opened, head, (*appended, *findings)
-    folder, found, findings = _open_folder(dest, job)
-    return replace(inner, path=folder), replace(found, wrappers=inner.removed), (*appended, *findings)
+    folder, folder_head, findings = _open_folder(dest, job)
+    return replace(inner, path=folder), replace(folder_head, wrappers=inner.removed), (*appended, *findings)
 
 
 def _unwrapped(layers: _Layers, wrappers: tuple[str, ...], job: _Job) -> _Layers:
@@ -245,9 +245,9 @@ def _verify_script(path: Path, head: ArchiveHead, job: _Job) -> Trimmed:
     facts = script.scan_script(stream.rest(), job.name)
     trimmed = trim(head_text, facts, job.name) if head.written_by else Trimmed(Extent(), facts)
     findings = script.end_findings(head, trimmed.facts, head_text, job.name)
-    for found in findings:
-        if found.severity is Severity.FAILURE:
-            raise PermanentError(found.message, found.where, found.hint, rule=found.rule)
+    for issue in findings:
+        if issue.severity is Severity.FAILURE:
+            raise PermanentError(issue.message, issue.where, issue.hint, rule=issue.rule)
     return replace(trimmed, findings=(*trimmed.findings, *findings))
 
 

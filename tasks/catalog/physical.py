@@ -55,8 +55,8 @@ TOOLS = {
 
 def recognise_layout(names: Iterable[str]) -> Format | None:
     """Return the tool whose backup holds files of these *names* (relative, `/` between parts), or None."""
-    listed = tuple(names)
+    paths = tuple(names)
     for layout, patterns in _LAYOUTS:
-        if any(pattern.search(name) for name in listed for pattern in patterns):
+        if any(pattern.search(name) for name in paths for pattern in patterns):
             return layout
     return None

@@ -93,7 +93,7 @@ def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
     if cluster is None and dump is None:
         _must_be_sql(text, whole=whole, where=where)
         return ArchiveHead(Format.PLAIN, toc=_toc(text) if _SERVER.search(text) else None)
-    _must_begin_clean(text[: min(found.start() for found in (cluster, dump) if found)], where)
+    _must_begin_clean(text[: min(match.start() for match in (cluster, dump) if match)], where)
     is_cluster = cluster is not None and (dump is None or cluster.start() < dump.start())
     return ArchiveHead(
         Format.CLUSTER if is_cluster else Format.PLAIN,
@@ -117,11 +117,11 @@ def may_follow(line: str) -> bool:
 
 def dump_begins(text: str) -> int | None:
     """Return where the first comment of pg_dump or pg_dumpall begins; None where neither wrote *text*."""
-    found = [match.start() for match in (_CLUSTER_HEADER.search(text), _DUMP_HEADER.search(text)) if match]
-    if not found:
+    offsets = [match.start() for match in (_CLUSTER_HEADER.search(text), _DUMP_HEADER.search(text)) if match]
+    if not offsets:
         return None
-    line = text.rfind("\n", 0, max(0, min(found) - 1)) + 1
-    return line if text[line : min(found)].strip() == "--" else min(found)
+    line = text.rfind("\n", 0, max(0, min(offsets) - 1)) + 1
+    return line if text[line : min(offsets)].strip() == "--" else min(offsets)
 
 
 def dump_ends(tail: str) -> int | None:
@@ -165,8 +165,8 @@ def scan_script(pieces: Iterable[bytes], where: str = "") -> ScriptFacts:
                 where,
                 rule="format-unsupported",
             )
-        for found in _CLUSTER_END_BLOCK.finditer(window):
-            cluster_end_at = size + len(piece) - len(window) + found.start()
+        for match in _CLUSTER_END_BLOCK.finditer(window):
+            cluster_end_at = size + len(piece) - len(window) + match.start()
         size += len(piece)
         tail = (tail + piece)[-_TAIL_BYTES:]
     return ScriptFacts(tuple(databases), tail.decode("utf-8", "surrogateescape"), cluster_end_at, size)
@@ -203,10 +203,10 @@ def end_findings(head: ArchiveHead, facts: ScriptFacts, head_text: str, where: s
 
 def connected_databases(text: bytes) -> tuple[str, ...]:
     r"""Return the databases that the `\connect` lines in *text* name, each once, `template1` left out."""
-    found = (
+    names = (
         _database_of(match[1].decode("utf-8", "surrogateescape").strip()) for match in _CONNECT.finditer(text)
     )
-    return tuple(dict.fromkeys(name for name in found if name and name != "template1"))
+    return tuple(dict.fromkeys(name for name in names if name and name != "template1"))
 
 
 _MORE_BEHIND = (
@@ -246,13 +246,13 @@ def _end_marker(tail: str) -> tuple[str | None, bool]:
     return None, False
 
 
-def _must_begin_clean(before: str, where: str) -> None:
+def _must_begin_clean(before: str, backup_name: str) -> None:
     """Refuse a script that holds what pg_dump said besides what it wrote: psql takes it for SQL."""
     if _TOOL_SAYS.search(before) is None:
         return
     raise PermanentError(
         "The script begins with messages of pg_dump itself. psql fails at them: it restores only by luck.",
-        where,
+        backup_name,
         "Keep 2>&1 out of the backup job's redirection: messages belong into its log.",
         rule="archive-corrupt",
     )

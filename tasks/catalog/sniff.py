@@ -199,12 +199,12 @@ def _claims(name: str) -> tuple[list[str], tuple[Format, ...]]:
     for short, long in _SHORTHANDS.items():
         if rest.endswith(short):
             rest = rest.removesuffix(short) + long
-    while found := _SUFFIX.search(rest):
-        wrapper = _WRAPPER_NAMES.get(found[0])
+    while match := _SUFFIX.search(rest):
+        wrapper = _WRAPPER_NAMES.get(match[0])
         if wrapper is None:
-            return wrappers, _PLAIN if found[0] in _PLAIN_NAMES else _tar_formats(found[0])
+            return wrappers, _PLAIN if match[0] in _PLAIN_NAMES else _tar_formats(match[0])
         wrappers.append(wrapper)
-        rest = rest[: found.start()]
+        rest = rest[: match.start()]
     return wrappers, ()
 
 

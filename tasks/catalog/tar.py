@@ -186,8 +186,8 @@ def files_of(members: Iterable[TarMember]) -> dict[str, TarMember]:
             files[name] = linked
         elif member.kind == SYMBOLIC_LINK and not member.link.startswith("/"):
             links[name] = posixpath.normpath(posixpath.join(*parts[:-1], member.link))
-    found = {name: files.get(_led_to(name, links)) for name in links}
-    return files | {name: member for name, member in found.items() if member is not None}
+    targets = {name: files.get(_led_to(name, links)) for name in links}
+    return files | {name: member for name, member in targets.items() if member is not None}
 
 
 def _led_to(name: str, links: Mapping[str, str]) -> str:
@@ -233,11 +233,11 @@ def verify(source: ByteSource, toc: Toc, where: str) -> tuple[Finding, ...]:
     """
     walked = members_of(source, where)
     members = {member.name: member for member in walked}
-    listed: set[str] = set()
+    listings: set[str] = set()
     for entry in toc.entries:
         if not entry.has_data or entry.filename is None:
             continue
-        for name in _files_of(entry, source, members, listed, where):
+        for name in _files_of(entry, source, members, listings, where):
             if name not in members:
                 label = f"{entry.desc} {entry.namespace}.{entry.tag}".replace(" .", " ")
                 raise cut(source.size, f"without the member {name} ({label})", where)
@@ -256,9 +256,9 @@ def cut(at: int, place: str, where: str) -> PermanentError:
 
 
 def _files_of(
-    entry: TocEntry, source: ByteSource, members: dict[str, TarMember], listed: set[str], where: str
+    entry: TocEntry, source: ByteSource, members: dict[str, TarMember], listings: set[str], backup_name: str
 ) -> Iterator[str]:
-    """Yield the members that hold the entry's data; of a list that was in *listed* only the list itself.
+    """Yield the members that hold the entry's data; of a list that was in *listings* only the list itself.
 
     The TOC names a file for large objects too which is not written: their list is `blobs.toc`, from 17 on
     `blobs_<entry>.toc`.
@@ -268,9 +268,9 @@ def _files_of(
         return
     listing = next((n for n in (f"blobs_{entry.dump_id}.toc", "blobs.toc") if n in members), "blobs.toc")
     yield listing
-    if listing in members and listing not in listed:
-        listed.add(listing)
-        yield from large_objects(_pieces(source, members[listing]), where)
+    if listing in members and listing not in listings:
+        listings.add(listing)
+        yield from large_objects(_pieces(source, members[listing]), backup_name)
 
 
 def large_objects(pieces: Iterable[bytes], where: str) -> Iterator[str]:
@@ -311,7 +311,7 @@ class _Override:
 
 
 def _override(
-    before: _Override, member: TarMember, read: Callable[[int, int], bytes], where: str
+    before: _Override, member: TarMember, read: Callable[[int, int], bytes], backup_name: str
 ) -> _Override:
     """Return *before* with what a GNU long name or a pax header adds."""
     if member.kind == PAX_GLOBAL:
@@ -319,7 +319,7 @@ def _override(
     if member.size > _LONGEST_EXTENSION:
         raise PermanentError(
             f"The tar header at byte {member.at} announces a name of {member.size} bytes. No tar does.",
-            where,
+            backup_name,
             rule="archive-corrupt",
         )
     content = read(member.offset, member.size)
@@ -359,7 +359,7 @@ def _checksum_fits(block: bytes) -> bool:
     return int(stated, 8) == sum(header)
 
 
-def _number(field: bytes, at: int, where: str) -> int:
+def _number(field: bytes, at: int, backup_name: str) -> int:
     """Return a size: octal digits, or binary for those beyond 8 GiB."""
     if field[0] & 0x80:
         return int.from_bytes(field[1:], "big")
@@ -367,7 +367,7 @@ def _number(field: bytes, at: int, where: str) -> int:
     if digits.strip(b"01234567"):
         raise PermanentError(
             f"The tar header at byte {at} states no size. Nothing after it can be found.",
-            where,
+            backup_name,
             rule="archive-corrupt",
         )
     return int(digits or b"0", 8)
@@ -377,10 +377,10 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _too_many(where: str) -> PermanentError:
+def _too_many(backup_name: str) -> PermanentError:
     return PermanentError(
         f"The tar holds more than {MOST_FILES:,} members, or names of more than {_MOST_LETTERS >> 20} MiB, "
         "more than the drill takes into its memory. Nothing is said about the backup.",
-        where,
+        backup_name,
         rule="archive-contents-too-large",
     )

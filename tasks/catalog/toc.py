@@ -303,9 +303,9 @@ def _supported(version: tuple[int, int], cursor: _Cursor) -> tuple[int, int]:
     major, minor = version
     if major not in (1, 2):
         raise cursor.corrupt(f"its version reads {major}.{minor}, which PostgreSQL never wrote")
-    known = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+    versions = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
     raise PermanentError(
-        f"The archive is of version {major}.{minor}; this drill reads {known}. The backup may be good.",
+        f"The archive is of version {major}.{minor}; this drill reads {versions}. The backup may be good.",
         cursor.where,
         "Update restore-drill, or restore by hand with the pg_restore of the release that wrote it.",
         rule="archive-version-unsupported",
