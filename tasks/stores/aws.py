@@ -123,18 +123,18 @@ def _as_role(config: StoreConfig, own: boto3.session.Session) -> boto3.session.S
 
 
 def _role_credentials(config: StoreConfig, own: boto3.session.Session) -> dict[str, Any]:
-    asked: dict[str, Any] = {"RoleArn": config.role_arn, "RoleSessionName": ROLE_SESSION_NAME}
+    request: dict[str, Any] = {"RoleArn": config.role_arn, "RoleSessionName": ROLE_SESSION_NAME}
     if config.external_id:
-        asked["ExternalId"] = config.external_id
+        request["ExternalId"] = config.external_id
     try:
-        given = _sts(config, own).assume_role(**asked)["Credentials"]
+        credentials = _sts(config, own).assume_role(**request)["Credentials"]
     except (ClientError, BotoCoreError) as exc:
         raise translated(exc, Action.ASSUME, str(config.role_arn)) from exc
     return {
-        "access_key": given["AccessKeyId"],
-        "secret_key": given["SecretAccessKey"],
-        "token": given["SessionToken"],
-        "expiry_time": given["Expiration"].isoformat(),
+        "access_key": credentials["AccessKeyId"],
+        "secret_key": credentials["SecretAccessKey"],
+        "token": credentials["SessionToken"],
+        "expiry_time": credentials["Expiration"].isoformat(),
     }
 
 

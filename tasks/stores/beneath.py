@@ -68,11 +68,11 @@ class Root:
             PermanentError: `not-a-file`.
             OSError: there is nothing, or nothing that may be read.
         """
-        with self.looked_up(path) as found:
-            if not stat.S_ISREG(os.fstat(found).st_mode):
+        with self.looked_up(path) as path_handle:
+            if not stat.S_ISREG(os.fstat(path_handle).st_mode):
                 raise not_a_file(path)
             # The very file that was looked up: its name may lead elsewhere by now.
-            handle = os.open(f"/proc/self/fd/{found}", _READ)
+            handle = os.open(f"/proc/self/fd/{path_handle}", _READ)
         try:
             yield handle
         finally:
@@ -80,8 +80,8 @@ class Root:
 
     def state(self, path: str) -> os.stat_result:
         """Return the state of what *path* leads to; raises as `looked_up`."""
-        with self.looked_up(path) as found:
-            return os.fstat(found)
+        with self.looked_up(path) as handle:
+            return os.fstat(handle)
 
 
 def not_a_file(where: str) -> PermanentError:

@@ -98,16 +98,16 @@ def _client(config: StoreConfig) -> S3Client:
 
 
 @contextmanager
-def _as_rule(rule: str, action: Action, where: str) -> Iterator[None]:
+def _as_rule(rule: str, action: Action, uri: str) -> Iterator[None]:
     """Whatever goes wrong here concerns the drill's own records, never the backup."""
     try:
         yield
     except BlobMissing:
         raise
     except (ClientError, BotoCoreError, OSError, DrillError) as exc:
-        known = translated(exc, action, where)
-        kind = TransientError if isinstance(known, TransientError) else PermanentError
-        raise kind(known.what, known.where, rule=rule) from exc
+        error = translated(exc, action, uri)
+        kind = TransientError if isinstance(error, TransientError) else PermanentError
+        raise kind(error.what, error.where, rule=rule) from exc
 
 
 def _put(config: StoreConfig, at: S3Location, data: bytes, content_type: str | None) -> None:

@@ -36,8 +36,8 @@ class Digests:
 
     def update(self, chunk: bytes | memoryview) -> None:
         """Add the next bytes."""
-        for known in self._hashes.values():
-            known.update(chunk)
+        for digest in self._hashes.values():
+            digest.update(chunk)
         for name, before in self._sums.items():
             self._sums[name] = _CRCS[name](chunk, before)
 
@@ -88,7 +88,7 @@ def parse_sidecar(text: str, name: str) -> str | None:
 
 def digests_by_name(text: str) -> dict[str, str]:
     """Return file name -> SHA-256 of every line that holds one; the name is "" for a bare digest."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for raw in StringIO(
         text.removeprefix("\ufeff")
     ):  # a list of all lines would hold each letter fifty times
@@ -96,8 +96,8 @@ def digests_by_name(text: str) -> dict[str, str]:
         match = _SIDECAR_BSD.fullmatch(line) or _SIDECAR_LINE.fullmatch(line)
         if match:
             name = (match["name"] or "").strip().removeprefix("*").replace("\\", "/").removeprefix("./")
-            found[name if "/" not in name else name.rsplit("/", 1)[-1]] = match["hex"].lower()
-    return found
+            digests[name if "/" not in name else name.rsplit("/", 1)[-1]] = match["hex"].lower()
+    return digests
 
 
 def _hex(text: str) -> str | None:

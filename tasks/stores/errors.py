@@ -204,11 +204,11 @@ def is_missing(exc: ClientError) -> bool:
     return _CODES.get(error_code(exc)) == "object-gone"
 
 
-def _of_service(exc: ClientError, action: Action, where: str) -> DrillError:
+def _of_service(exc: ClientError, action: Action, uri: str) -> DrillError:
     error: Any = exc.response.get("Error", {})
     code, message = error_code(exc), str(error.get("Message", ""))
     rule = _rule_of_service(code, message, action, _status(exc))
-    return _made(rule, f"{code}: {message}" if message else code, where)
+    return _made(rule, f"{code}: {message}" if message else code, uri)
 
 
 def _rule_of_service(code: str, message: str, action: Action, status: int) -> str:
@@ -217,11 +217,11 @@ def _rule_of_service(code: str, message: str, action: Action, status: int) -> st
         return state
     if code in _DENIED:
         return _denied(action)
-    known = _CODES.get(code)
-    if known == "object-gone" and action is Action.LIST:
+    rule = _CODES.get(code)
+    if rule == "object-gone" and action is Action.LIST:
         return "bucket-missing"
-    if known:
-        return known
+    if rule:
+        return rule
     if action is Action.ASSUME:
         return "role-denied"
     return _rule_of_status(status, action)
@@ -258,19 +258,19 @@ def _denied(action: Action) -> str:
     }[action]
 
 
-def _of_sdk(exc: BotoCoreError, where: str) -> DrillError:
+def _of_sdk(exc: BotoCoreError, uri: str) -> DrillError:
     rule = next((rule for classes, rule in _CLASSES if isinstance(exc, classes)), "store-unreachable")
     if isinstance(exc, boto.SSLError):
         return PermanentError(
             _sentence(rule, str(exc)),
-            where,
+            uri,
             "The store's certificate is not trusted here: set AWS_CA_BUNDLE, or correct store.endpoint_url.",
             rule,
         )
-    return _made(rule, str(exc), where)
+    return _made(rule, str(exc), uri)
 
 
-def _of_system(exc: OSError, action: Action, where: str) -> DrillError:
+def _of_system(exc: OSError, action: Action, uri: str) -> DrillError:
     text = exc.strerror or str(exc)
     if isinstance(exc, PermissionError):
         rule = _denied(action)
@@ -278,19 +278,19 @@ def _of_system(exc: OSError, action: Action, where: str) -> DrillError:
         rule = "path-missing" if action is Action.LIST else "object-gone"
     else:
         rule = _LOCAL.get(exc.errno or 0, "store-unreachable")
-    return _made(rule, text, where)
+    return _made(rule, text, uri)
 
 
-def _made(rule: str, detail: str, where: str) -> DrillError:
+def _made(rule: str, detail: str, uri: str) -> DrillError:
     kind = TransientError if rule in _TRANSIENT else PermanentError
-    return kind(_sentence(rule, detail), where, rule=rule)
+    return kind(_sentence(rule, detail), uri, rule=rule)
 
 
 def _sentence(rule: str, detail: str) -> str:
     fact = _WORDS.get(rule, "The store answered with an error")
     meaning = _MEANING.get(rule)
-    said = f" ({_told(detail)})" if detail else ""
-    return f"{fact}{said}: {meaning}." if meaning else f"{fact}{said}."
+    remark = f" ({_told(detail)})" if detail else ""
+    return f"{fact}{remark}: {meaning}." if meaning else f"{fact}{remark}."
 
 
 def _told(detail: str) -> str:

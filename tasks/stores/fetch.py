@@ -86,7 +86,7 @@ def local_name(label: str) -> str:
     return plain if len(raw) <= _MAX_NAME_BYTES else raw[-_MAX_NAME_BYTES:].decode(errors="ignore")
 
 
-def _settled(bring: Callable[[], Fetched], path: Path, where: str) -> Fetched:
+def _settled(bring: Callable[[], Fetched], path: Path, uri: str) -> Fetched:
     """Call *bring*; once more each if the object was overwritten, had vanished, or bytes were wrong."""
     allowed = {"object-changed": 1, "object-gone": 1, "checksum-mismatch": 1}
     while True:
@@ -97,7 +97,7 @@ def _settled(bring: Callable[[], Fetched], path: Path, where: str) -> Fetched:
             if not allowed.get(exc.rule):
                 raise
             allowed[exc.rule] -= 1
-            _log.warning("%s: once more: %s", printable(where), printable(exc.what))
+            _log.warning("%s: once more: %s", printable(uri), printable(exc.what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +123,12 @@ class _Job:
         )
         files = [member for member in inside.members if not is_sidecar(member.uri.removeprefix(listed.uri))]
         self._require_all(listed, files)
-        told = {} if self.policy == "none" else sidecars_of_folder(self.store, inside, inside.members)
-        self._require_told(told, files, listed.uri)
+        digests = {} if self.policy == "none" else sidecars_of_folder(self.store, inside, inside.members)
+        self._require_told(digests, files, listed.uri)
         path.mkdir(parents=True)
         total = _Total(self.progress, sum(obj.bytes for obj in files))
         with ThreadPoolExecutor(_FILES_AT_ONCE, "files") as pool:
-            jobs = [pool.submit(self._member, listed.uri, obj, path, told, total) for obj in files]
+            jobs = [pool.submit(self._member, listed.uri, obj, path, digests, total) for obj in files]
             try:
                 done = [job.result() for job in jobs]
             finally:
@@ -141,11 +141,11 @@ class _Job:
         return Fetched(path, total.bytes, digest, weakest, (), 0.0, now)
 
     def _member(
-        self, folder: str, listed: StoredObject, path: Path, told: dict[str, str], total: _Total
+        self, folder: str, listed_object: StoredObject, path: Path, digests: dict[str, str], total: _Total
     ) -> tuple[str, str, str]:
-        name = listed.uri.removeprefix(folder)
-        obj = listed if self.policy == "none" else self.store.head(listed.uri)
-        expected = expected_of(obj, told.get(name.rpartition("/")[2]), self.policy)
+        name = listed_object.uri.removeprefix(folder)
+        obj = listed_object if self.policy == "none" else self.store.head(listed_object.uri)
+        expected = expected_of(obj, digests.get(name.rpartition("/")[2]), self.policy)
         to = path / name
         to.parent.mkdir(parents=True, exist_ok=True)
         sha256, integrity = self._proven(obj, to, expected, total.part(name))
@@ -155,9 +155,9 @@ class _Job:
         self, obj: StoredObject, path: Path, expected: Expected, progress: Progress
     ) -> tuple[str, str]:
         """Download *obj* to *path*; return its SHA-256 and what proved it."""
-        seen = expected.digests()
-        self.store.fetch(obj, path, progress, self.deadline.left_s, seen)
-        broken = expected.broken(seen)
+        digests = expected.digests()
+        self.store.fetch(obj, path, progress, self.deadline.left_s, digests)
+        broken = expected.broken(digests)
         if broken:
             raise PermanentError(
                 f"The downloaded bytes differ from the stored checksum ({broken[0].source}): "
@@ -165,17 +165,17 @@ class _Job:
                 obj.uri,
                 rule="checksum-mismatch",
             )
-        return seen.hex("sha256"), expected.integrity(seen)
+        return digests.hex("sha256"), expected.integrity(digests)
 
     def _has_any(self, folder: str) -> bool:
         return next(iter(self.store.list(folder, limit=1)), None) is not None
 
-    def _require_all(self, listed: StoredObject, files: list[StoredObject]) -> None:
-        here = {obj.uri for obj in files}
+    def _require_all(self, listed_folder: StoredObject, files: list[StoredObject]) -> None:
+        uris = {obj.uri for obj in files}
         gone = [
             obj.uri
-            for obj in listed.members
-            if obj.uri not in here and not is_sidecar(obj.uri.rpartition("/")[2])
+            for obj in listed_folder.members
+            if obj.uri not in uris and not is_sidecar(obj.uri.rpartition("/")[2])
         ]
         if gone:
             raise PermanentError(
@@ -184,10 +184,10 @@ class _Job:
                 rule="object-gone",
             )
 
-    def _require_told(self, told: dict[str, str], files: list[StoredObject], folder: str) -> None:
+    def _require_told(self, digests: dict[str, str], files: list[StoredObject], folder: str) -> None:
         """A file that the checksums name and the folder lacks is as wrong as one that differs."""
-        here = {obj.uri.rpartition("/")[2] for obj in files}
-        missing = sorted(name for name in told if name and name not in here and not is_sidecar(name))
+        names = {obj.uri.rpartition("/")[2] for obj in files}
+        missing = sorted(name for name in digests if name and name not in names and not is_sidecar(name))
         if missing:
             raise PermanentError(
                 f"The checksum file names {len(missing)} files that are not there: the dump is incomplete.",
@@ -210,8 +210,8 @@ class _Total:
         def report(done: int, _: int) -> None:
             with self._lock:
                 self._done[name] = done
-                seen = sum(self._done.values())
-            self._progress(seen, self.bytes)
+                total_bytes = sum(self._done.values())
+            self._progress(total_bytes, self.bytes)
 
         return report
 

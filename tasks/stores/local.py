@@ -74,15 +74,15 @@ class LocalStore:
         """
         path = _listed_path(prefix)
         after = None if start_after is None else str(local_path(start_after))
-        given = 0
-        for found, entry in self._walk(path):
-            if after is not None and found <= after:
+        count = 0
+        for entry_path, entry in self._walk(path):
+            if after is not None and entry_path <= after:
                 continue
-            obj = self._object(found, entry)
+            obj = self._object(entry_path, entry)
             if obj is not None:
                 yield obj
-                given += 1
-            if given == limit:
+                count += 1
+            if count == limit:
                 return
 
     def folders(self, prefix: str) -> tuple[str, ...]:
@@ -140,8 +140,8 @@ class LocalStore:
         return iter(())
 
     def _root_of(self, path: str) -> Root:
-        known = next((root for root in self._roots if root.holds(path)), None)
-        return known or Root(path.rstrip("/").rpartition("/")[0] or "/")
+        root_above = next((root for root in self._roots if root.holds(path)), None)
+        return root_above or Root(path.rstrip("/").rpartition("/")[0] or "/")
 
     def _level(self, prefix: str, *, folders: bool) -> Sequence[str]:
         folder, _, part = _listed_path(prefix).rpartition("/")
@@ -212,15 +212,15 @@ class LocalStore:
         try:
             with self._opened_folder(folder) as handle:
                 changed = os.fstat(handle).st_mtime_ns
-                known = self._entries_of.get(folder)
-                if known is None or known[0] != changed:
-                    known = (changed, _scanned(handle))
-                    self._entries_of[folder] = known
+                cache_entry = self._entries_of.get(folder)
+                if cache_entry is None or cache_entry[0] != changed:
+                    cache_entry = (changed, _scanned(handle))
+                    self._entries_of[folder] = cache_entry
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as exc:
             raise translated(exc, Action.LIST, file_uri(folder)) from exc
-        return known[1]
+        return cache_entry[1]
 
     @contextmanager
     def _opened_folder(self, folder: str) -> Iterator[int]:
@@ -229,8 +229,10 @@ class LocalStore:
         if root is None:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         else:
-            with root.looked_up(folder) as found:
-                handle = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            with root.looked_up(folder) as folder_handle:
+                handle = os.open(
+                    f"/proc/self/fd/{folder_handle}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                )
         try:
             yield handle
         finally:
@@ -300,13 +302,13 @@ def _clone(source: int, dest: int) -> bool:
     return True
 
 
-def _write(dest: int, chunk: bytes, where: str) -> None:
+def _write(dest: int, chunk: bytes, uri: str) -> None:
     view = memoryview(chunk)
     while view:
         try:
             view = view[os.write(dest, view) :]
         except OSError as exc:
-            raise disk_full(where, len(chunk)) from exc
+            raise disk_full(uri, len(chunk)) from exc
 
 
 def _require_unchanged(before: os.stat_result, after: os.stat_result, obj: StoredObject) -> None:

@@ -78,12 +78,12 @@ class S3Store:
     ) -> Iterator[StoredObject]:
         """See `Store`."""
         at = s3_location(prefix)
-        asked: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
+        request: dict[str, Any] = {"Bucket": at.bucket, "Prefix": at.key}
         if start_after is not None:
-            asked["StartAfter"] = s3_location(start_after).key
-        asked["MaxKeys"] = PAGE_KEYS if limit is None else min(limit, PAGE_KEYS)
+            request["StartAfter"] = s3_location(start_after).key
+        request["MaxKeys"] = PAGE_KEYS if limit is None else min(limit, PAGE_KEYS)
         left = limit
-        for page in self._pages(asked, prefix):
+        for page in self._pages(request, prefix):
             items = page.get("Contents", [])[:left]
             yield from (_listed(at.bucket, item) for item in items)
             left = None if left is None else left - len(items)
@@ -169,17 +169,17 @@ class S3Store:
             rule="object-archived",
         )
 
-    def _pages(self, asked: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, request: dict[str, Any], uri: str) -> Iterator[dict[str, Any]]:
         while True:
             try:
-                page: Any = self._client.list_objects_v2(**asked)
+                page: Any = self._client.list_objects_v2(**request)
             except _FOREIGN as exc:
-                raise translated(exc, Action.LIST, where) from exc
+                raise translated(exc, Action.LIST, uri) from exc
             self._see_clock(page)
             yield page
             if not page.get("IsTruncated") or not page.get("NextContinuationToken"):
                 return
-            asked = {**asked, "ContinuationToken": page["NextContinuationToken"]}
+            request = {**request, "ContinuationToken": page["NextContinuationToken"]}
 
     def _level(self, prefix: str) -> dict[str, Any]:
         at = s3_location(prefix)
@@ -226,16 +226,16 @@ class S3Store:
     def _range(self, client: S3Client, obj: StoredObject, offset: int, length: int) -> Iterator[bytes]:
         """Yield a range of exactly the version that was looked at: it cannot change under us."""
         at = s3_location(obj.uri)
-        asked: dict[str, Any] = {
+        request: dict[str, Any] = {
             "Bucket": at.bucket,
             "Key": at.key,
             "Range": f"bytes={offset}-{offset + length - 1}",
         }
         if obj.version_id:
-            asked["VersionId"] = obj.version_id
+            request["VersionId"] = obj.version_id
         if obj.etag:
-            asked["IfMatch"] = f'"{obj.etag}"'
-        body = client.get_object(**asked)["Body"]
+            request["IfMatch"] = f'"{obj.etag}"'
+        body = client.get_object(**request)["Body"]
         # What has arrived, not a whole chunk: a server that drips must not keep us from the deadline.
         read = getattr(getattr(body, "_raw_stream", body), "read1", body.read)
         try:
@@ -272,8 +272,8 @@ def _version(text: str | None) -> str | None:
 
 def _class_of(answer: Any) -> str | None:  # noqa: ANN401  botocore's own type
     """Return the storage class; one that has been thawed reads like any other."""
-    kept: str | None = answer.get("StorageClass")
+    storage_class: str | None = answer.get("StorageClass")
     if answer.get("ArchiveStatus"):
-        kept = "DEEP_ARCHIVE" if "DEEP" in answer["ArchiveStatus"] else "GLACIER"
+        storage_class = "DEEP_ARCHIVE" if "DEEP" in answer["ArchiveStatus"] else "GLACIER"
     thawed = 'ongoing-request="false"' in str(answer.get("Restore", ""))
-    return "STANDARD" if thawed and kept in ARCHIVED else kept
+    return "STANDARD" if thawed and storage_class in ARCHIVED else storage_class

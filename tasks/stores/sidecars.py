@@ -24,12 +24,12 @@ def sidecar_of_file(store: Store, obj: StoredObject) -> str | None:
     Raises:
         PermanentError: `checksum-unreadable`, or what the way to the sidecar shows.
     """
-    for found in store.list(obj.uri, limit=_BESIDE):
-        if found.uri.removeprefix(obj.uri) in SUFFIXES:
-            text = read_text(store, found)
+    for neighbour in store.list(obj.uri, limit=_BESIDE):
+        if neighbour.uri.removeprefix(obj.uri) in SUFFIXES:
+            text = read_text(store, neighbour)
             digest = parse_sidecar(text, _name(obj.uri))
             if digest is None:
-                raise _unreadable(found.uri)
+                raise _unreadable(neighbour.uri)
             return digest
     return None
 
@@ -40,17 +40,17 @@ def sidecars_of_folder(store: Store, folder: StoredObject, inside: Iterable[Stor
     Raises:
         PermanentError: `checksum-unreadable`, or what the way to a sidecar shows.
     """
-    told: dict[str, str] = {}
-    for found in (*_beside(store, folder.uri), *inside):
-        name = found.uri.removeprefix(folder.uri)
-        if found.uri.startswith(folder.uri) and not is_sidecar(name):
+    digests: dict[str, str] = {}
+    for sidecar in (*_beside(store, folder.uri), *inside):
+        name = sidecar.uri.removeprefix(folder.uri)
+        if sidecar.uri.startswith(folder.uri) and not is_sidecar(name):
             continue
-        lines = digests_by_name(read_text(store, found))
+        lines = digests_by_name(read_text(store, sidecar))
         if not lines:
-            raise _unreadable(found.uri)
-        own = _without_suffix(_name(found.uri))
-        told.update({own if own and not line else line: digest for line, digest in lines.items()})
-    return told
+            raise _unreadable(sidecar.uri)
+        own = _without_suffix(_name(sidecar.uri))
+        digests.update({own if own and not line else line: digest for line, digest in lines.items()})
+    return digests
 
 
 def is_sidecar(name: str) -> bool:

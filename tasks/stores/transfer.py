@@ -240,31 +240,31 @@ def _first_error(parts: list[Future[None]]) -> None:
 
 
 @contextmanager
-def _file(dest: Path, size: int, where: str) -> Iterator[int]:
+def _file(dest: Path, size: int, uri: str) -> Iterator[int]:
     """Open *dest* anew with its bytes reserved: a full disk is known before the first byte travels."""
     handle = os.open(dest, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        _reserve(handle, size, where)
+        _reserve(handle, size, uri)
         yield handle
     finally:
         os.close(handle)
 
 
-def _reserve(handle: int, size: int, where: str) -> None:
+def _reserve(handle: int, size: int, uri: str) -> None:
     try:
         if size:
             os.posix_fallocate(handle, 0, size)
     except OSError as exc:
         if exc.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise disk_full(where, size) from exc
+            raise disk_full(uri, size) from exc
         os.ftruncate(handle, size)  # a file system that cannot reserve
 
 
-def _write(handle: int, chunk: bytes, offset: int, where: str) -> None:
+def _write(handle: int, chunk: bytes, offset: int, uri: str) -> None:
     try:
         view = memoryview(chunk)
         while view:
             written = os.pwrite(handle, view, offset)
             view, offset = view[written:], offset + written
     except OSError as exc:
-        raise disk_full(where, len(chunk)) from exc
+        raise disk_full(uri, len(chunk)) from exc
