@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,20 +52,21 @@ class Drill:
         return [pid for name in self.ids() for pid in processes_of(name, self.drills / name / "data")]
 
     def pids(self, program: str) -> list[int]:
-        """The processes of the drill that run *program*, the oldest first."""
-        return sorted((pid for pid in self.processes() if _name(pid) == program), key=_started)
+        """The processes of the drill that run *program*, those first whom none of them started."""
+        pids = {pid for pid in self.processes() if _name(pid) == program}
+        return sorted(pids, key=lambda pid: (_parent(pid) in pids, pid))
 
     def ends(self, timeout: float = 90) -> Ran:
         out, err = self.process.communicate(timeout=timeout)
         return Ran(self.process.returncode, out, "".join(self.lines) + err)
 
 
-def _started(pid: int) -> int:
-    """When *pid* started, in ticks: numbers of processes begin anew after the largest."""
+def _parent(pid: int) -> int:
+    """Who started *pid*: numbers of processes begin anew after the largest, so that they tell no age."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
-        return sys.maxsize
+        return 0
 
 
 def _title(pid: int) -> str:
@@ -174,10 +174,11 @@ def test_a_terminated_drill_says_so_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("program", "rule"), [("postgres", "postgres-failed"), ("pg_restore", "tool-killed")]
+    ("program", "rules"),
+    [("postgres", {"postgres-failed", "out-of-memory"}), ("pg_restore", {"tool-killed"})],
 )
 def test_a_killed_server_or_tool_is_never_the_backups_fault(
-    start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path, program: str, rule: str
+    start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path, program: str, rules: set[str]
 ) -> None:
     fleet.add("slow", slow_dump, backup={"database": "slow"})
     drill = start(fleet.path)
@@ -187,7 +188,9 @@ def test_a_killed_server_or_tool_is_never_the_backups_fault(
     assert ran.exit_code == 2, ran
     (document,) = ran.documents
     assert document["verdict"] == "inconclusive"
-    assert rules_of(document) == {rule}
+    # Whether the server's end by SIGKILL is seen in time to say what ends servers so is up to the kernel.
+    (rule,) = rules_of(document)
+    assert rule in rules
     assert fleet.recorded() == [document]
     nothing_is_left(drill, [], shell.folder)
 

@@ -16,7 +16,7 @@ from tasks.model.target import Extensions, SandboxConfig
 from tests.fix_postgres import Source
 from tests.fix_restore import Outcome, Restore
 
-PROGRAM = "COPY (SELECT 1) TO PROGRAM 'touch canary'"
+PROGRAM = "COPY (SELECT 1) TO PROGRAM 'cat > canary'"  # it reads all: a pipe closed early is an error
 EVIL = f"""
 CREATE TABLE public.t (id integer PRIMARY KEY);
 INSERT INTO public.t SELECT generate_series(1, 100);
