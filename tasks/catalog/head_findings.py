@@ -200,8 +200,7 @@ def _extensions(toc: Toc, target: Target, extensions_of: ExtensionsOf) -> Iterat
             yield finding(
                 "extension-not-allowed",
                 f"The backup needs the extension {name}, which the fleet file does not allow. A superuser "
-                "would "
-                "have to create it.",
+                "would have to create it.",
                 where=name,
             )
 
@@ -210,8 +209,7 @@ def _missing(name: str, major: int | None) -> Finding:
     return finding(
         "extension-missing",
         f"The backup needs the extension {name}, which PostgreSQL {major} on this worker does not have. "
-        "The backup "
-        "may be good.",
+        "The backup may be good.",
         where=name,
     )
 

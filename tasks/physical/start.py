@@ -27,7 +27,14 @@ from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.physical.control import ControlFile
 from tasks.physical.locales import Locales
 from tasks.physical.neutralise import own_settings, own_settings_of_major
-from tasks.sandbox.cluster import READER_WORK_MEM, alive, classify_death, connect, server_log_tail
+from tasks.sandbox.cluster import (
+    READER_WORK_MEM,
+    alive,
+    classify_death,
+    connect,
+    prove_wall,
+    server_log_tail,
+)
 from tasks.sandbox.extensions import library_env
 from tasks.sandbox.isolation import ids
 from tasks.sandbox.launch import launch
@@ -166,7 +173,7 @@ def serve(sandbox: Sandbox, settings: Mapping[str, str], locales: Locales, deadl
             raise failed(sandbox, "The recovered copy did not start again")
         time.sleep(_POLL_S)
     with connect_any(sandbox) as session:
-        _prove_wall(session, sandbox)
+        prove_wall(session, sandbox)
         _make_roles(session, sandbox)
 
 
@@ -256,23 +263,6 @@ def _answers(sandbox: Sandbox) -> bool:
     except psycopg.OperationalError as error:
         return "starting up" not in str(error) and "Connection refused" not in str(error)
     return True
-
-
-def _prove_wall(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
-    """Ask this very server to run a program; see `tasks.sandbox.cluster`."""
-    if not sandbox.workspace.walled:
-        return
-    try:
-        session.execute("COPY (SELECT 1) TO PROGRAM 'true'")
-    except psycopg.Error as error:
-        if (error.diag.message_primary or "").startswith("could not execute command"):
-            return
-    stop_server(sandbox.workspace.drill_id, signal.SIGQUIT)
-    raise PermanentError(
-        "The copy's server could run a program although the second wall should stop it. Nothing was checked.",
-        hint="This is a fault of the drill on this kernel: report it with the kernel's version.",
-        rule="isolation-unavailable",
-    )
 
 
 def _make_roles(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:

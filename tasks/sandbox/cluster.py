@@ -86,7 +86,7 @@ def start_sandbox(
         # The bootstrap role itself, so that no second superuser remains; ALTER ROLE refuses the current user.
         session.execute("UPDATE pg_catalog.pg_authid SET rolname = %s WHERE oid = 10", (sandbox.superuser,))
     with connect(sandbox) as session:
-        _prove_wall(session, sandbox)
+        prove_wall(session, sandbox)
         make_roles(session, sandbox)
     return sandbox
 
@@ -141,7 +141,7 @@ def start(sandbox: Sandbox, deadline_s: float) -> None:
         )
     _run_server(sandbox, Deadline.within(deadline_s), sandbox.superuser)
     with connect(sandbox) as session:
-        _prove_wall(session, sandbox)
+        prove_wall(session, sandbox)
 
 
 def connect(
@@ -388,7 +388,7 @@ def _wait_ready(sandbox: Sandbox, deadline: Deadline, role: str) -> None:
     raise _failed(sandbox, "PostgreSQL did not start", lines or (trouble,), rule)
 
 
-def _prove_wall(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
+def prove_wall(session: psycopg.Connection[tuple[Any, ...]], sandbox: Sandbox) -> None:
     """Ask this very server to run a program, before anything of a backup is in reach; it must not manage.
 
     Raises:
