@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.evidence.markup import cell, code, fenced, link, text
+from tasks.evidence.recovery_text import TITLE, recovery_lines
 from tasks.evidence.sentence import Document, cause, cause_class, caveat, minute, state_message
 from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
@@ -35,6 +36,7 @@ def markdown(evidence: Document, report_url: str | None = None) -> str:
         _objectives(evidence),
         _section("Checks", _table(("check", "outcome", "observed", "expected"), _rows_of_checks(evidence))),
         _section("Not proven", _bullets(map(text, evidence["not_proven"]))),
+        _section(TITLE, _bullets(recovery_lines(evidence.get("recovery")))),
         _commands(evidence),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
