@@ -205,9 +205,16 @@ def server_log_tail(sandbox: Sandbox, lines: int = 20) -> tuple[str, ...]:
     return _log_tail(sandbox.workspace.root, lines)
 
 
-def classify_death(sandbox: Sandbox) -> str | None:
-    """Return the rule under which the server's death is judged; None while it lives."""
+def classify_death(sandbox: Sandbox, patience_s: float = 0.0) -> str | None:
+    """Return the rule under which the server's death is judged; None while it lives.
+
+    Args:
+        patience_s: how long to wait for the end of a server that still runs. Its clients lose it before its
+            process has ended, and only the end tells by what.
+    """
     server = server_of(sandbox.workspace.drill_id)
+    if server is not None and patience_s > 0:
+        server.jailed.wait(patience_s)
     if server is not None and server.ended_for is not None:
         return server.ended_for
     if alive(sandbox):

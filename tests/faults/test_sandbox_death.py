@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tasks.engines.errors.tool_failures import raise_if_dead
 from tasks.model.clock import utc_now
+from tasks.model.errors import PermanentError
 from tasks.model.sandbox import Sandbox
 from tasks.sandbox import alive, classify_death, connect, keep, sweep
 from tasks.sandbox.reaper import processes_of
@@ -128,7 +131,32 @@ def test_a_server_killed_from_outside_is_judged_as_out_of_memory(sandbox: Callab
     server = server_of(box.workspace.drill_id)
     assert server is not None
     os.kill(server.jailed.pid, signal.SIGKILL)
-    assert wait_for(lambda: classify_death(box) == "out-of-memory")
+    assert classify_death(box, patience_s=60) == "out-of-memory"
+
+
+def test_a_server_that_its_clients_lost_is_waited_for_before_its_end_is_judged(
+    sandbox: Callable[..., Sandbox],
+) -> None:
+    box = sandbox(17)
+    assert classify_death(box, patience_s=0.01) is None
+    server = server_of(box.workspace.drill_id)
+    assert server is not None
+    with connect(box):
+        os.kill(server.jailed.pid, signal.SIGSTOP)
+        ending = threading.Timer(0.3, os.kill, (server.jailed.pid, signal.SIGKILL))
+        ending.start()
+        with pytest.raises(PermanentError, match="connection lost") as failure:
+            raise_if_dead(box, ("connection lost",))
+        ending.join()
+    assert failure.value.rule == "out-of-memory"
+
+
+def test_a_server_that_lives_is_only_held_against_what_it_said(sandbox: Callable[..., Sandbox]) -> None:
+    box = sandbox(17)
+    raise_if_dead(box)
+    with pytest.raises(PermanentError) as failure:
+        raise_if_dead(box, ("could not extend file: No space left on device",))
+    assert failure.value.rule == "disk-full"
 
 
 def test_a_server_that_ends_by_itself_is_judged_as_failed(sandbox: Callable[..., Sandbox]) -> None:
@@ -136,7 +164,7 @@ def test_a_server_that_ends_by_itself_is_judged_as_failed(sandbox: Callable[...,
     server = server_of(box.workspace.drill_id)
     assert server is not None
     os.kill(server.jailed.pid, signal.SIGTERM)
-    assert wait_for(lambda: classify_death(box) == "postgres-failed")
+    assert classify_death(box, patience_s=60) == "postgres-failed"
 
 
 def test_a_kept_sandbox_outlives_its_drill_until_its_time_is_up(

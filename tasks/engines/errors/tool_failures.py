@@ -66,6 +66,9 @@ _FILE = re.compile(
 )
 _EXIT = re.compile(r"pg_restore ended with -?\d{1,3}")
 _LINES = 100
+_END_PATIENCE_S = 5.0
+"""How long a server whose client lost it gets to end. A lost one is gone in milliseconds, on a busy machine
+in a second. Where one lives on, a drill that has failed ends so much later."""
 
 
 def tool_finding(lines: tuple[str, ...], where: str) -> Finding:
@@ -103,8 +106,9 @@ def raise_if_dead(sandbox: Sandbox, said: tuple[str, ...] = ()) -> None:
     Raises:
         PermanentError: `disk-full`, `out-of-memory`, `postgres-failed`.
     """
-    died = classify_death(sandbox)
-    rule = next((rule for pattern, rule in _ENVIRONMENT for line in said if pattern.search(line)), died)
+    rule = next((rule for pattern, rule in _ENVIRONMENT for line in said if pattern.search(line)), None)
+    if rule is None:
+        rule = classify_death(sandbox, patience_s=_END_PATIENCE_S if said else 0.0)
     if rule is None and said:
         rule = "postgres-failed"
     if rule is not None:
