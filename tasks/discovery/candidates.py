@@ -167,7 +167,7 @@ def with_reason(point: RecoveryPoint, reason: str, *, taken: bool = False) -> Ca
 
 def is_in_future(point: RecoveryPoint, now: datetime) -> bool:
     """Tell whether the name of *point* lies further ahead than two clocks may differ."""
-    return point.dated_by == "name" and point.at > now + FUTURE_TOLERANCE
+    return point.dated_by != "modified" and point.at > now + FUTURE_TOLERANCE
 
 
 def future_names(points: Iterable[RecoveryPoint], now: datetime) -> list[Finding]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from tasks.discovery import nothing_found as absence
 from tasks.discovery.candidates import future_names, is_in_future, shortened, with_reason
@@ -24,6 +26,7 @@ from tasks.model.units import format_duration
 from tasks.stores.base import Store
 from tasks.stores.uris import normalised
 
+P = TypeVar("P", bound=RecoveryPoint)
 _SKEW_WARNING_S = 120.0
 _SKEW_FAILURE_S = 900.0
 
@@ -40,7 +43,7 @@ def discover(
         PermanentError, TransientError: what the way to the store can show.
     """
     look = look_round(target, store, now, selection or target.backup.select)
-    clock = _clock(store)
+    clock = clock_findings(store)
     eligible = _inside(look)
     points, seed = choose(eligible, look.selection)
     if not points:
@@ -57,7 +60,7 @@ def discover(
     )
 
 
-def choose(points: list[DumpPoint], selection: Selection) -> tuple[tuple[DumpPoint, ...], int | None]:
+def choose(points: list[P], selection: Selection) -> tuple[tuple[P, ...], int | None]:
     """Return which of *points* (ascending) to drill, as they are tried, and the seed of a random choice."""
     newest_first = points[::-1]
     match selection.kind:
@@ -107,7 +110,7 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     taken = {point.uri for point in points}
     chosen = [
-        with_reason(point, _why(point, points, look.selection), taken=point.uri in taken)
+        with_reason(point, reason_of(point, points, look.selection), taken=point.uri in taken)
         for point in eligible[::-1]
     ]
     rejected = sorted(
@@ -116,7 +119,8 @@ def _candidates(
     return (*chosen, *shortened(rejected))
 
 
-def _why(point: RecoveryPoint, points: tuple[RecoveryPoint, ...], selection: Selection) -> str:
+def reason_of(point: RecoveryPoint, points: Sequence[RecoveryPoint], selection: Selection) -> str:
+    """Return why *point*, which could be chosen, was or was not among the chosen *points*."""
     if point not in points:
         return _NOT_TAKEN[selection.kind]
     if selection.kind == "newest" and point is not points[0]:
@@ -124,7 +128,7 @@ def _why(point: RecoveryPoint, points: tuple[RecoveryPoint, ...], selection: Sel
     return _TAKEN[selection.kind]
 
 
-def _clock(store: Store) -> tuple[Finding, ...]:
+def clock_findings(store: Store) -> tuple[Finding, ...]:
     """Judge the worker's clock by the store's: with a wrong one no age means anything.
 
     Raises:

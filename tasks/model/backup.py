@@ -106,7 +106,7 @@ class RecoveryPoint:
         at: aware UTC.
         uri: where the backup lies, as people and `--select key:` name it.
         bytes: as stored.
-        dated_by: what *at* was read from: `name` or `modified` (LastModified).
+        dated_by: what *at* was read from: `name`, `modified` (LastModified) or a tool's `catalogue`.
         version_id, storage_class: of the object, where the backup is one in a bucket.
     """
 

@@ -10,7 +10,7 @@ import re
 from abc import abstractmethod
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -200,6 +200,9 @@ class Backup(Strict):
         return False
 
 
+B = TypeVar("B", bound=Backup)
+
+
 class DumpBackup(Backup):
     """Dumps: where they lie, by a pattern, and what proves and opens them."""
 
@@ -272,30 +275,50 @@ class Recover(Strict):
     timeline: Annotated[str, BeforeValidator(_recover_timeline)] = "latest"
 
 
-class BaseBackup(Backup):
-    """Base backups of pg_basebackup, as tars or data folders, with the archive of their WAL.
+class PhysicalBackup(Backup):
+    """What the physical kinds share: one cluster, and how far its recovery goes.
+
+    A further kind says where its repository is: `kind`, its keys, `place` and `patterns`.
 
     Attributes:
-        at: the pattern of their folders, with `/` at its end.
-        wal: where the WAL is archived; None: each brings its own.
         database: which of the cluster's is verified; None: the target's name, else the only one.
     """
 
-    kind: Literal["basebackup"] = "basebackup"
-    at: Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
-    wal: str | None = None
     database: str | None = None
     recover: Recover = Recover()
-
-    @property
-    def place(self) -> str:
-        """The pattern."""
-        return self.at
 
     @property
     def names(self) -> tuple[str, ...]:
         """The database's name inside the cluster, where that is another one."""
         return () if self.database is None else (self.database,)
+
+    @property
+    def goes_by_wal(self) -> bool:
+        """Whether there is an archive of it."""
+        return True
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether another target than the latest is given, of an archive that goes on."""
+        return self.goes_by_wal and self.recover.to != "latest"
+
+
+class BaseBackup(PhysicalBackup):
+    """Base backups of pg_basebackup, as tars or data folders, with the archive of their WAL.
+
+    Attributes:
+        at: the pattern of their folders, with `/` at its end.
+        wal: where the WAL is archived; None: each brings its own.
+    """
+
+    kind: Literal["basebackup"] = "basebackup"
+    at: Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
+    wal: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The pattern."""
+        return self.at
 
     @property
     def patterns(self) -> tuple[str | None, ...]:
@@ -306,11 +329,6 @@ class BaseBackup(Backup):
     def goes_by_wal(self) -> bool:
         """Whether there is an archive of it."""
         return self.wal is not None
-
-    @property
-    def stops_early(self) -> bool:
-        """Whether another target than the latest is given, of an archive that goes on."""
-        return self.goes_by_wal and self.recover.to != "latest"
 
 
 AnyBackup = Annotated[DumpBackup | BaseBackup, ByKind("dump")]
@@ -466,12 +484,7 @@ class Target(Database):
         Raises:
             PermanentError: `drill-crashed`: the backups are of another kind.
         """
-        backup: Backup = self.backup
-        if isinstance(backup, DumpBackup):
-            return backup
-        raise PermanentError(
-            "a dump's code was given another kind of backup", self.name, rule="drill-crashed"
-        )
+        return self.backup_as(DumpBackup)
 
     def require_dump(self, command: str) -> None:
         """Refuse a *command* that only dumps have.
@@ -486,14 +499,26 @@ class Target(Database):
             )
 
     @property
-    def base_backup(self) -> BaseBackup:
-        """What is said of base backups; for their own code.
+    def physical(self) -> PhysicalBackup:
+        """What is said of physical backups of whatever tool; for the code that they share.
 
         Raises:
             PermanentError: `drill-crashed`: the backups are of another kind.
         """
-        if isinstance(self.backup, BaseBackup):
-            return self.backup
-        raise PermanentError(
-            "a base backup's code was given another kind of backup", self.name, rule="drill-crashed"
-        )
+        backup: Backup = self.backup
+        return backup if isinstance(backup, PhysicalBackup) else _other_kind(self, PhysicalBackup)
+
+    def backup_as(self, kind: type[B]) -> B:
+        """Return what is said of the backups, for the code of their own *kind*.
+
+        Raises:
+            PermanentError: `drill-crashed`: the backups are of another kind.
+        """
+        backup: Backup = self.backup
+        return backup if isinstance(backup, kind) else _other_kind(self, kind)
+
+
+def _other_kind(target: Target, kind: type) -> NoReturn:
+    raise PermanentError(
+        f"the code of {kind.__name__} was given another kind of backup", target.name, rule="drill-crashed"
+    )

@@ -21,12 +21,12 @@ from tasks.physical.control import ControlFile
 from tasks.physical.locales import Locales
 from tasks.physical.recover import Recovered, recover
 from tasks.physical.target import Aim, RecoveryTarget
-from tasks.stores.base import Store
 from tasks.wal import history
 from tasks.wal.answers import Answers
-from tasks.wal.archive import Present, StoredWal, list_wal
+from tasks.wal.archive import Present, WalArchive
 from tasks.wal.findings import end_findings, relay_findings, window_findings
 from tasks.wal.history import History
+from tasks.wal.listed import ListedWal
 from tasks.wal.names import history_name
 from tasks.wal.page_header import Cluster
 from tasks.wal.relay import Relay
@@ -46,30 +46,22 @@ class Reach:
 
     window: Window
     archive: Archive
-    wal: StoredWal
+    wal: WalArchive
     findings: tuple[Finding, ...]
 
 
-def reach(
-    store: Store,
-    prefix: str,
-    base: BaseBackup,
-    segment_bytes: int,
-    timeline: str,
-    now: datetime,
-    deadline: Deadline,
-) -> Reach:
-    """Return what *base* can reach through the WAL below *prefix*.
-
-    Raises:
-        DrillError: the WAL cannot be listed.
-    """
-    listing = list_wal(store, prefix)
-    wal = StoredWal(store, prefix, segment_bytes, listing, deadline)
-    archive = Archive(listing, segment_bytes)
-    archive.histories.update(_histories(wal, archive.listed_histories))
+def reach(wal: ListedWal, base: BaseBackup, segment_bytes: int, timeline: str, now: datetime) -> Reach:
+    """Return what *base* can reach through *wal*."""
+    archive = archive_of(wal, segment_bytes)
     reached = window(archive, base, timeline_of(timeline))
-    return Reach(reached, archive, wal, window_findings(reached, now))
+    return Reach(reached, archive, wal.archive, window_findings(reached, now))
+
+
+def archive_of(wal: ListedWal, segment_bytes: int) -> Archive:
+    """Return the listing of *wal* in order, with the histories that can be read."""
+    archive = Archive(wal.listing, segment_bytes)
+    archive.histories.update(_histories(wal.archive, archive.listed_histories))
+    return archive
 
 
 def timeline_of(text: str) -> Timeline:
@@ -120,7 +112,7 @@ def _require_end(recovered: Recovered, answers: Answers, reached: Window, segmen
         raise StageFailed(findings)
 
 
-def _histories(wal: StoredWal, timelines: Iterable[int]) -> dict[int, History]:
+def _histories(wal: WalArchive, timelines: Iterable[int]) -> dict[int, History]:
     """Return the histories that can be read."""
     histories: dict[int, History] = {}
     with tempfile.TemporaryDirectory(prefix="restore-drill-") as folder:

@@ -7,12 +7,13 @@ from typing import Any
 
 from tasks.model.target import Target
 from tasks.recovery.base import Recovery
-from tasks.recovery.basebackup import BaseBackupRecovery
+from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.dump import DumpRecovery
+from tasks.recovery.physical import PhysicalRecovery
 
 RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {
     "dump": DumpRecovery(),
-    "basebackup": BaseBackupRecovery(),
+    "basebackup": PhysicalRecovery(BaseBackupFolders()),
 }
 """By `backup.kind`; a test holds it against the fleet file's kinds."""
 

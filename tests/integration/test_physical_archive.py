@@ -19,6 +19,7 @@ from tasks.physical.target import Aim, RecoveryTarget
 from tasks.sandbox import find_postgres
 from tasks.stores.local import LocalStore
 from tasks.stores.uris import file_uri
+from tasks.wal.listed import listed_wal
 from tests.corpus.base_backups import Production, production
 from tests.fix_physical import DEADLINE_S, Drilled, rows
 from tests.fix_postgres import wait_for
@@ -74,15 +75,9 @@ def unfinished(source: Production) -> list[Path]:
 
 def reached_by(drilled: Drilled, repository: Repository) -> tuple[Copy, Adopted, Reach]:
     copy, adopted = drilled.adopted(repository.folder, repository.major)
-    reached = reach(
-        LocalStore(str(repository.archive)),
-        f"{file_uri(repository.archive)}/",
-        window_base(copy, "base"),
-        adopted.control.segment_bytes,
-        "latest",
-        datetime.now(UTC),
-        Deadline.within(DEADLINE_S),
-    )
+    store, size = LocalStore(str(repository.archive)), adopted.control.segment_bytes
+    wal = listed_wal(store, f"{file_uri(repository.archive)}/", size, Deadline.within(DEADLINE_S))
+    reached = reach(wal, window_base(copy, "base"), size, "latest", datetime.now(UTC))
     return copy, adopted, reached
 
 

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from tasks.model.backup import DumpPoint, StoredObject
 from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.target import BaseBackup, DumpBackup, Recover, Target
-from tasks.physical.target import Aim
-from tasks.recovery.basebackup import as_folders, database_of, parts_of, recovery_target
+from tasks.physical.target import Aim, RecoveryTarget
+from tasks.recovery.basebackup import as_folders, base_point, parts_of
+from tasks.recovery.physical import database_of, recovery_target
+from tasks.recovery.repository import start_commands
 
 MOMENT = datetime(2026, 11, 25, 16, 15, 28, tzinfo=UTC)
 
@@ -80,7 +82,7 @@ def test_where_it_could_be_several_or_none_the_fleet_file_must_say(
 
 def test_a_folder_without_a_base_backup_is_none() -> None:
     member = StoredObject("file:///b/1/orders.dump", 1, MOMENT)
-    point = DumpPoint.of(StoredObject("file:///b/1/", 1, MOMENT, members=(member,)), MOMENT)
+    point = base_point(DumpPoint.of(StoredObject("file:///b/1/", 1, MOMENT, members=(member,)), MOMENT))
     with pytest.raises(PermanentError) as failure:
         parts_of(point)
     assert failure.value.rule == "not-a-backup"
@@ -95,3 +97,27 @@ def test_what_only_dumps_have_is_refused_by_name() -> None:
 def test_what_a_drill_reads_is_the_backups_and_their_wal() -> None:
     assert target_of(wal="s3://b/wal/").backup.patterns == ("/b/%Y%m%d/", "s3://b/wal/*")
     assert target_of().backup.patterns == ("/b/%Y%m%d/", None)
+
+
+def test_a_folder_becomes_a_base_backup_of_which_only_its_names_are_known() -> None:
+    stored = StoredObject(
+        "file:///b/1/", 7, MOMENT, members=(StoredObject("file:///b/1/base.tar", 7, MOMENT),)
+    )
+    point = base_point(DumpPoint.of(stored, MOMENT))
+    assert (point.at, point.label, point.bytes, point.members) == (MOMENT, "1", 7, stored.members)
+    assert (point.start_lsn, point.stop_lsn, point.major) == (None, None, None)
+
+
+def test_by_hand_a_copy_is_started_with_none_of_its_own_settings() -> None:
+    first, start = start_commands(RecoveryTarget(Aim.IMMEDIATE), "get %f %p")
+    assert "postgresql.auto.conf aside" in first
+    assert "-c recovery_target='immediate'" in start
+    assert "-c restore_command='get %f %p'" in start
+
+
+def test_the_shared_code_of_physical_kinds_refuses_a_dumps_target() -> None:
+    target = target_of()
+    assert target.physical is target.backup
+    dumps = Target(fleet="f", name="o", evidence="/e", backup=DumpBackup(at="/b/%Y"))
+    with pytest.raises(PermanentError, match="PhysicalBackup was given another kind"):
+        _ = dumps.physical
