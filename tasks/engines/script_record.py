@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from tasks.engines.context import Job
+from tasks.engines.entry_names import may_be_incomplete, named_by, owned_by
 from tasks.engines.errors.causes import Omission
 from tasks.engines.errors.classes import Meaning, meaning_of
 from tasks.engines.errors.failure import Failure, label
@@ -39,10 +40,6 @@ _KEPT_DESCS = frozenset(
         "PUBLICATION TABLES IN SCHEMA",
     }
 )
-_OF_TABLES = frozenset(
-    {"DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "POLICY"}
-)
-"""Entries whose tags name their table first."""
 _GRANT_DESCS = frozenset({"ACL", "DEFAULT ACL"})
 _LO_CREATE = re.compile(rb"lo_create\('?(\d+)'?\)")
 _ABSENT = re.compile(r"does not exist")
@@ -60,6 +57,7 @@ class ScriptRecord:
     Attributes:
         entry: that the last comment announced: what comes now belongs to it.
         encoding: that the script says it is in.
+        misread: owners whose comments have a blank for a line end.
     """
 
     def __init__(self, *, is_by_hand: bool) -> None:
@@ -79,11 +77,14 @@ class ScriptRecord:
         self.omissions: list[Omission] = []
         self.owned: list[TocEntry] = []
         self.owner_changes: list[OwnerChange] = []
+        self.misread: set[str] = set()
         self._ownerless: list[str] = []
         self._definitions: dict[int, list[str]] = {}
         self._described: dict[tuple[str, str, str], TocEntry] = {}
         self._copied: Failure | None = None
         self._before_second = 0
+        self._named: set[int] = set()
+        self._schemas: dict[str, str] = {}
         self.second_dump.starts_again()
 
     # -- what the script says
@@ -93,7 +94,9 @@ class ScriptRecord:
         self.line_ends.gap(gap)
         self.second_dump.header(gap)
         announced = read_entries(gap, len(self.entries) + 1) if restored else []
-        for entry in (reread_entry(entry, self.encoding) for entry in announced):
+        for comment in announced:
+            entry = reread_entry(comment, self.encoding)
+            entry = replace(entry, namespace=self._schemas.get(entry.namespace, entry.namespace))
             self.entry = entry
             self.entries.append(entry)
             self._note_second(entry, line)
@@ -128,7 +131,6 @@ class ScriptRecord:
 
     def note(self, statement: bytes) -> None:
         """Keep of a statement that runs what the checks compare: sequences' values, large objects, tables."""
-        self._name_table(statement)
         entry = self.entry
         if entry is not None and entry.desc == "SEQUENCE SET":
             self._define(entry, self.text(statement))
@@ -138,18 +140,24 @@ class ScriptRecord:
         if entry is not None and entry.desc == "BLOB METADATA" and (made := _LO_CREATE.search(statement)):
             self._define(entry, made[1].decode())
 
-    def _name_table(self, statement: bytes) -> None:
-        """Name an entry's table where its comment does not, as those of pg_dump before 9.6."""
+    def name(self, statement: bytes) -> None:
+        """Take an entry's names from its own statement, where its comment cannot say them."""
         entry = self.entry
-        if entry is None or entry.desc not in _OF_TABLES:
+        if entry is None or entry.dump_id in self._named or not may_be_incomplete(entry):
             return
-        desc, _, tag = describe(statement)
-        is_of_table = desc == "ALTER TABLE"
-        table = tag if is_of_table else tag.removesuffix(f" {entry.tag}")
-        is_made = desc == entry.desc.removeprefix("CHECK ") and table != tag
-        if (is_of_table or is_made) and not entry.tag.startswith(f"{table} "):
-            self.entry = replace(entry, tag=f"{table} {entry.tag}")
-            self.entries[entry.dump_id - 1] = self.entry
+        named = named_by(entry, self.text(statement[:_NAMED_BYTES]))
+        if named is None:
+            return
+        self._named.add(entry.dump_id)
+        self._schemas[entry.namespace] = named.namespace
+        if entry.desc == "SCHEMA":
+            self._schemas[entry.tag] = named.tag
+        self._rename(named)
+
+    def _rename(self, entry: TocEntry) -> None:
+        """Call the present entry as *entry* is."""
+        if entry != self.entry:
+            self.entry = self.entries[entry.dump_id - 1] = entry
 
     # -- what was refused
 
@@ -193,7 +201,7 @@ class ScriptRecord:
     def owner(self, statement: bytes) -> None:
         """Take a dump's owners from its comments, those of a script by hand from its statements."""
         if self.entry is not None and self.entry.owner:
-            self.referred |= real_roles([self.entry.owner])
+            self._own(statement)
             return
         text = self.text(statement)
         self.referred |= roles_in_grants(text)
@@ -204,6 +212,18 @@ class ScriptRecord:
             self.owner_changes.append(change)
         else:
             self._ownerless.append(f"of {' '.join(describe(statement)).strip()}")
+
+    def _own(self, statement: bytes) -> None:
+        """Take the present entry's owner, whom its comment names in one line."""
+        entry = self.entry
+        if entry is None:
+            return
+        if " " in entry.owner:
+            self._rename(owned_by(entry, self.text(statement)))
+        if self.entry is not None and self.entry.owner != entry.owner:
+            self.misread.add(entry.owner)
+            entry = self.entry
+        self.referred |= real_roles([entry.owner])
 
     def grant(self, statement: bytes) -> None:
         """Put a grant by."""

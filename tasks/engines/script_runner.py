@@ -153,6 +153,7 @@ class ScriptRunner:
             self._lend(role.name for role in self._reader.roles)
 
     def _act(self, action: Action, statement: bytes) -> None:
+        self._record.name(statement)
         if action is Action.SETTING and not self._session.is_open:
             self._record.setting(statement)
             self._settings.append(statement)
@@ -257,7 +258,7 @@ class ScriptRunner:
         self._record.hand_over(job)
         job.roles |= {role.name for role in self._roles}
         job.superusers |= {role.name for role in self._roles if role.is_superuser}
-        job.referred |= self._session.lent
+        job.referred |= self._session.lent - self._record.misread
         if job.database:
             with job.superuser() as session:
                 create_roles(job, session, job.referred, self._roles)

@@ -12,7 +12,23 @@ from dataclasses import dataclass
 
 Kind = Callable[["Names"], Iterator[str]]
 KINDS: dict[str, Kind] = {}
-_ODD = ("", " of May", "-dash", '"quoted"', "Ümlaut", "'; --", "$1", "select", "%s", "line\nend")
+_ODD = (
+    "",
+    " of May",
+    "-dash",
+    '"quoted"',
+    "Ümlaut",
+    "'; --",
+    "$1",
+    "select",
+    "%s",
+    "line\nend",
+    "\\.",
+    "(odd",
+    "; Type: TABLE",
+    "\r\n-- Name: x",
+    "/*",
+)
 
 
 @dataclass
@@ -55,10 +71,10 @@ def make_statements(seed: int, major: int, kinds: int = 12) -> tuple[list[str], 
     rng = random.Random(seed)
     available = sorted(name for name in KINDS if major >= _SINCE.get(name, 0))
     chosen = tuple(sorted(rng.sample(available, min(kinds, len(available)))))
-    role = quoted(f"owner{seed}{rng.choice(_ODD[:5])}")
+    role = quoted(f"owner{seed}{rng.choice(_ODD)}")
     statements = [f"CREATE ROLE {role}"]
     for number, name in enumerate(chosen):
-        schema = "public" if rng.random() < 0.3 else quoted(f"s{number}{rng.choice(_ODD[:6])}")
+        schema = "public" if rng.random() < 0.3 else quoted(f"s{number}{rng.choice(_ODD)}")
         if schema != "public":
             statements.append(f"CREATE SCHEMA {schema} AUTHORIZATION {role}")
         statements += KINDS[name](Names(rng, schema, role, number))

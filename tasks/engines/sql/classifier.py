@@ -363,7 +363,7 @@ _META = re.compile(r"\\(?P<word>[^\s\\]*)")
 _KEY = re.compile(r"[A-Za-z0-9]+")
 _DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
 _ENTRY = re.compile(rb"^-- (?:Data for )?Name: ([^\n]*)", re.MULTILINE)
-_DESC = re.compile(rb"[A-Z ]+")
+_TYPE = re.compile(rb"; Type: ([A-Z ]+); Schema: ")
 
 
 _COMMANDS_TEXT = """
@@ -467,13 +467,15 @@ def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
 
 def _announced(line: bytes) -> tuple[str, str, str, str] | None:
     """Return kind, tag, schema and owner in `tag; Type: X; Schema: s; Owner: o; Tablespace: t`."""
-    tag, _, rest = line.rpartition(b"; Type: ")
-    desc, _, rest = rest.partition(b"; Schema: ")
-    schema, has_owner, owner = rest.partition(b"; Owner: ")
-    if not has_owner or _DESC.fullmatch(desc) is None:
+    kind = _TYPE.search(line)
+    if kind is None:
+        return None
+    schema, has_owner, owner = line[kind.end() :].partition(b"; Owner: ")
+    if not has_owner:
         return None
     owner = owner.partition(b"; Tablespace: ")[0].removesuffix(b"\r")
-    return desc.decode(), tag.decode("utf-8", "surrogateescape"), _known(schema), _known(owner)
+    tag = line[: kind.start()].decode("utf-8", "surrogateescape")
+    return kind[1].decode(), tag, _known(schema), _known(owner)
 
 
 def _known(text: bytes) -> str:

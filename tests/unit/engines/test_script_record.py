@@ -214,6 +214,6 @@ def test_tags_name_their_table_as_pg_dump_has_done_since_9_6(
     record = of_dump()
     comment = f"\n-- Name: {tag if named else 'pk'}; Type: {kind}; Schema: shop; Owner: app\n"
     record.comments(comment.encode(), 1, restored=True)
-    record.note(statement.encode())
-    record.note(b"ALTER TABLE ONLY orders CLUSTER ON pk;")
+    record.name(statement.encode())
+    record.name(b"ALTER TABLE ONLY orders CLUSTER ON pk;")
     assert [entry.tag for entry in handed_over(record).toc.entries] == [tag]
