@@ -15,6 +15,8 @@ from tasks.model.backup import StoredObject
 from tasks.model.deadline import Deadline
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.physical.bring_up import Adopted, BroughtUp, Copy, bring, bring_up, take_over
+from tasks.physical.chain import NamedBackup, chain_of
+from tasks.physical.combine import combine
 from tasks.physical.layout import BaseBackup, recognise
 from tasks.physical.start import adopt
 from tasks.physical.target import RecoveryTarget
@@ -35,6 +37,16 @@ class Drilled:
     def brought(self, folder: Path) -> Copy:
         store = LocalStore(str(folder))
         return bring(listed(store, folder), store, self.workspace, Deadline.within(DEADLINE_S), _quiet)
+
+    def chained(self, newest: Path, *others: Path) -> tuple[Copy, Adopted]:
+        """Bring *newest* with those of *others* that it builds on, put together."""
+        store, deadline = LocalStore(str(newest.parent)), Deadline.within(DEADLINE_S)
+        named = [NamedBackup(folder.name, listed(store, folder)) for folder in (newest, *others)]
+        *priors, last = chain_of(named[0], named[1:], store)
+        copy = bring(last.backup, store, self.workspace, deadline, _quiet, priors)
+        install = find_postgres(copy.major)
+        combine(self.workspace, install, deadline)
+        return copy, take_over(adopt(self.workspace, install))
 
     def adopted(self, folder: Path, major: int) -> tuple[Copy, Adopted]:
         copy = self.brought(folder)

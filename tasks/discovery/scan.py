@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
 from tasks.discovery.candidates import FUTURE_TOLERANCE, Sorted, sort_out
-from tasks.discovery.listing import reachable
+from tasks.discovery.listing import older, reachable
 from tasks.discovery.pattern import KeyPattern, moved, utc
 from tasks.discovery.undrilled import Siblings
+from tasks.model.backup import DumpPoint
 from tasks.model.target import Selection, Target
 from tasks.stores.base import Store
 
+_MONTH = timedelta(days=31)
 _AHEAD = timedelta(hours=27)
 """How far into the future is listed: a name in the wrong time zone is at most so far ahead."""
 
@@ -50,6 +54,21 @@ def look_round(target: Target, store: Store, now: datetime, selection: Selection
     window = window_of(target, pattern, selection, now)
     listing = sort_out(reachable(store, pattern, window.start, window.listed_to), pattern, siblings)
     return Look(target, store, pattern, siblings, selection, window, now, listing)
+
+
+def every_point(target: Target, store: Store, around: datetime, now: datetime) -> Iterator[DumpPoint]:
+    """Yield what the pattern matches, whatever the window: those not later than *around* first, newest first.
+
+    Ever older stretches are listed as far as they are asked for.
+    """
+    pattern = KeyPattern(target.dump.at, target.backup.timezone)
+    siblings = Siblings(pattern, target.name, target.fleet_databases)
+    start, seen = moved(around, -_MONTH), set[str]()
+    recent = reachable(store, pattern, start, now + _AHEAD)
+    for objects in chain([recent], older(store, pattern, start)):
+        points = [point for point in sort_out(objects, pattern, siblings).points if point.uri not in seen]
+        seen.update(point.uri for point in points)
+        yield from sorted(points, key=lambda point: (point.at > around, -point.at.timestamp()))
 
 
 def window_of(target: Target, pattern: KeyPattern, selection: Selection, now: datetime) -> Window:

@@ -23,7 +23,8 @@ class BackupLabel:
         start_lsn: where recovery begins.
         segment: the WAL file that holds it.
         started_at: aware UTC; None where it was written in a zone that its letters do not tell.
-        incremental_from: the LSN of the backup that this one builds on; None for a full one.
+        incremental_from: the LSN where the backup begins that this one builds on; None for a full one.
+        incremental_timeline: the timeline of that place; None where it is not said.
     """
 
     start_lsn: int
@@ -32,6 +33,7 @@ class BackupLabel:
     label: str = ""
     started_at: datetime | None = None
     incremental_from: int | None = None
+    incremental_timeline: int | None = None
 
 
 def missing(where: str) -> PermanentError:
@@ -60,6 +62,7 @@ def parse_label(text: str, where: str) -> BackupLabel:
         )
     timeline = values.get("START TIMELINE", "")
     incremental = values.get("INCREMENTAL FROM LSN")
+    prior_timeline = values.get("INCREMENTAL FROM TLI", "")
     return BackupLabel(
         start_lsn=parse_lsn(start["lsn"]),
         segment=start["segment"],
@@ -67,6 +70,7 @@ def parse_label(text: str, where: str) -> BackupLabel:
         label=values.get("LABEL", ""),
         started_at=_moment(values.get("START TIME", "")),
         incremental_from=None if incremental is None else parse_lsn(incremental),
+        incremental_timeline=int(prior_timeline) if prior_timeline.isdecimal() else None,
     )
 
 

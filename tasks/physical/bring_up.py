@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
@@ -11,13 +12,15 @@ from tasks.model.findings import Finding
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.physical.archived import Reach, recover_through
 from tasks.physical.backup_label import LARGEST_BYTES, BackupLabel, missing, parse_label
+from tasks.physical.chain import NamedBackup
+from tasks.physical.combine import make_part
 from tasks.physical.control import ControlFile, read_control
-from tasks.physical.extract import extract, read_small
+from tasks.physical.extract import DataFolder, Extracted, extract, read_small
 from tasks.physical.layout import LABEL, BaseBackup
 from tasks.physical.locales import Locales
 from tasks.physical.look import CopyFacts, files_of, look, open_database, settings_finding
 from tasks.physical.manifest import LARGEST_BYTES as LARGEST_MANIFEST_BYTES
-from tasks.physical.manifest import compare, parse_manifest
+from tasks.physical.manifest import Manifest, compare, parse_manifest
 from tasks.physical.neutralise import neutralise
 from tasks.physical.pages import WrongPages, check_pages, wrong_pages
 from tasks.physical.recover import Recovered, recover
@@ -40,6 +43,7 @@ class Copy:
         stop_lsn: where it is consistent; None where only its WAL tells.
         has_own_wal: it brings the WAL that it needs to become consistent.
         links_left_out: links that were in it and are no tablespace's.
+        chain: the backups that an incremental one is put together with, the full one first.
     """
 
     label: BackupLabel
@@ -49,6 +53,7 @@ class Copy:
     stop_lsn: int | None
     has_own_wal: bool
     links_left_out: tuple[str, ...] = ()
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,40 +88,71 @@ def bring(
     workspace: Workspace,
     deadline: Deadline,
     progress: Callable[[int, int], None],
+    priors: Sequence[NamedBackup] = (),
 ) -> Copy:
     """Unpack *backup* into the workspace's data folder and prove what came.
 
+    Args:
+        backup: its parts.
+        store: that holds it.
+        workspace: an empty one.
+        deadline: of all of it.
+        progress: is told how many bytes came, and of how many.
+        priors: of an incremental backup, those that it builds on, the full one first: all are unpacked beside
+            each other, and `combine` puts them together.
+
     Raises:
         PermanentError: as `extract`; `backup-label-missing`, `backup-manifest-mismatch`, and what an
-            incremental backup is: `format-unsupported`.
+            incremental backup without *priors* is: `format-unsupported`.
     """
-    manifest = None
-    if backup.manifest is not None:
-        data = read_small(store.source(backup.manifest), LARGEST_MANIFEST_BYTES)
-        manifest = parse_manifest(data, backup.manifest.uri)
-    extracted = extract(backup, store, workspace, manifest, deadline, progress)
-    place = _place_of(backup)
-    if LABEL not in extracted.files:
-        raise missing(place)
-    label = parse_label(_text_of(workspace), place)
-    if backup.incremental or label.incremental_from is not None:
-        raise PermanentError(
-            "This is an incremental backup: it holds what changed since another one, and chains are not put "
-            "together here yet. Nothing is said about the backup.",
-            where=place,
-            hint="Drill the full backup with its WAL, or store what pg_combinebackup makes of the chain.",
-            rule="format-unsupported",
-        )
-    if manifest is not None:
-        compare(manifest, extracted.files, place)
+    backups = [*(prior.backup.without_wal() for prior in priors), backup]
+    count = _Count(sum(item.bytes for item in backups), progress)
+    for number, prior in enumerate(backups[:-1]):
+        _unpack(prior, store, workspace, make_part(workspace, number), deadline, count.add)
+    part = make_part(workspace, len(priors)) if priors else None
+    label, manifest, extracted = _unpack(backup, store, workspace, part, deadline, count.add)
+    if not priors and (backup.incremental or label.incremental_from is not None):
+        raise _lonely(backup.place)
     return Copy(
         label=label,
-        major=major_of(workspace.data_dir),
+        major=major_of(part or workspace.data_dir),
         bytes=extracted.bytes,
         proven=manifest is not None,
         stop_lsn=None if manifest is None else manifest.stop_lsn,
         has_own_wal=f"pg_wal/{label.segment}" in extracted.files,
         links_left_out=tuple(extracted.links_left_out),
+        chain=tuple(prior.name for prior in priors),
+    )
+
+
+def _unpack(
+    backup: BaseBackup,
+    store: Store,
+    workspace: Workspace,
+    part: Path | None,
+    deadline: Deadline,
+    progress: Callable[[int], None],
+) -> tuple[BackupLabel, Manifest | None, Extracted]:
+    manifest = None
+    if backup.manifest is not None:
+        text = read_small(store.source(backup.manifest), LARGEST_MANIFEST_BYTES)
+        manifest = parse_manifest(text, backup.manifest.uri)
+    extracted = extract(backup, store, DataFolder(workspace, manifest, part), deadline, progress)
+    if LABEL not in extracted.files:
+        raise missing(backup.place)
+    label = parse_label(_text_of(part or workspace.data_dir), backup.place)
+    if manifest is not None:
+        compare(manifest, extracted.files, backup.place)
+    return label, manifest, extracted
+
+
+def _lonely(place: str) -> PermanentError:
+    return PermanentError(
+        "This is an incremental backup, and its first bytes do not say what it builds on: backup_label is not"
+        " the first file of its tar. Nothing is said about the backup.",
+        where=place,
+        hint="Store the tars as pg_basebackup writes them, or what pg_combinebackup makes of the chain.",
+        rule="format-unsupported",
     )
 
 
@@ -182,13 +218,20 @@ def _names_of_files(sandbox: Sandbox, facts: CopyFacts, locales: Locales) -> dic
     return names
 
 
-def _place_of(backup: BaseBackup) -> str:
-    first = backup.base.object if backup.base is not None else backup.files[min(backup.files)]
-    return first.uri.rpartition("/")[0]
-
-
-def _text_of(workspace: Workspace) -> str:
+def _text_of(data_dir: Path) -> str:
     try:
-        return read_regular(workspace.data_dir / LABEL, LARGEST_BYTES).decode("utf-8", "replace")
+        return read_regular(data_dir / LABEL, LARGEST_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+class _Count:
+    """The progress of all of a backup's parts as one."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
+        self._total, self._progress, self._done = total, progress, 0
+
+    def add(self, piece_bytes: int) -> None:
+        """Tell how much came by."""
+        self._done += piece_bytes
+        self._progress(self._done, self._total)

@@ -66,25 +66,30 @@ class Extracted:
 def extract(
     backup: BaseBackup,
     store: Store,
-    workspace: Workspace,
-    manifest: Manifest | None,
+    folder: DataFolder,
     deadline: Deadline,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int], None],
 ) -> Extracted:
-    """Bring *backup* out of *store* into the workspace's data folder, which is empty.
+    """Bring *backup* out of *store* into *folder*, which is empty.
+
+    Args:
+        backup: its parts.
+        store: that holds it.
+        folder: the workspace's data folder, or one of a chain's.
+        deadline: of all of it.
+        progress: is told the bytes of each piece that was read.
 
     Raises:
         PermanentError: `archive-truncated`, `archive-corrupt`, `archive-hostile`, `tablespace-missing`,
             `disk-full`, `stage-deadline`, and what the store's reads raise.
     """
-    folder = DataFolder(workspace, manifest)
-    count = _Count(backup.bytes, progress)
     for place, tar in backup.tars:
-        pieces = count.counted(_read(store.source(tar.object), deadline))
+        pieces = _counted(read_pieces(store.source(tar.object), deadline), progress)
         plain = pieces if tar.wrapper is None else unwrap(tar.wrapper, pieces, tar.object.uri)
         extract_tar(plain, folder, place, tar.object.uri)
     for name, obj in backup.files.items():
-        folder.write(name, obj.bytes, count.counted(_read(store.source(obj), deadline)), obj.uri)
+        pieces = _counted(read_pieces(store.source(obj), deadline), progress)
+        folder.write(name, obj.bytes, pieces, obj.uri)
     folder.finish()
     return folder.extracted
 
@@ -95,7 +100,7 @@ def extract_tar(pieces: Iterable[bytes], folder: DataFolder, place: str, where: 
     Raises:
         PermanentError: as `extract`.
     """
-    reader = _Reader(pieces)
+    reader = Reader(pieces)
     for member in walk(reader.read, where):
         name = f"{place}/{member.name}" if place else member.name
         if member.kind == FOLDER:
@@ -116,12 +121,16 @@ class DataFolder:
     Args:
         workspace: whose data folder it is.
         manifest: tells which digests are taken on the way.
+        part: another folder of the workspace's, for a backup that is put together with others: its
+            tablespaces lie inside, and nothing in it is a link.
     """
 
-    def __init__(self, workspace: Workspace, manifest: Manifest | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, manifest: Manifest | None = None, part: Path | None = None
+    ) -> None:
         self.extracted = Extracted()
-        self._root = workspace.data_dir
-        self._spaces = spaces_folder(workspace)
+        self._root = part or workspace.data_dir
+        self._spaces = spaces_folder(workspace) if part is None else part / _SPACES
         self._manifest = manifest
         self._ids = ids(workspace.os_user)
         self._folders: set[Path] = {self._root}
@@ -181,9 +190,8 @@ class DataFolder:
             )
         for name in _FOLDERS:
             self._make(self._root / name, name)
-        if self._spaces.is_dir():
-            for space in self._spaces.iterdir():
-                (self._root / _SPACES / space.name).symlink_to(space)
+        if self._spaces != self._root / _SPACES:
+            link_spaces(self._root, self._spaces)
 
     def _place(self, parts: tuple[str, ...]) -> Path:
         """Return where a file lies: a tablespace's outside the data folder, as a server wants it."""
@@ -219,6 +227,31 @@ def spaces_folder(workspace: Workspace) -> Path:
     return workspace.scratch_dir / "tablespaces"
 
 
+def move_spaces(workspace: Workspace) -> None:
+    """Take the tablespaces that lie inside the data folder out of it, and link them."""
+    spaces = spaces_folder(workspace)
+    for space in (workspace.data_dir / _SPACES).iterdir():
+        if not space.is_symlink():
+            make_own(spaces, workspace)
+            space.rename(spaces / space.name)
+    link_spaces(workspace.data_dir, spaces)
+
+
+def make_own(folder: Path, workspace: Workspace) -> None:
+    """Make *folder*, which may be there, the sandbox's user's."""
+    folder.mkdir(_FOLDER_MODE, exist_ok=True)
+    owner = ids(workspace.os_user)
+    if owner is not None:
+        os.chown(folder, *owner)
+
+
+def link_spaces(data_dir: Path, spaces: Path) -> None:
+    """Link the tablespaces in the folder *spaces*, which need not be there, into *data_dir*."""
+    if spaces.is_dir():
+        for space in spaces.iterdir():
+            (data_dir / _SPACES / space.name).symlink_to(space)
+
+
 def mapped_spaces(path: Path) -> Iterator[str]:
     """Yield the OIDs of a tablespace_map; nothing where there is none."""
     if path.is_file():
@@ -236,13 +269,13 @@ def read_small(obj_source: ByteSource, limit: int) -> bytes:
     """
     if obj_source.size > limit:
         raise _hostile(f"a file of at most {limit >> 10} KiB has {obj_source.size >> 10}", obj_source.uri)
-    return b"".join(_read(obj_source, Deadline.within(None)))
+    return b"".join(read_pieces(obj_source, Deadline.within(None)))
 
 
 _KINDS = {"1": "a hard link", "3": "a device", "4": "a device", "6": "a pipe", "S": "a file with holes"}
 
 
-class _Reader:
+class Reader:
     """A stream of pieces, read forward only."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -281,25 +314,18 @@ class _Reader:
             self._at += len(piece)
 
 
-class _Count:
-    """The progress of all of a backup's parts as one."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None]) -> None:
-        self._total, self._progress, self._done = total, progress, 0
-
-    def counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield *pieces*, telling how much of the backup came by."""
-        for piece in pieces:
-            self._done += len(piece)
-            self._progress(self._done, self._total)
-            yield piece
+def _counted(pieces: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        progress(len(piece))
+        yield piece
 
 
-def _read(source: ByteSource, deadline: Deadline) -> Iterator[bytes]:
+def read_pieces(source: ByteSource, deadline: Deadline, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
+    """Yield the bytes of *source* in pieces, up to its end or the deadline's."""
     at = 0
     while at < source.size:
         deadline.check("the backup was read", source.uri)
-        piece = source.read(at, PIECE_BYTES)
+        piece = source.read(at, piece_bytes)
         if not piece:
             return
         at += len(piece)
@@ -322,7 +348,7 @@ def _copy(
     return written
 
 
-def _require_whole(member: TarMember, reader: _Reader, where: str) -> None:
+def _require_whole(member: TarMember, reader: Reader, where: str) -> None:
     if member.kind == REGULAR and reader.at < member.offset + member.size:
         raise cut(reader.at, f"in the member {member.name}", where)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tasks.catalog.compression import SUFFIXES
@@ -73,6 +73,18 @@ class BaseBackup:
         """What of it is stored."""
         objects = (*(tar.object for _, tar in self.tars), *self.files.values())
         return sum(obj.bytes for obj in objects)
+
+    @property
+    def place(self) -> str:
+        """Where it is stored: its folder."""
+        if self.base is not None:
+            return self.base.object.uri.rpartition("/")[0]
+        return self.files[CONTROL_FILE].uri.removesuffix(f"/{CONTROL_FILE}")
+
+    def without_wal(self) -> BaseBackup:
+        """Return the same without its WAL: of a chain, only the last backup's counts."""
+        files = {name: obj for name, obj in self.files.items() if not name.startswith("pg_wal/")}
+        return replace(self, wal=None, files=files)
 
 
 def recognise(objects: Mapping[str, StoredObject]) -> BaseBackup | None:

@@ -98,21 +98,6 @@ def bare_build(major: int) -> PostgresInstall:
     return PostgresInstall(major, str(major), bindir, "cache")
 
 
-@pytest.mark.parametrize("shape", ["-Fp", "-Ft"])
-@pytest.mark.parametrize("major", [17, 18])
-def test_an_incremental_is_named_and_nothing_is_said_against_it(
-    major: int, shape: str, drilled: Drilled
-) -> None:
-    with production(find_postgres(major), summarize_wal="on") as source:
-        full = source.base_backup("full", "-Fp")
-        source.execute("UPDATE shop.orders SET note = 'x' WHERE id = 1", "shop")
-        folder = source.base_backup("incremental", shape, f"--incremental={full}/backup_manifest")
-        with pytest.raises(PermanentError) as failure:
-            drilled.up(folder, major)
-    assert failure.value.rule == "format-unsupported"
-    assert "incremental" in failure.value.what
-
-
 @pytest.mark.parametrize("major", MAJORS)
 def test_more_prepared_transactions_than_the_backup_tells_take_another_start(
     major: int, drilled: Drilled, monkeypatch: pytest.MonkeyPatch

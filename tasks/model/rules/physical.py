@@ -72,6 +72,14 @@ RULES = (
         "Find out who writes to this place, and take a new base backup with pg_basebackup.",
     ),
     Rule(
+        "chain-broken",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "An incremental backup builds on one that is not there: nothing that builds on it can come back.",
+        "Take a full backup now, and let nothing delete a backup while a later one builds on it.",
+    ),
+    Rule(
         "tablespace-missing",
         FindingClass.DATA,
         Severity.FAILURE,

@@ -18,7 +18,7 @@ from tasks.discovery.candidates import (
 )
 from tasks.discovery.listing import older, reachable
 from tasks.discovery.pattern import KeyPattern
-from tasks.discovery.scan import look_round, window_of
+from tasks.discovery.scan import every_point, look_round, window_of
 from tasks.discovery.undrilled import Siblings
 from tasks.model.backup import DumpPoint
 from tasks.model.errors import PermanentError
@@ -119,6 +119,18 @@ def test_ever_older_stretches_are_looked_at_and_come_to_an_end() -> None:
     assert any(listed)
     assert len(listed) < 12
     assert list(older(store, KeyPattern(BUCKET + "orders.dump", "UTC"), NOW)) == []
+
+
+def test_every_point_is_found_whatever_the_window_and_no_older_one_before_it_is_asked_for() -> None:
+    store = FakeStore()
+    days = (-1, 3, 20, 300)
+    store.put_all([key_of(NOW - timedelta(days=day)) for day in days])
+    points = every_point(target(), store, NOW - timedelta(days=2), NOW)
+    first = [next(points) for _ in range(3)]
+    assert [(NOW - point.at).days for point in first] == [3, 20, -1]
+    pages = store.pages
+    assert [(NOW - point.at).days for point in points] == [300]
+    assert store.pages > pages
 
 
 def test_a_look_ends_where_the_selection_says() -> None:
