@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from boto3.s3.transfer import TransferConfig
 from rich.console import Console
 
 from deployments.local_s3 import client_of, require_weed, start_local_s3
+from deployments.samples import archived, payments
+from deployments.samples.archived import lose_a_segment, make_repository
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO, Line, last_night, make_history
 from deployments.terminal import say, shown
 from tasks.config import load_fleet
@@ -38,10 +40,13 @@ from tasks.sandbox.isolation import choose_isolation
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-RunFleet = Callable[[Path, str], int]
-"""Drills a fleet file with a selection; returns the exit code."""
+RunFleet = Callable[[Path, tuple[str, ...], str], int]
+"""Drills databases of a fleet file with a selection; no names for all of them; returns the exit code."""
 BUCKET = "acme-backups"
+REPOSITORY = "repository"
 MARK = ".made-by-restore-drill-demo"
+PAYMENTS = payments.SAMPLE.name
+"""The one that is backed up physically; its repository is a folder."""
 MEMORY_NIGHTS_AGO = STOPPED_NIGHTS_AGO + 1
 _UPLOADS = 4
 _CLASSIC = TransferConfig(preferred_transfer_client="classic")  # awscrt's refuses endpoints without a name
@@ -85,6 +90,11 @@ PLANS = {
         frozenset({"stale"}),
         "the backup restores perfectly, and is a week older than promised",
     ),
+    PAYMENTS: Plan(
+        Verdict.FAILED,
+        frozenset({"data"}),
+        "PostgreSQL comes up and says that it is ready; the drill knows that the WAL goes on behind the gap",
+    ),
 }
 
 
@@ -105,8 +115,8 @@ def run_demo(out: Path, run_fleet: RunFleet | None = None) -> int:
     _require_parts(console)
     _claim(out)
     newest = last_night(utc_now())
-    with _stage(console, f"building {len(LINES)} databases and {NIGHTS} nights of their backups"):
-        make_history(out / "backups", newest)
+    with _stage(console, f"building {len(PLANS)} databases and {NIGHTS} nights of their backups"):
+        _make_backups(out, newest)
     write_fleet_of_files(out)
     with _local_store(out, console) as endpoint, _ready(run_fleet) as drill:
         fleet = _write_fleet(out / "fleet.yaml", f"s3://{BUCKET}", endpoint)
@@ -114,9 +124,11 @@ def run_demo(out: Path, run_fleet: RunFleet | None = None) -> int:
         console.print(
             f"\n[bold]1. The backups of {before:%d %B}, all well: what later drills compare with[/]"
         )
-        drill(fleet, f"at:{iso(before)}")
+        drill(fleet, tuple(line.sample.name for line in LINES), f"at:{iso(before)}")
+        drill(fleet, (PAYMENTS,), "newest")
+        lose_a_segment(out / REPOSITORY)
         console.print("\n[bold]2. Last night's backups[/]")
-        drill(fleet, "newest")
+        drill(fleet, (), "newest")
     return _conclude(out, console, time.monotonic() - started)
 
 
@@ -150,12 +162,12 @@ def as_planned(name: str, document: dict[str, Any] | None) -> bool:
 def _conclude(out: Path, console: Console, seconds: float) -> int:
     documents = latest_documents(out / "evidence")
     console.print("\n[bold]What was done to the backups, and what the drills say[/]")
-    missed = [line for line in LINES if not as_planned(line.sample.name, documents.get(line.sample.name))]
-    for line in LINES:
-        name = line.sample.name
+    happened = {**{line.sample.name: line.happened for line in LINES}, PAYMENTS: archived.HAPPENED}
+    missed = [name for name in happened if not as_planned(name, documents.get(name))]
+    for name, what in happened.items():
         document = documents.get(name)
-        mark = "[bold red]NOT AS PLANNED[/]" if line in missed else "[green]as planned[/]"
-        console.print(f"\n  [bold]{name}[/]: {line.happened or 'nothing was done to it'}")
+        mark = "[bold red]NOT AS PLANNED[/]" if name in missed else "[green]as planned[/]"
+        console.print(f"\n  [bold]{name}[/]: {what or 'nothing was done to it'}")
         console.print(f"    {mark}: ", end="")
         console.print(shown(sentence(document) if document else "no evidence was left"))
         console.print(f"    {PLANS[name].shows}")
@@ -163,7 +175,7 @@ def _conclude(out: Path, console: Console, seconds: float) -> int:
     say(console, f"evidence: {out}/evidence")
     say(console, f"again:    restore-drill run {out}/fleet-of-files.yaml")
     said = (
-        f"{len(missed)} of {len(LINES)} verdicts are not as planned"
+        f"{len(missed)} of {len(PLANS)} verdicts are not as planned"
         if missed
         else "every sabotage was caught"
     )
@@ -174,7 +186,7 @@ def _conclude(out: Path, console: Console, seconds: float) -> int:
 def _require_parts(console: Console) -> None:
     """Make sure of all that the demo runs before anything is built, or removed of an earlier one."""
     require_weed()
-    majors = sorted({line.major for line in LINES})
+    majors = sorted({archived.MAJOR, *(line.major for line in LINES)})
     with _stage(console, f"finding PostgreSQL {', '.join(map(str, majors))}"):
         for major in majors:
             find_postgres(major)
@@ -188,7 +200,7 @@ def _claim(out: Path) -> None:
         raise ConfigInvalid(f"{out} holds something else; name an empty or new folder for the demo.")
     out.mkdir(parents=True, exist_ok=True)
     (out / MARK).touch()
-    for name in ("backups", "evidence"):
+    for name in ("backups", REPOSITORY, "evidence"):
         shutil.rmtree(out / name, ignore_errors=True)
     for name in ("fleet.yaml", "fleet-of-files.yaml"):
         (out / name).unlink(missing_ok=True)
@@ -231,7 +243,7 @@ def _ready(run_fleet: RunFleet | None) -> Iterator[RunFleet]:
     from deployments.prefect_api import prefect_api  # noqa: PLC0415
 
     with prefect_api():
-        yield lambda fleet, select: running.run_fleet(fleet, (), select, "", as_json=False)
+        yield lambda fleet, names, select: running.run_fleet(fleet, names, select, "", as_json=False)
 
 
 @contextmanager
@@ -264,9 +276,28 @@ def _write_fleet(path: Path, root: str, endpoint: str | None) -> Path:
     """Write the fleet file of the backups below *root* and make sure that it loads."""
     store = f"store: {{endpoint_url: {endpoint}, region: us-east-1}}\n" if endpoint else ""
     databases = "".join(_database_text(line, root) for line in LINES)
+    databases += _PHYSICAL.format(
+        major=archived.MAJOR,
+        shows=payments.SAMPLE.shows,
+        at=archived.AT,
+        wal=archived.WAL,
+        name=PAYMENTS,
+        root=f"{path.parent.as_uri()}/{REPOSITORY}",
+    )
     path.write_text(_FLEET.format(store=store, isolation=_isolation(), databases=databases), encoding="utf-8")
     load_fleet(path)
     return path
+
+
+def _make_backups(out: Path, newest: datetime) -> None:
+    """Make the nightly dumps and the physical backups, each on servers of their own, at once."""
+    with ThreadPoolExecutor(2) as pool:
+        made = [
+            pool.submit(make_history, out / "backups", newest),
+            pool.submit(make_repository, out / REPOSITORY),
+        ]
+        for done in made:
+            done.result()
 
 
 def _isolation() -> str:
@@ -301,6 +332,16 @@ evidence: evidence
   deadline: 5m
 {isolation}databases:
 {databases}"""
+_PHYSICAL = """\
+  - name: {name}    # PostgreSQL {major}: {shows}
+    backup:
+      kind: basebackup
+      at: {root}/{at}
+      wal: {root}/{wal}/
+    expect:
+      required_tables: [public.payments]
+      freshness: {{table: public.payments, column: paid_at, max_age: 26h}}
+"""
 _EXPECT = {
     "orders": ", required_tables: [public.orders, public.customers], required_roles: [shop_app], "
     "freshness: {table: public.orders, column: placed_at, max_age: 26h}",

@@ -36,7 +36,7 @@ def dump_database(source: Sandbox, database: str, form: str, path: Path, at: dat
         PermanentError: pg_dump failed; the message is its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _run(source, ["pg_dump", *OPTIONS[form], "-f", str(path), "-d", dsn(source, database)], database)
+    run_program(source, ["pg_dump", *OPTIONS[form], "-f", str(path), "-d", dsn(source, database)], database)
     if form != "plain.gz":
         archive = path / "toc.dat" if form == "directory" else path
         archive.write_bytes(dated(archive.read_bytes(), at))
@@ -52,7 +52,7 @@ def dump_globals(source: Sandbox) -> bytes:
         PermanentError: pg_dumpall failed; the message is its own.
     """
     argv = ["pg_dumpall", "--globals-only", "--no-role-passwords", "-d", dsn(source), "-l", "postgres"]
-    script = _run(source, argv, "roles")
+    script = run_program(source, argv, "roles")
     return b"".join(line for line in script.splitlines(keepends=True) if b"drill_" not in line)
 
 
@@ -77,8 +77,12 @@ def cut_in_the_middle(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
-def _run(source: Sandbox, argv: list[str], what: str) -> bytes:
-    """Run a program of the source's own major and return what it wrote."""
+def run_program(source: Sandbox, argv: list[str], what: str) -> bytes:
+    """Run a program of the source's own major and return what it wrote.
+
+    Raises:
+        PermanentError: it failed; the message is its own.
+    """
     program = str(source.postgres.bindir / argv[0])
     env = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}
     done = subprocess.run(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from psycopg import sql
 
@@ -114,13 +115,13 @@ def make_history(root: Path, newest: datetime, lines: Sequence[Line] = LINES) ->
 
 
 @contextmanager
-def source_server(major: int) -> Iterator[Sandbox]:
-    """Run a cluster that plays production, for the time of the block."""
+def source_server(major: int, profile: Literal["fast", "production"] = "fast") -> Iterator[Sandbox]:
+    """Run a cluster that plays production, for the time of the block; a fast one cannot be copied."""
     opened = open_workspace(
         "samples", f"source-{major}", f"source-{uuid.uuid4().hex[:12]}", "off", utc_now() + _EXPIRY
     )
     try:
-        yield start_sandbox(opened, find_postgres(major), SandboxConfig(), _START_S)
+        yield start_sandbox(opened, find_postgres(major), SandboxConfig(profile=profile), _START_S)
     finally:
         destroy(opened)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.commands.demo import run_demo
+from deployments.commands.demo import PAYMENTS, REPOSITORY, run_demo
 from deployments.commands.init import initialise
 from deployments.samples import SAMPLES, Sample, build_sample, live_a_day
 from deployments.samples.history import LINES, NIGHTS, STOPPED_NIGHTS_AGO
@@ -16,7 +16,8 @@ from tasks.catalog import read_head
 from tasks.config import load_fleet, parse_select
 from tasks.discovery import discover
 from tasks.model.clock import utc_now
-from tasks.model.target import StoreConfig
+from tasks.model.target import StoreConfig, Target
+from tasks.recovery.kinds import recovery_of
 from tasks.stores import open_store
 from tests.fix_postgres import Source
 
@@ -49,16 +50,19 @@ def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
     tmp_path: Path, drill_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the drills are given, and that it takes only verdicts to fail the demo."""
-    runs: list[tuple[str, str]] = []
+    runs: list[tuple[str, tuple[str, ...], str]] = []
+    segments: list[set[str]] = []
     ports: set[int] = set()
     environment, others = dict(os.environ), children()  # another test's S3 server is a child too
 
-    def look(fleet_path: Path, select: str) -> int:
+    def look(fleet_path: Path, names: tuple[str, ...], select: str) -> int:
         fleet = load_fleet(fleet_path)
-        runs.append((fleet_path.name, select.partition(":")[0]))
+        runs.append((fleet_path.name, names, select.partition(":")[0]))
+        segments.append({path.name for path in (fleet_path.parent / REPOSITORY / "wal").iterdir()})
+        assert _one_base_backup(fleet.targets[-1])
         ports.add(int(str(fleet.store.endpoint_url).rpartition(":")[2]))
-        for target, line in zip(fleet.targets, LINES, strict=True):
-            store = open_store(target.store, target.backup.at)
+        for target, line in zip(fleet.targets[:-1], LINES, strict=True):
+            store = open_store(target.store, target.backup.place)
             found = discover(target, store, utc_now(), parse_select(select))
             (point,) = found.points
             assert len(found.points_at) == len(line.nights) or select != "newest"
@@ -67,26 +71,37 @@ def test_the_demo_s_buckets_and_fleet_files_fit_each_other_and_nothing_is_left(
                 assert head.toc is not None
                 assert head.toc.made_at == point.at.replace(tzinfo=None)
                 assert head.toc.major == line.major
-        if select == "newest":
+        if select == "newest" and not names:
             report = initialise("s3://acme-backups/nightly", tmp_path / "mine.yaml", store=fleet.store)
             drafted = load_fleet(tmp_path / "mine.yaml")
-            assert sorted(t.name for t in drafted.targets) == sorted(t.name for t in fleet.targets)
-            assert {t.backup.at for t in drafted.targets} == {t.backup.at for t in fleet.targets}
+            assert {t.backup.place for t in drafted.targets} == {t.backup.place for t in fleet.targets[:-1]}
+            assert sorted(t.name for t in drafted.targets) == sorted(t.name for t in fleet.targets[:-1])
             assert {t.rpo for t in drafted.targets} == {26 * 3600.0}
             assert len(report.not_understood) == len({line.major for line in LINES})
             assert all("whose they are could not be told" in line for line in report.not_understood)
         return 0
 
     assert run_demo(tmp_path / "out", look) == 1
-    assert runs == [("fleet.yaml", "at"), ("fleet.yaml", "newest")]
+    dumped = tuple(line.sample.name for line in LINES)
+    assert [run[1:] for run in runs] == [(dumped, "at"), ((PAYMENTS,), "newest"), ((), "newest")]
+    assert {name for name, _, _ in runs} == {"fleet.yaml"}
+    assert segments[0] == segments[1]
+    (lost,) = segments[1] - segments[2]
+    assert min(segments[2]) < lost < max(segments[2])
     said = capsys.readouterr().out
-    assert "4 of 4 verdicts are not as planned" in said
-    assert said.count("no evidence was left") == 4
+    assert "5 of 5 verdicts are not as planned" in said
+    assert said.count("no evidence was left") == 5
     assert dict(os.environ) == environment
     assert not list((drill_folder / "drills").glob("*"))
     assert not [args for args in children() if "weed" in args and args not in others]
     assert not [path for port in ports for path in Path("/tmp").glob(f"*s3*{port + 10_000}*")]  # noqa: S108
     _works_without_the_server(tmp_path / "out" / "fleet-of-files.yaml")
+
+
+def _one_base_backup(target: Target) -> bool:
+    recovery = recovery_of(target)
+    found = recovery.points(target, recovery.reach(target), utc_now(), parse_select("newest"))
+    return len(found.points) == len(found.points_at) == 1
 
 
 def children() -> list[str]:
@@ -96,8 +111,10 @@ def children() -> list[str]:
 
 
 def _works_without_the_server(fleet_path: Path) -> None:
-    for target in load_fleet(fleet_path).targets:
+    *dumped, physical = load_fleet(fleet_path).targets
+    assert _one_base_backup(physical)
+    for target in dumped:
         assert target.store == StoreConfig()
-        found = discover(target, open_store(target.store, target.backup.at), utc_now())
+        found = discover(target, open_store(target.store, target.backup.place), utc_now())
         wanted = NIGHTS - (STOPPED_NIGHTS_AGO if target.name == "billing" else 0)
         assert len(found.points_at) == wanted

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployments.commands import demo
-from deployments.commands.demo import MARK, PLANS, as_planned, latest_documents, run_demo
+from deployments.commands.demo import MARK, PAYMENTS, PLANS, as_planned, latest_documents, run_demo
 from deployments.samples.history import LINES
 from tasks.model.errors import ConfigInvalid, PermanentError
 
@@ -22,7 +22,7 @@ def document(
 
 
 def test_every_line_has_a_plan() -> None:
-    assert PLANS.keys() == {line.sample.name for line in LINES}
+    assert PLANS.keys() == {PAYMENTS, *(line.sample.name for line in LINES)}
     assert all((PLANS[line.sample.name].verdict == "failed") == bool(line.happened) for line in LINES)
 
 
@@ -52,7 +52,7 @@ def test_the_last_drill_counts_and_suite_results_are_no_drills(tmp_path: Path) -
     assert latest_documents(tmp_path / "none") == {}
 
 
-def no_drill(_fleet: Path, _select: str) -> int:
+def no_drill(_fleet: Path, _names: tuple[str, ...], _select: str) -> int:
     return 0
 
 
