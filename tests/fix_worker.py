@@ -62,7 +62,7 @@ class Client:
 
     def cancel(self, run_id: UUID) -> None:
         """Ask for a run's end as the UI does."""
-        from prefect.states import State, StateType  # noqa: PLC0415
+        from prefect.client.schemas.objects import State, StateType  # noqa: PLC0415
 
         cancelling = State(type=StateType.CANCELLING, name="Cancelling")
         self.ask(lambda client: client.set_flow_run_state(run_id, cancelling))

@@ -17,7 +17,7 @@ from pathlib import Path
 from tasks.drill.progress import Progress, tell
 from tasks.drill.step import step
 from tasks.fetch import prove_backup
-from tasks.model.backup import LocalBackup, RecoveryPoint
+from tasks.model.backup import Material, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Stage
@@ -133,7 +133,7 @@ def serve_backup_badly(bench: Bench, planned: PlannedBackup) -> Target | Judged:
 @step("open backup")
 def open_badly(
     fetched: Fetched, point: RecoveryPoint, target: Target, workspace: Workspace, deadline: Deadline
-) -> LocalBackup:
+) -> Material:
     """Open backups as the product does, but misbehave over those of databases that are named for it."""
     misdeed = MISDEEDS.get(target.name)
     if misdeed is not None:

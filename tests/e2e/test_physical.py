@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,8 @@ def add(fleet: Fleet, folder: Path, *, rpo: str | None = None, **backup: object)
         "database": "shop",
     }
     expect = {"suite": None, "required_tables": ["shop.marks"]}
-    fleet.add("shop", backup={**place, **backup}, expect=expect, **({"rpo": rpo} if rpo else {}))
+    keys: dict[str, Any] = {"rpo": rpo} if rpo else {}
+    fleet.add("shop", backup={**place, **backup}, expect=expect, **keys)
 
 
 def test_a_base_backup_with_its_archive_is_verified(here: Here, fleet: Fleet, repository: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import flows.drill as drill_module
+from tasks.drill.ledger import Ledger
 from tasks.model.clock import utc_now
 from tests.corpus.damage import cut_bytes
 from tests.fix_drill import EXIT_OF, MAJOR, Fleet, Here, Ran, Shell, hours_ago, rules_of, validate
@@ -150,7 +151,7 @@ def test_a_database_whose_drill_crashes_does_not_stop_the_others(
     fleet.add("good", orders_dump)
     whole = drill_module.rebuild
 
-    def rebuild(ledger: drill_module.Ledger) -> None:
+    def rebuild(ledger: Ledger) -> None:
         if ledger.drill.target.name == "crashing":
             raise RuntimeError("something unforeseen with secret-value-4711")
         whole(ledger)

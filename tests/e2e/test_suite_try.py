@@ -45,7 +45,6 @@ tables:
 @pytest.fixture(autouse=True)
 def suite(here: Here, fleet: Fleet, orders_dump: Path, drill_folder: Path) -> Iterator[Path]:
     """The target's suite; what is kept when the test ends is removed before *here* looks."""
-    assert here
     fleet.add("orders", orders_dump, expect={"suite": "orders.yaml"})
     path = fleet.folder / "orders.yaml"
     path.write_text(HOLDS)

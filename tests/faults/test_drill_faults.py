@@ -18,9 +18,11 @@ import tasks.preflight
 import tasks.stores.transfer
 import tasks.teardown
 import tasks.verify
+from tasks.drill.step import RETRIES
 from tasks.model.clock import utc_now
 from tasks.model.sandbox import Workspace
-from tasks.policies import RETRIES, task_of
+from tasks.policies import task_of
+from tasks.sandbox import destroy
 from tasks.stores.aws import ATTEMPTS
 from tasks.stores.ranged_reads import BLOCK_BYTES
 from tests.fix_drill import MAJOR, REPOSITORY, Fleet, Here, hours_ago, rules_of
@@ -74,8 +76,6 @@ def test_evidence_that_cannot_be_written_makes_the_drill_inconclusive_and_a_copy
 def test_a_teardown_that_leaves_something_is_a_finding(
     here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
-    destroy = tasks.teardown.destroy
-
     def stubborn(workspace: Workspace) -> tuple[str, ...]:
         destroy(workspace)
         return ("process 4711",)
@@ -91,8 +91,6 @@ def test_a_teardown_that_leaves_something_is_a_finding(
 def test_a_teardown_that_fails_is_a_finding_and_hides_no_verdict(
     here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch, in_this_process: None
 ) -> None:
-    destroy = tasks.teardown.destroy
-
     def failing(workspace: Workspace) -> tuple[str, ...]:
         destroy(workspace)
         raise OSError("the disk went away")

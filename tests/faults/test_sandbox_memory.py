@@ -95,8 +95,7 @@ def test_the_servers_processes_are_in_groups_that_go_with_the_drill(drill_folder
     assert workspace.groups
     try:
         box = start_sandbox(workspace, find_postgres(17), SandboxConfig(), 60)
-        for group in workspace.groups:
-            assert wait_for(lambda group=group: members(group) >= set(backends(box)))
+        assert wait_for(lambda: all(members(group) >= set(backends(box)) for group in workspace.groups))
     finally:
         assert destroy(workspace) == ()
     assert not [group for group in workspace.groups if group.exists()]

@@ -195,7 +195,7 @@ def test_full_disk_is_known_before_the_first_byte(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(transfer.os, "posix_fallocate", full)
+    monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(PermanentError) as caught:
         fetch(stored, proxy.url, tmp_path)
     assert (caught.value.rule, caught.value.finding().klass.value) == ("disk-full", "drill")

@@ -13,6 +13,7 @@ from tasks.physical.archived import Reach, reach
 from tasks.sandbox import find_postgres
 from tasks.stores.local import LocalStore
 from tasks.stores.uris import file_uri
+from tasks.wal.listed import listed_wal
 from tasks.wal.windows import BaseBackup
 
 SEGMENT_BYTES = 16 << 20
@@ -49,4 +50,5 @@ def _reached(root: Path) -> Reach:
     base = BaseBackup("base", 1, start + 0x28, start + 0x100, None, has_own_wal=False)
     store = LocalStore(str(root))
     uri = f"{file_uri(root)}/{WAL}/"
-    return reach(store, uri, base, SEGMENT_BYTES, "latest", utc_now(), Deadline.within(60))
+    wal = listed_wal(store, uri, SEGMENT_BYTES, Deadline.within(60))
+    return reach(wal, base, SEGMENT_BYTES, "latest", utc_now())

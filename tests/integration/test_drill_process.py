@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def _little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.drill.process, "GRACE_S", 0.5)
 
 
-def call(process: DrillProcess, work: Callable[..., object], *args: object, within_s: float = 60.0) -> object:
+def call(process: DrillProcess, work: Callable[..., object], *args: object, within_s: float = 60.0) -> Any:
     return process.call(work, args, {}, Deadline.within(within_s))
 
 
@@ -44,7 +45,7 @@ def rule_of(process: DrillProcess, work: Callable[..., object], within_s: float 
 
 
 def pid_of(process: DrillProcess) -> int:
-    pid, _, _ = call(process, misbehaving.surroundings, "PATH")  # type: ignore[misc]
+    pid, _, _ = call(process, misbehaving.surroundings, "PATH")
     return int(pid)
 
 
@@ -64,7 +65,7 @@ def test_work_is_done_elsewhere_in_the_callers_surroundings_as_they_are_now(
 ) -> None:
     monkeypatch.setenv("TOLD_LATE", "yes")
     monkeypatch.chdir(tmp_path)
-    pid, value, folder = call(process, misbehaving.surroundings, "TOLD_LATE")  # type: ignore[misc]
+    pid, value, folder = call(process, misbehaving.surroundings, "TOLD_LATE")
     assert (value, folder) == ("yes", str(tmp_path))
     assert pid != os.getpid()
     assert pid_of(process) == pid, "one drill, one process"

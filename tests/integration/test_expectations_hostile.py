@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,7 +69,9 @@ def database(cluster: Callable[[int], Source]) -> Iterator[Callable[..., str]]:
             session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def run(dsn: str, *expectations: tuple[str, dict[str, object]], table: str = "public.orders") -> SuiteResult:
+def run(
+    dsn: str, *expectations: tuple[str, Mapping[str, object]], table: str = "public.orders"
+) -> SuiteResult:
     entries = [{"type": kind, "kwargs": kwargs} for kind, kwargs in expectations]
     text = json.dumps({"suite": "shop", "tables": {table: entries}})
     return run_suite(parse_suite(text, Path("shop.yaml")), dsn, as_of=AS_OF, deadline_s=60)
@@ -79,7 +81,7 @@ def outcomes(result: SuiteResult) -> list[tuple[str, Outcome]]:
     return [(one.type, one.outcome) for one in result.results]
 
 
-def all_failed(*expectations: tuple[str, dict[str, object]]) -> list[tuple[str, Outcome]]:
+def all_failed(*expectations: tuple[str, Mapping[str, object]]) -> list[tuple[str, Outcome]]:
     return [(kind, Outcome.FAILED) for kind, _ in expectations]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,7 +55,9 @@ def shop(cluster: Callable[[int], Source]) -> Iterator[str]:
         session.execute("DROP DATABASE expectations WITH (FORCE)")
 
 
-def run(dsn: str, *expectations: tuple[str, dict[str, object]], table: str = "public.orders") -> SuiteResult:
+def run(
+    dsn: str, *expectations: tuple[str, Mapping[str, object]], table: str = "public.orders"
+) -> SuiteResult:
     entries = [{"type": kind, "kwargs": kwargs} for kind, kwargs in expectations]
     text = json.dumps({"suite": "shop", "tables": {table: entries}})
     return run_suite(parse_suite(text, Path("shop.yaml")), dsn, as_of=AS_OF, deadline_s=60)

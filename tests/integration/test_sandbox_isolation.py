@@ -242,7 +242,7 @@ def test_with_nothing_between_a_dump_and_the_workers_rights_it_is_not_drilled(
     monkeypatch: pytest.MonkeyPatch, had: set[str]
 ) -> None:
     monkeypatch.setattr(isolation, "host_parts", lambda: frozenset(had))
-    monkeypatch.setattr(isolation.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(PermanentError) as caught:
         choose_isolation("preferred")
     assert caught.value.rule == "isolation-unavailable"
@@ -252,7 +252,7 @@ def test_with_nothing_between_a_dump_and_the_workers_rights_it_is_not_drilled(
 @pytest.mark.parametrize("guard", ["files", "mount"])
 def test_one_guard_is_enough_to_drill(monkeypatch: pytest.MonkeyPatch, guard: str) -> None:
     monkeypatch.setattr(isolation, "host_parts", lambda: frozenset({guard}))
-    monkeypatch.setattr(isolation.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert choose_isolation("preferred") == {guard}
 
 

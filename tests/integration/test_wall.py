@@ -191,7 +191,7 @@ def test_the_same_superuser_runs_programs_without_the_wall(sandbox: Callable[...
 def test_a_wall_that_does_not_stand_is_found_out_before_anything_is_restored(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = cluster.jail_orders
+    real = jail_orders
 
     def without_wall(space: Workspace, *arguments: Any, **rest: Any) -> Orders:
         return real(unwalled(space), *arguments, **rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 
@@ -38,7 +39,7 @@ def _is_steep(expression: Expression, method: str, begin: str, unit: str, end: s
     run = getattr(expression.pattern, method)
     for size in SIZES:
         text = expression.text(begin + unit * max(1, size // len(unit)) + end)
-        if seconds(lambda text=text: run(text)) > LONGEST_S.get(size, LARGEST_S):
+        if seconds(partial(run, text)) > LONGEST_S.get(size, LARGEST_S):
             return True
     return False
 

@@ -43,7 +43,8 @@ def plant(path: Path, tree: object, outside: Path) -> None:
     assert isinstance(tree, tuple)
     kind, mode, *inner = tree
     if kind.startswith("link"):
-        path.symlink_to({"link out": outside, "link up": "..", "link nowhere": "/nonexistent"}[kind])
+        places: dict[str, Path | str] = {"link out": outside, "link up": "..", "link nowhere": "/nonexistent"}
+        path.symlink_to(places[kind])
         return
     if kind == "folder":
         path.mkdir()

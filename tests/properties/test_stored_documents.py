@@ -29,7 +29,7 @@ MADE = [
     build_evidence(make())
     for make in (samples.verified, samples.shrunk, samples.truncated, samples.stale, samples.unreachable)
 ]
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[object] = st.sampled_from(
     [
         None, True, -1, 0.5, 10**18, "", "x", "\x1b[31m", "9999-99-99T00:00:00Z", "2026-11-22T07:00:00",
         "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "../../x.json", [], [[]], {}, {"at": 1}, [None],

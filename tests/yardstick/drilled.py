@@ -76,8 +76,8 @@ def _drill(sandbox: Sandbox, dump: Path, target: Target) -> Drilled:
     except StageFailed as stopped:
         return Drilled(judge(stopped.findings, ()), stopped.findings, (), None)
     except DrillError as error:
-        findings = (error.finding(Stage.RESTORE),)
-        return Drilled(judge(findings, ()), findings, (), None)
+        fault = (error.finding(Stage.RESTORE),)
+        return Drilled(judge(fault, ()), fault, (), None)
     checks = (*restored.checks, *seen.checks)
     findings = settle((*backup.findings, *restored.findings, *seen.findings), checks, inventory)
     snapshot = _snapshot(sandbox, restored.database)

@@ -87,11 +87,11 @@ def test_every_key_of_the_schema_loads_from_the_start(tmp_path: Path) -> None:
     ]
     assert fleet.schedules[1].select == Selection(kind="random")
     assert orders.backup.at == "s3://acme/prod/orders/%Y/%m/%d/orders_%Y%m%dT%H%M%SZ.dump"
-    assert orders.backup.globals == "s3://acme/prod/shop/globals_%Y%m%dT%H%M%SZ.sql"
+    assert orders.dump.globals == "s3://acme/prod/shop/globals_%Y%m%dT%H%M%SZ.sql"
     assert orders.backup.select.walk_back == 3
-    assert orders.backup.decrypt is not None
-    assert orders.backup.decrypt.age is not None
-    assert orders.backup.decrypt.age.identity_file == tmp_path / "keys/age.txt"
+    assert orders.dump.decrypt is not None
+    assert orders.dump.decrypt.age is not None
+    assert orders.dump.decrypt.age.identity_file == tmp_path / "keys/age.txt"
     assert (orders.sandbox.disk, orders.sandbox.keep_on_failure) == (50 << 30, 86400.0)
     assert orders.expect.drift.tables == {
         "public.sessions*": "ignore",

@@ -119,4 +119,5 @@ def test_every_problem_of_a_database_is_gathered_and_the_given_keys_stay_as_they
     database = resolved(given, "shop", Path("/fleets"), problems)
     assert {problem.path for problem in problems} == {("backup", "timezone"), ("expect", "suite")}
     assert database["backup"]["at"] == "/fleets/b/orders_%Y%m%d.dump"
-    assert given["backup"]["at"] == "b/{database}_%Y%m%d.dump"
+    backup: Any = given["backup"]
+    assert backup["at"] == "b/{database}_%Y%m%d.dump"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def chosen(
     return from_catalogue(points, TARGET, FakeStore(), NOW, wanted, rejected)
 
 
-def refused(*points: BasePoint, **selection: object) -> Finding:
+def refused(*points: BasePoint, **selection: Any) -> Finding:
     with pytest.raises(StageFailed) as failure:
         chosen(*points, **selection)
     return failure.value.findings[0]

@@ -13,7 +13,7 @@ MONTH = timedelta(days=30)
 
 def utc(*parts: int) -> datetime:
     year, month, day, *time = parts
-    return datetime(year, month, day, *time, tzinfo=UTC)  # type: ignore[misc]
+    return datetime(year, month, day, *time, tzinfo=UTC)  # type: ignore[misc, arg-type]
 
 
 def at(pattern: str, key: str, zone: str = "UTC") -> datetime | None:

@@ -31,7 +31,7 @@ def ends() -> Iterator[tuple[Channel, Channel]]:
 
 def test_messages_arrive_whole_and_in_order_however_large(ends: tuple[Channel, Channel]) -> None:
     messages = [b"x" * size for size in (0, 1, 5_000_000, 3)]
-    sender = threading.Thread(target=lambda: [ends[0].send(message) for message in messages])
+    sender = threading.Thread(target=lambda: list(map(ends[0].send, messages)))
     sender.start()
     assert [ends[1].receive(30) for _ in messages] == messages
     sender.join()

@@ -15,7 +15,7 @@ SETTINGS = entry(21, "DATABASE PROPERTIES", "shop", namespace="")
 COMMENT = entry(22, "COMMENT", "SUBSCRIPTION follows", namespace="")
 ON_TABLE = entry(23, "COMMENT", "TABLE orders", 1)
 TRIGGER = entry(24, "TRIGGER", "orders stamp", 8)
-WHOLE = Toc((*TOC.entries, GRANT, SETTINGS, COMMENT, ON_TABLE, TRIGGER), archive_version=(1, 14, 0))
+WHOLE = Toc((*TOC.entries, GRANT, SETTINGS, COMMENT, ON_TABLE, TRIGGER), archive_version=(1, 14))
 
 
 def test_what_is_about_the_database_or_a_subscription_is_listed_though_nobody_failed_at_it() -> None:

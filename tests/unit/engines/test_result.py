@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tasks.engines.completeness import missing
+from tasks.engines.errors.causes import Omission
 from tasks.engines.errors.failure import Failure
 from tasks.engines.errors.pg_restore_stderr import Transcript
-from tasks.engines.errors.root_causes import Omission, judge
+from tasks.engines.errors.root_causes import judge
 from tasks.engines.objects_present import DatabaseObject
 from tasks.engines.result import incomplete, lost_silently, uncounted
 from tasks.engines.vetting import reaches_out

@@ -19,7 +19,7 @@ from tasks.evidence.document import (
     finding_of,
     to_json,
 )
-from tasks.model.backup import ArchiveHead, Format
+from tasks.model.backup import ArchiveHead, Format, LocalBackup
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.inventory import TableFigures
@@ -106,7 +106,7 @@ def test_a_verified_newest_backup_is_the_newest_recoverable() -> None:
 
 def test_what_a_head_cannot_tell_of_the_backup_the_restore_does() -> None:
     drill = samples.verified()
-    assert drill.backup is not None
+    assert isinstance(drill.backup, LocalBackup)
     headless = replace(drill.backup, head=ArchiveHead(Format.PLAIN, ("gzip",), None))
     backup = build_evidence(replace(drill, backup=headless))["recovery_point"]
     told = ("server_version", "source_database", "encoding", "compression")

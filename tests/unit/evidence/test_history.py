@@ -125,10 +125,10 @@ def test_foreign_and_damaged_files_are_passed_over_with_a_line(
 
 
 def test_a_location_that_cannot_be_listed_is_an_error_and_not_an_empty_history() -> None:
-    target = target_at("s3://evidence/shop")
+    target = target_at(Path("evidence"))
     unreachable = StoreConfig(endpoint_url="http://127.0.0.1:9", region="eu-west-1")
     with pytest.raises(DrillError) as caught:
-        load_history(target.model_copy(update={"store": unreachable}))
+        load_history(target.model_copy(update={"store": unreachable, "evidence": "s3://evidence/shop"}))
     assert caught.value.rule == "history-unreadable"
 
 

@@ -83,7 +83,7 @@ def test_sets_are_counted_not_listed() -> None:
 
 
 def test_rows_that_do_not_comply_are_counted() -> None:
-    result = {"element_count": 2000, "unexpected_count": 10, "unexpected_percent": 0.5}
+    result: dict[str, object] = {"element_count": 2000, "unexpected_count": 10, "unexpected_percent": 0.5}
     words = seen("expect_column_values_to_not_be_null", None, column="n", result=result)
     assert words == "10 of 2,000 rows do not comply (0.5%)"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from expectations.draft_history import rounded_down, rounded_up, significant
@@ -30,7 +32,7 @@ OF_KIND = {
 
 
 def tried(kind: str, damaged: Kind, *, sensitive: bool = False) -> list[str]:
-    figures = {"low": 1.0, "high": 90.0, "mean": 40.0, "deviation": 5.0} if sensitive else {}
+    figures: dict[str, Any] = {"low": 1.0, "high": 90.0, "mean": 40.0, "deviation": 5.0} if sensitive else {}
     field = column(damaged, sensitive=True, **figures) if sensitive else COLUMNS[damaged]
     table = profile(field).tables["public.orders"]
     return [draft.type for draft in closer(kind, table, "c", AS_OF)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.states import Crashed, Failed
 
 from tasks.model.findings import Verdict
@@ -64,13 +64,15 @@ def test_nothing_drilled_is_inconclusive() -> None:
 
 
 def test_a_crashed_run_is_inconclusive_and_carries_no_drill() -> None:
-    state = Crashed(message="the process died")
+    state: State[object] = Crashed(message="the process died")
     assert verdict_of(state) is Verdict.INCONCLUSIVE
     assert drills_of(state) == []
 
 
 def test_a_flow_that_raised_ends_in_prefects_own_failed_which_is_no_verdict() -> None:
-    state = Failed(message="Flow run encountered an exception", data=RuntimeError("unforeseen"))
+    state: State[object] = Failed(
+        message="Flow run encountered an exception", data=RuntimeError("unforeseen")
+    )
     assert state.name == "Failed"
     assert verdict_of(state) is Verdict.INCONCLUSIVE
     assert drills_of(state) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from tasks.drill.step import step
@@ -33,7 +34,7 @@ def break_(error: Exception) -> None:
     ],
 )
 def test_only_a_transient_error_is_tried_again(error: Exception, retried: bool) -> None:
-    state = Failed(data=error)
+    state: State[object] = Failed(data=error)
     assert transient_only(add, None, state) is retried  # type: ignore[arg-type]
 
 

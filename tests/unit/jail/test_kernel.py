@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ except OSError as error:
 """
 
 
-def ordinary() -> dict[str, int]:
+def ordinary() -> dict[str, Any]:
     return {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
 
 

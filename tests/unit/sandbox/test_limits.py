@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def test_two_drills_never_get_one_user_and_a_freed_one_can_be_had_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(users, "is_mapped", lambda _: True)
-    monkeypatch.setattr(users.secrets, "randbelow", lambda _: 7)
+    monkeypatch.setattr(secrets, "randbelow", lambda _: 7)
     taken = take_user(tmp_path / "locks")
     assert taken is not None
     number, lock, path = taken

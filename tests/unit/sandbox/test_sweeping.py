@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def drills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def drills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RESTORE_DRILL_DIR", str(tmp_path / "drills-here"))
     folder = tmp_path / "drills-here" / "drills"
     folder.mkdir(parents=True)
@@ -46,6 +46,16 @@ def dead(drills: Path, name: str, **fields: object) -> Path:
     return root
 
 
+def link_as_data(root: Path) -> None:
+    (root / "data").rmdir()
+    (root / "data").symlink_to("/etc")
+
+
+def large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 30)
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "deep": lambda root: deep(root / "data" / "deep", 1_500),
     "fifo as lease": lambda root: os.mkfifo(root / "lease"),
@@ -56,13 +66,13 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "closed folder": lambda root: (root / "data").chmod(0),
     "no text": lambda root: (root / "data" / os.fsdecode(b"\xff\xfe")).mkdir(),
     "fifo as log": lambda root: os.mkfifo(root / "server.log"),
-    "link as data": lambda root: ((root / "data").rmdir(), (root / "data").symlink_to("/etc")),
+    "link as data": link_as_data,
 }
 UNREADABLE: dict[str, Callable[[Path], object]] = {
     "fifo": os.mkfifo,
     "folder": Path.mkdir,
     "link": lambda path: path.symlink_to("/etc/passwd"),
-    "large": lambda path: (path.touch(), os.truncate(path, 1 << 30)),
+    "large": large,
     "nested": lambda path: path.write_text("[" * 60_000),
     "no object": lambda path: path.write_text("[]"),
     "no text": lambda path: path.write_bytes(b"\xff\x00"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,7 +118,7 @@ class FakeStore:
     def deleted(self, prefix: str) -> Iterator[StoredObject]:
         return (obj for obj in self.hidden if obj.uri.startswith(prefix))
 
-    def _under(self, prefix: str, start_after: str | None) -> list[str]:
+    def _under(self, prefix: str, start_after: str | None) -> Sequence[str]:
         if not self._sorted:
             self._sorted = sorted(self.objects)
         start = bisect_left(self._sorted, prefix)

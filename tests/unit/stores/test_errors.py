@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from tasks.model.errors import PermanentError, TransientError
 from tasks.stores.errors import Action, is_missing, translated
 
+UNTRUSTED = Exception("self-signed")
 WHERE = "s3://bk/orders.dump"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/8a6d"
 INVALID_STATE = "KMS.KMSInvalidStateException"
@@ -92,7 +93,11 @@ def test_three_states_of_a_key_are_told_apart_in_words() -> None:
         (boto.NoCredentialsError(), "credentials-missing", PermanentError),
         (boto.ProfileNotFound(profile="x"), "credentials-missing", PermanentError),
         (boto.ParamValidationError(report="Invalid bucket name"), "bucket-missing", PermanentError),
-        (boto.SSLError(endpoint_url="https://x", error="self-signed"), "store-unreachable", PermanentError),
+        (
+            boto.SSLError(endpoint_url="https://x", error=UNTRUSTED),
+            "store-unreachable",
+            PermanentError,
+        ),
     ],
 )
 def test_error_of_the_sdk_becomes_a_rule(error: Exception, rule: str, kind: type[Exception]) -> None:

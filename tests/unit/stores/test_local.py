@@ -124,7 +124,7 @@ class TestListing:
         def denied(_: object) -> list[str]:
             raise PermissionError(errno.EACCES, "Permission denied")  # root may read everything
 
-        monkeypatch.setattr(local_module.os, "scandir", denied)
+        monkeypatch.setattr(os, "scandir", denied)
         with pytest.raises(PermanentError) as caught:
             listed(tmp_path, "a/")
         assert caught.value.rule == "list-denied"
@@ -202,7 +202,7 @@ class TestFetching:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(local_module, "_clone", lambda *_: False)
-        monkeypatch.setattr(local_module.os, "write", full)
+        monkeypatch.setattr(os, "write", full)
         with pytest.raises(PermanentError) as caught:
             fetched(folder, "o.dump", tmp_path / "here")
         assert (caught.value.rule, caught.value.finding().klass.value) == ("disk-full", "drill")

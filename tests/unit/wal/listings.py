@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from tasks.model.backup import StoredObject
@@ -20,7 +20,7 @@ def stored(name: str, at: datetime = LONG_AGO) -> StoredObject:
 
 
 def archive(
-    segments: dict[int, Iterable[int]],
+    segments: Mapping[int, Iterable[int]],
     histories: Iterable[History] = (),
     at: dict[str, datetime] | None = None,
     size: int = SIZE,

@@ -96,7 +96,7 @@ def test_roles_made_in_the_same_night_become_globals(bucket: Path) -> None:
     history(bucket, lambda at: f"globals_{at:%Y%m%d_%H%M}.sql", data=GLOBALS)
     _, fleet = look(bucket)
     assert [t.name for t in fleet.targets] == ["x"]
-    assert fleet.targets[0].backup.globals == f"file://{bucket}/globals_%Y%m%d_%H%M.sql"
+    assert fleet.targets[0].dump.globals == f"file://{bucket}/globals_%Y%m%d_%H%M.sql"
 
 
 def test_roles_of_several_servers_are_left_to_the_reader(bucket: Path) -> None:
@@ -104,7 +104,7 @@ def test_roles_of_several_servers_are_left_to_the_reader(bucket: Path) -> None:
     for server in ("a", "b"):
         history(bucket, lambda at, s=server: f"globals/roles-{s}_{at:%Y%m%d}.sql", data=GLOBALS)  # type: ignore[misc]
     report, fleet = look(bucket)
-    assert [(t.name, t.backup.globals) for t in fleet.targets] == [("x", None)]
+    assert [(t.name, t.dump.globals) for t in fleet.targets] == [("x", None)]
     assert len(report.not_understood) == 2
     assert "whose they are could not be told" in report.not_understood[0]
 
