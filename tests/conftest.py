@@ -9,6 +9,7 @@ import pytest
 
 pytest_plugins = [
     "pytester",
+    "tests.fix_chain",
     "tests.fix_essential",
     "tests.fix_hostile_folder",
     "tests.fix_postgres",

@@ -62,7 +62,7 @@ def assess(point: DumpPoint, store: Store, target: Target, last_restored_bytes: 
             extensions_of=lambda major: _extensions(major, target),
         ),
         *_postgres(head, target),
-        *_disk(point, target, last_restored_bytes),
+        *disk_findings(point.bytes, target, last_restored_bytes),
         *_isolation(target),
     ]
     document, missing = read_manifest(point, store, target)
@@ -74,7 +74,7 @@ def worker_findings(
     point: RecoveryPoint, target: Target, last_restored_bytes: int | None
 ) -> tuple[Finding, ...]:
     """Return what this worker lacks for a drill of *point*, whatever its kind: disk, isolation."""
-    return (*_disk(point, target, last_restored_bytes), *_isolation(target))
+    return (*disk_findings(point.bytes, target, last_restored_bytes), *_isolation(target))
 
 
 def assess_opened(
@@ -127,10 +127,16 @@ def _extensions(major: int, target: Target) -> frozenset[str] | None:
         return None  # said once, by `_postgres`
 
 
-def _disk(point: RecoveryPoint, target: Target, last_restored_bytes: int | None) -> list[Finding]:
-    stored = point.bytes
+def disk_findings(stored_bytes: int, target: Target, restored_bytes: int | None) -> list[Finding]:
+    """Return that the disk is too small for what is stored and what it is restored to, where it is.
+
+    Args:
+        stored_bytes: of what lies on the disk as it was stored.
+        target: what the fleet file says of disk.
+        restored_bytes: None where nothing tells: then it is guessed.
+    """
     if target.sandbox.disk == "auto":
-        need = stored + (last_restored_bytes or stored * _GROWTH) + _CLUSTER_BYTES
+        need = stored_bytes + (restored_bytes or stored_bytes * _GROWTH) + _CLUSTER_BYTES
     else:
         need = target.sandbox.disk
     free = free_bytes(drill_dir())

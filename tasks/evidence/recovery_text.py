@@ -23,6 +23,8 @@ def recovery_lines(recovery: Facts | None) -> Iterator[str]:
     yield (
         f"Asked for: {text(recovery['target'])}, from base {code(base['label'])}, timeline {base['timeline']}"
     )
+    if base.get("chain"):
+        yield f"Put together with {', '.join(map(code, base['chain']))}"
     yield _last_commit(reached)
     if wal is not None:
         yield from _wal_lines(wal)

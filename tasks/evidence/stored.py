@@ -180,7 +180,8 @@ _RECOVERY = record(
                 "stop_lsn": maybe(text),
                 "timeline": count,
                 "started_at": maybe(time),
-            }
+            },
+            {"chain": each(text)},
         ),
         "reached": _REACHED,
         "wal": maybe(_WAL),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from tasks.discovery import discover
-from tasks.model.backup import Discovery, DumpPoint, Format
+from tasks.discovery.scan import every_point
+from tasks.model.backup import Discovery, DumpPoint, Format, StoredObject
 from tasks.model.base_point import BasePoint
+from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
@@ -16,7 +18,9 @@ from tasks.model.sandbox import Workspace
 from tasks.model.target import Backup, BaseBackup, DumpBackup, Selection, Target
 from tasks.physical import layout
 from tasks.physical.bring_up import Copy, bring
+from tasks.physical.chain import NamedBackup, chain_of
 from tasks.physical.target import RecoveryTarget
+from tasks.recovery.chain_room import room_for_chain
 from tasks.recovery.repository import Tool, start_commands
 from tasks.stores import Store, open_store
 from tasks.wal.listed import ListedWal, listed_wal
@@ -41,27 +45,23 @@ class BaseBackupFolders:
         points = tuple(base_point(folder) for folder in folders.points)
         return Discovery(points, folders.candidates, folders.points_at, folders.seed, folders.findings)
 
-    def preflight(
-        self,
-        point: BasePoint,
-        store: Store,  # noqa: ARG002  names tell whether it is one
-        target: Target,  # noqa: ARG002
-    ) -> tuple[Finding, ...]:
-        """Refuse what is no base backup at all."""
-        parts_of(point)
-        return ()
+    def preflight(self, point: BasePoint, store: Store, target: Target) -> tuple[Finding, ...]:
+        """Refuse what is no base backup at all, or builds on one that is gone or has no room here."""
+        chain = chain_to(point, store, target)
+        return room_for_chain(chain, store, target) if len(chain) > 1 else ()
 
     def bring(
         self,
         point: BasePoint,
         store: Store,
-        target: Target,  # noqa: ARG002  the protocol's
+        target: Target,
         workspace: Workspace,
         deadline: Deadline,
         progress: Callable[[int, int], None],
     ) -> Copy:
-        """Unpack it into the data folder, held against its manifest."""
-        return bring(parts_of(point), store, workspace, deadline, progress)
+        """Unpack it into the data folder, held against its manifest; a chain into one for each part."""
+        *priors, newest = chain_to(point, store, target)
+        return bring(newest.backup, store, workspace, deadline, progress, priors)
 
     def wal_place(self, point: BasePoint, target: Target) -> str | None:  # noqa: ARG002  one for all of them
         """Return the folder of the WAL, if there is one."""
@@ -71,18 +71,44 @@ class BaseBackupFolders:
         """List the WAL, to be read as it lies there."""
         return listed_wal(open_store(target.store, place), place, segment_bytes, deadline)
 
-    def commands(self, point: BasePoint, target: Target, aim: RecoveryTarget) -> tuple[str, ...]:  # noqa: ARG002
+    def commands(self, point: BasePoint, target: Target, aim: RecoveryTarget) -> tuple[str, ...]:
         """Return what a person would type."""
         wal = target.backup_as(BaseBackup).wal
         restore_command = "false" if wal is None else f"fetch %f from {wal} to %p"
-        return (
-            "tar -xf base.tar -C DATA; tar -xf pg_wal.tar -C DATA/pg_wal",
-            *start_commands(aim, restore_command),
-        )
+        return (*_unpacking(point), *start_commands(aim, restore_command))
 
     def tool(self, point: BasePoint, target: Target) -> Tool:  # noqa: ARG002  its version stands nowhere
         """Return the name."""
         return Tool(self.format.value)
+
+
+def chain_to(point: BasePoint, store: Store, target: Target) -> tuple[NamedBackup, ...]:
+    """Return the base backups that *point* is put together of, the full one first.
+
+    They are looked for among all that the pattern reaches, whatever the window.
+
+    Raises:
+        PermanentError: `not-a-backup`, `chain-broken`.
+    """
+    newest = NamedBackup(point.label, parts_of(point))
+    return chain_of(newest, _others(point, store, target), store)
+
+
+def _others(point: BasePoint, store: Store, target: Target) -> Iterator[NamedBackup]:
+    for folder in every_point(as_folders(target), store, point.at, utc_now()):
+        backup = layout.recognise(_names(folder.uri, folder.stored.members))
+        if folder.uri != point.uri and backup is not None:
+            yield NamedBackup(folder.label, backup)
+
+
+def _unpacking(point: BasePoint) -> tuple[str, ...]:
+    unpack = "tar -xf base.tar -C {0}; tar -xf pg_wal.tar -C {0}/pg_wal"
+    if not point.chain:
+        return (unpack.format("DATA"),)
+    parts = (*point.chain, point.label)
+    folders = [f"PART{number}" for number in range(1, len(parts) + 1)]
+    each = [f"{unpack.format(folder)}  # {name}" for folder, name in zip(folders, parts, strict=True)]
+    return (*each, f"pg_combinebackup -o DATA {' '.join(folders)}")
 
 
 def base_point(folder: DumpPoint) -> BasePoint:
@@ -113,8 +139,7 @@ def parts_of(point: BasePoint) -> layout.BaseBackup:
     Raises:
         PermanentError: `not-a-backup`.
     """
-    names = {member.uri.removeprefix(point.uri): member for member in point.members}
-    backup = layout.recognise(names)
+    backup = layout.recognise(_names(point.uri, point.members))
     if backup is None:
         raise PermanentError(
             "The folder holds no base backup: neither a base.tar nor a data folder's global/pg_control.",
@@ -123,3 +148,7 @@ def parts_of(point: BasePoint) -> layout.BaseBackup:
             rule="not-a-backup",
         )
     return backup
+
+
+def _names(folder: str, members: Iterable[StoredObject]) -> dict[str, StoredObject]:
+    return {member.uri.removeprefix(folder): member for member in members}

@@ -57,6 +57,7 @@ def _base(copy: Copy, label: str, adopted: Adopted) -> dict[str, Any]:
         "start_lsn": format_lsn(copy.label.start_lsn),
         "stop_lsn": None if copy.stop_lsn is None else format_lsn(copy.stop_lsn),
         "started_at": iso(copy.label.started_at),
+        "chain": list(copy.chain),
     }
 
 

@@ -29,6 +29,7 @@ from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Selection, Target
 from tasks.physical.archived import Reach, reach
 from tasks.physical.bring_up import Adopted, BroughtUp, Copy, bring_up, take_over, window_base
+from tasks.physical.combine import combine, remove_parts
 from tasks.physical.control import read_control
 from tasks.physical.extract import spaces_folder
 from tasks.physical.start import adopt, connect_any
@@ -97,7 +98,10 @@ class PhysicalRecovery:
         """Say whether it can be brought, and whether this worker has room for it."""
         findings = self.repository.preflight(point, store, target)
         room = worker_findings(point, target, point.unpacked_bytes or last_restored_bytes)
-        return Readiness(None, None, Checked((), (*findings, *room)))
+        told = {item.rule for item in findings}
+        return Readiness(
+            None, None, Checked((), (*findings, *(item for item in room if item.rule not in told)))
+        )
 
     def fetch(
         self,
@@ -112,6 +116,7 @@ class PhysicalRecovery:
         begun_s = time.monotonic()
         empty_folder(workspace.data_dir)
         shutil.rmtree(spaces_folder(workspace), ignore_errors=True)
+        remove_parts(workspace)
         copy = self.repository.bring(point, store, target, workspace, deadline, progress)
         return Brought(copy, time.monotonic() - begun_s)
 
@@ -130,7 +135,7 @@ class PhysicalRecovery:
             integrity=self.repository.proof if download.copy.proven else "none",
             fetch_s=download.seconds,
             copy=download.copy,
-            point=replace(point, members=()),
+            point=replace(point, members=(), chain=download.copy.chain or point.chain),
             layout=self.repository.format,
         )
 
@@ -165,9 +170,13 @@ class PhysicalRecovery:
         workspace: Workspace,
         install: PostgresInstall,
         target: Target,
-        deadline: Deadline,  # noqa: ARG002  nothing is started
+        deadline: Deadline,
     ) -> Sandbox:
-        """Adopt the data folder; its control file is read before any server sees it."""
+        """Adopt the data folder; its control file is read before any server sees it.
+
+        What lies there in parts, of a chain of incremental backups, is put together first.
+        """
+        combine(workspace, install, deadline)
         sandbox = adopt(workspace, install, target.sandbox.profile)
         read_control(sandbox)
         return sandbox
