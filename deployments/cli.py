@@ -251,6 +251,24 @@ def deploy(
 
 
 @app.command()
+def overdue(
+    fleets: Annotated[list[Path], typer.Argument(metavar="FLEET...", help="Fleet files.")],
+    *,
+    look: Annotated[
+        bool, typer.Option("--look", help="Also list the backups: age, gaps and what a preflight says.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which databases no drill has verified lately, and which nobody drills; without Prefect.
+
+    Exit codes: 0 all is well, 1 something is overdue, never verified or failed, 2 that could not be told.
+    """
+    from deployments.commands.overdue import show_overdue  # noqa: PLC0415
+
+    raise typer.Exit(show_overdue(fleets, look=look, as_json=as_json))
+
+
+@app.command()
 def sweep() -> None:
     """Remove what crashed drills left: only what carries our stamp and has expired or lost its owner."""
     from tasks.model.clock import utc_now  # noqa: PLC0415

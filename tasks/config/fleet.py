@@ -14,7 +14,7 @@ from tasks.config.explain import explain, shown
 from tasks.config.merge import SECTIONS, deep_merge, long_forms
 from tasks.config.schema import Fleet, FleetFile, Schedule
 from tasks.config.secrets import find_secrets
-from tasks.config.sense import senseless
+from tasks.config.sense import endless, senseless
 from tasks.config.yaml_source import Document, KeyPath, Problem, invalid, read_yaml
 from tasks.model.clock import utc_now
 from tasks.model.target import Database, Target
@@ -39,9 +39,10 @@ def load_fleet(path: Path | str, *, today: date | None = None) -> Fleet:
     data = _mapping(document)
     secrets = list(find_secrets(data))
     problems: list[Problem] = []
-    file = _fleet_file(data, problems)
+    today = today or utc_now().date()
+    file = _fleet_file(data, today, problems)
     databases = [
-        _database(data, i, document, today or utc_now().date(), problems)
+        _database(data, i, document, today, problems)
         for i, own in enumerate(_databases(data))
         if isinstance(own, dict)
     ]
@@ -62,7 +63,7 @@ def _mapping(document: Document) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value is not None or key not in _TOP_SECTIONS}
 
 
-def _fleet_file(data: dict[str, Any], problems: list[Problem]) -> FleetFile | None:
+def _fleet_file(data: dict[str, Any], today: date, problems: list[Problem]) -> FleetFile | None:
     file = _validated(FleetFile, data, problems)
     if file is None:
         return None
@@ -81,6 +82,7 @@ def _fleet_file(data: dict[str, Any], problems: list[Problem]) -> FleetFile | No
             Problem(("report_url",), f"{shown(file.report_url)} is no web address; write https://...")
         )
     resolve.evidence(file.evidence, Path("/"), problems)
+    problems += endless(file.exempt, today)
     return file
 
 
@@ -192,6 +194,9 @@ def _fleet(document: Document, file: FleetFile, databases: list[Database]) -> Fl
         evidence=evidence,
         report_url=file.report_url,
         store=file.store,
+        population=resolve.population(file.population, path.parent),
+        exempt=file.exempt,
+        heartbeat_url_env=file.heartbeat_url_env,
         path=path,
         sha256=document.sha256,
     )

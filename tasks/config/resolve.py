@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import expectations
 from tasks.config.cron import check_timezone
 from tasks.config.pattern import check_pattern, fill
+from tasks.config.schema import Population
 from tasks.config.selecting import selection_from
 from tasks.config.yaml_source import KeyPath, Problem
 
@@ -61,6 +62,14 @@ def evidence(text: str, base: Path, problems: list[Problem]) -> str:
             Problem(("evidence",), f'"{text}" is no place for evidence; write s3://bucket/prefix or a folder')
         )
     return str(_below(base, text))
+
+
+def population(written: Population, base: Path) -> Population:
+    """Return where the databases are told of, with paths from *base* on."""
+    return Population(
+        file=None if written.file is None else _below(base, str(written.file)),
+        prefixes=tuple(f"{_place(prefix, base).rstrip('/')}/" for prefix in written.prefixes),
+    )
 
 
 def find_suite(text: str, base: Path) -> Path:

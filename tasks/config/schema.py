@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,27 @@ class Schedule(Strict):
     select: Annotated[Selection | None, BeforeValidator(_selection)] = None
 
 
+class Population(Strict):
+    """Which databases there are, told by somebody else than the fleet file.
+
+    Attributes:
+        file: CSV with a column `name`, or with one name a line.
+        prefixes: places each of whose folders is a database's.
+    """
+
+    file: Path | None = None
+    prefixes: tuple[str, ...] = ()
+
+
+class Exempt(Strict):
+    """A database that nobody drills: why, who says so, until when."""
+
+    name: str = Field(min_length=1)
+    why: str = Field(min_length=1)
+    by: str = Field(min_length=1)
+    until: date
+
+
 class FleetFile(Strict):
     """The top level of a fleet file; databases are validated once `defaults` are merged in."""
 
@@ -52,6 +74,9 @@ class FleetFile(Strict):
     schedules: tuple[Schedule, ...] = ()
     work_pool: str = Field(WORK_POOL, min_length=1)
     max_parallel: int = Field(2, ge=1, le=1000)
+    population: Population = Population()
+    exempt: tuple[Exempt, ...] = ()
+    heartbeat_url_env: str | None = Field(None, min_length=1)
     defaults: dict[str, Any] = Field(default_factory=dict)
     databases: list[dict[str, Any]] = Field(min_length=1)
 
@@ -62,6 +87,8 @@ class Fleet(Strict):
     Attributes:
         targets: in the file's order.
         evidence: `s3://...` or an absolute path.
+        population: with the file's path resolved.
+        heartbeat_url_env: the environment variable that holds the address of a dead-man's switch.
         path: the fleet file, absolute.
         sha256: of the file's bytes, hex.
     """
@@ -74,6 +101,9 @@ class Fleet(Strict):
     evidence: str
     report_url: str | None = None
     store: StoreConfig = StoreConfig()
+    population: Population = Population()
+    exempt: tuple[Exempt, ...] = ()
+    heartbeat_url_env: str | None = None
     path: Path
     sha256: str
 

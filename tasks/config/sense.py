@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
+from tasks.config.schema import Exempt
 from tasks.config.yaml_source import KeyPath, Problem
 from tasks.model.rules import RULES
 from tasks.model.rules.content import ACCEPTABLE
@@ -20,10 +21,24 @@ def senseless(database: Database, today: date) -> list[Problem]:
     return [*_zeros(database), *_tables(database), *_acceptances(database, today), *_keys(database)]
 
 
+def endless(exempt: Iterable[Exempt], today: date) -> Iterator[Problem]:
+    """Yield the exemptions that end later than anybody should wait before looking again."""
+    for i, entry in enumerate(exempt):
+        yield from _endless(entry.until, ("exempt", i), today)
+
+
+def _endless(until: date, path: KeyPath, today: date) -> Iterator[Problem]:
+    latest = today + timedelta(days=ACCEPT_DAYS)
+    if until > latest:
+        text = f'"{until}" is more than {ACCEPT_DAYS} days ahead; write {latest} at the latest'
+        yield Problem((*path, "until"), text)
+
+
 def _zeros(database: Database) -> Iterator[Problem]:
     values: tuple[tuple[KeyPath, float | None, str], ...] = (
         (("backup", "window"), database.backup.window, "30d"),
         (("deadline",), database.deadline, "4h"),
+        (("verified_within",), database.verified_within, "8d"),
         (("rpo",), database.rpo, "26h"),
         (("rto", "objective"), database.rto.objective if database.rto else None, "1h"),
     )
@@ -65,12 +80,7 @@ def _acceptance(entry: Accepted, path: KeyPath, today: date) -> Iterator[Problem
         known = ", ".join(sorted(ACCEPTABLE))
         text = f'"{entry.rule}" cannot be accepted, only drift can; take the entry out (drift: {known})'
         yield Problem((*path, "rule"), text)
-    latest = today + timedelta(days=ACCEPT_DAYS)
-    if entry.until > latest:
-        yield Problem(
-            (*path, "until"),
-            f'"{entry.until}" is more than {ACCEPT_DAYS} days ahead; write {latest} at the latest',
-        )
+    yield from _endless(entry.until, path, today)
 
 
 def _keys(database: Database) -> Iterator[Problem]:

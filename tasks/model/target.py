@@ -443,6 +443,7 @@ class Database(Strict):
         name: letters, digits, `-`, `_` and `.`; fills `{database}`.
         rpo: seconds; None where none is promised.
         deadline: seconds that one stage may take, with its retries.
+        verified_within: seconds within which a drill has to verify it; None goes by the fleet's schedule.
     """
 
     name: str
@@ -458,6 +459,7 @@ class Database(Strict):
     rpo: Duration | None = None
     rto: Rto | None = None
     deadline: Duration = 4 * 3600.0
+    verified_within: Duration | None = None
 
 
 class Target(Database):

@@ -12,6 +12,7 @@ from tasks.model.rules import (
     access,
     archive,
     content,
+    coverage,
     discovery,
     drill,
     objectives,
@@ -23,7 +24,18 @@ from tasks.model.rules.rule import Rule
 
 RULES: dict[str, Rule] = {
     rule.name: rule
-    for module in (discovery, access, archive, restore, physical, content, validation, objectives, drill)
+    for module in (
+        discovery,
+        access,
+        archive,
+        restore,
+        physical,
+        content,
+        validation,
+        objectives,
+        drill,
+        coverage,
+    )
     for rule in module.RULES
 }
 

@@ -1,0 +1,140 @@
+"""What the newest drills of one database came to: as few documents as can tell.
+
+Read newest first until a drill verified the database, and for a database with WAL until one proved a moment
+in between; at most `MOST_READ`, so that months of failures end the reading too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tasks.config.rights import own_rights
+from tasks.evidence.document import Evidence
+from tasks.evidence.sentence import cause
+from tasks.evidence.store import EvidenceName, list_evidence, read_evidence
+from tasks.model.errors import PermanentError
+from tasks.model.findings import Verdict
+from tasks.model.target import Target
+from tasks.stores.blobs import BlobMissing
+
+MOST_READ = 400
+QUARTER = timedelta(days=92)
+CLOCKS_APART = timedelta(days=1)
+"""So far ahead of this clock a record may lie."""
+
+
+class Way(StrEnum):
+    """How a backup comes back."""
+
+    DUMP = "dump"
+    LATEST = "latest"
+    MOMENT = "moment"
+
+
+@dataclass(frozen=True, slots=True)
+class PastDrill:
+    """What one drill came to.
+
+    Attributes:
+        started_at: aware UTC.
+        cause: one sentence.
+        way: that the drill went.
+        uri: of its evidence.
+    """
+
+    started_at: datetime
+    verdict: Verdict
+    cause: str
+    way: Way
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The newest drills of one database, newest first.
+
+    Attributes:
+        unreadable: URIs of documents that are newer than the last verified drill and cannot be read.
+        ahead: drills of a time that is yet to come: a clock is wrong, and they prove nothing.
+    """
+
+    drills: tuple[PastDrill, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    ahead: tuple[PastDrill, ...] = ()
+
+    @property
+    def last(self) -> PastDrill | None:
+        """The newest drill."""
+        return self.drills[0] if self.drills else None
+
+    @property
+    def verified(self) -> PastDrill | None:
+        """The newest drill that verified the database."""
+        return next((drill for drill in self.drills if drill.verdict is Verdict.VERIFIED), None)
+
+    def proven(self, since: datetime) -> tuple[Way, ...]:
+        """Return the ways back that drills have proven since then."""
+        ways = {
+            drill.way
+            for drill in self.drills
+            if drill.verdict is Verdict.VERIFIED and drill.started_at >= since
+        }
+        return tuple(sorted(ways))
+
+
+def read_past(target: Target, now: datetime) -> Past:
+    """Return what the newest drills of *target* came to.
+
+    Raises:
+        DrillError: rule `history-unreadable`; the evidence cannot be listed or reached.
+    """
+    store = own_rights(target.store)
+    names = [
+        name
+        for name in list_evidence(target.evidence, store, target.fleet, target.name)
+        if name.kind == "evidence"
+    ]
+    drills: list[PastDrill] = []
+    ahead: list[PastDrill] = []
+    unreadable: list[str] = []
+    for name in names[: -MOST_READ - 1 : -1]:
+        try:
+            drill = _drill(read_evidence(name.uri, store), name)
+            (ahead if drill.started_at > now + CLOCKS_APART else drills).append(drill)
+        except (ValueError, PermanentError, BlobMissing):
+            if not any(drill.verdict is Verdict.VERIFIED for drill in drills):
+                unreadable.append(name.uri)
+        if _is_enough(drills, target, now):
+            break
+    return Past(tuple(drills), tuple(unreadable), tuple(ahead))
+
+
+def wanted_ways(target: Target) -> Iterator[Way]:
+    """Yield the ways back that the backups of *target* promise."""
+    if target.backup.goes_by_wal:
+        yield Way.LATEST
+        yield Way.MOMENT
+    else:
+        yield Way.DUMP
+
+
+def _is_enough(drills: list[PastDrill], target: Target, now: datetime) -> bool:
+    verified = [drill for drill in drills if drill.verdict is Verdict.VERIFIED]
+    if not verified:
+        return False
+    oldest = drills[-1].started_at
+    return oldest < now - QUARTER or set(wanted_ways(target)) <= {drill.way for drill in verified}
+
+
+def _drill(document: Evidence, name: EvidenceName) -> PastDrill:
+    return PastDrill(name.started_at, Verdict(document["verdict"]), cause(document), _way(document), name.uri)
+
+
+def _way(document: Evidence) -> Way:
+    recovery = document.get("recovery")
+    if recovery is None:
+        return Way.DUMP
+    return Way.LATEST if recovery["target"] == "latest" else Way.MOMENT
