@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from deployments.layouts import PARTIAL, SIDECARS, is_dated, template
-from tasks.catalog.physical import TOOLS, recognise_layout
+from tasks.catalog.physical import recognise_layout
 from tasks.model.backup import Format, StoredObject
 from tasks.stores.base import Store
 
@@ -18,6 +18,13 @@ MAX_KEYS = 2000
 """Of one folder without folders in it."""
 NEWEST = 5
 """So many folders of one dated kind tell the cadence."""
+_BASES = Format.BASEBACKUP
+_BASE = re.compile(r"(?P<folder>.*/)(?:base\.tar(?:\.\w+)?|global/pg_control)", re.DOTALL)
+_WAL = re.compile(
+    r".*/(?:[0-9A-F]{24}|[0-9A-F]{8}\.history|[0-9A-F]{24}\.[0-9A-F]{8}\.backup)(?:\.[a-z0-9]{1,8}){0,3}",
+    re.DOTALL,
+)
+_DATA_FOLDER = ("base/", "global/", "pg_wal/")
 _SIBLING = re.compile(r"(?:^|/)(?P<folder>(?:archive|backup|base|wals|(?:wal|basebackups)_005)/)")
 
 
@@ -38,6 +45,12 @@ class Explored:
     listings: int = 0
 
     @property
+    def bases(self) -> list[str]:
+        """The folders that hold a base backup: the tar of a data folder, or a control file."""
+        found = (_BASE.fullmatch(uri) for uri in self.objects)
+        return sorted({match["folder"] for match in found if match})
+
+    @property
     def directories(self) -> list[str]:
         """The folders that hold a directory dump."""
         return sorted(uri.removesuffix("toc.dat") for uri in self.objects if uri.endswith("/toc.dat"))
@@ -55,13 +68,17 @@ class Sorted:
     Attributes:
         backups: files and folders that may be backups.
         sidecars, partial: what belongs to backups, and what is not finished.
-        physical: tool to the folder of its repository.
+        bases: folders of base backups.
+        wal: folders that WAL is archived in.
+        repositories: of other tools: folder to the tool's layout.
     """
 
     backups: list[str] = field(default_factory=list)
     sidecars: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
-    physical: dict[str, str] = field(default_factory=dict)
+    bases: list[str] = field(default_factory=list)
+    wal: set[str] = field(default_factory=set)
+    repositories: dict[str, Format] = field(default_factory=dict)
 
 
 def explore(store: Store, uri: str) -> Explored:
@@ -80,10 +97,15 @@ def sort_names(explored: Explored, root: str) -> Sorted:
     found = Sorted()
     folders = explored.directories
     left = [uri for uri in explored.objects if not uri.endswith("/") and not _inside(uri, folders)]
-    repositories = _repositories(left, root)
-    found.physical = {TOOLS[layout]: folder for folder, layout in repositories.items()}
+    foreign = {folder: layout for folder, layout in _repositories(left, root).items() if layout is not _BASES}
+    found.bases = [folder for folder in explored.bases if not _in_repository(folder, foreign)]
+    left = [uri for uri in left if not _inside(uri, found.bases)]
+    found.repositories = foreign | _repositories(left, root)
     for uri in left:
-        if recognise_layout([uri[len(root) :]]) or _in_repository(uri, repositories):
+        if recognise_layout([uri[len(root) :]]) or _in_repository(uri, found.repositories):
+            continue
+        if _WAL.fullmatch(uri):
+            found.wal.add(uri.rpartition("/")[0] + "/")
             continue
         lower = uri.lower()
         kind = (
@@ -109,6 +131,9 @@ def _look(store: Store, prefix: str, explored: Explored) -> int:
         _note(store, prefix, explored)
         return 1
     explored.objects.update(dict.fromkeys(uri for uri in store.files(prefix) if uri not in explored.objects))
+    if all(prefix + name in folders for name in _DATA_FOLDER):  # what is in it is not looked into
+        explored.objects.update(dict.fromkeys(store.files(f"{prefix}global/")))
+        return 1
     return sum(_look_into(store, group, explored) for group in _kinds(folders))
 
 

@@ -30,6 +30,10 @@ class DraftDatabase:
         encryption: `gpg`, `age`, `openssl` or "".
         newest_at: recovery point of the newest, aware UTC.
         trouble: why the newest cannot be read; "" if it can.
+        kind: of the backup; "" for a dump.
+        keys: further keys of `backup`, as they are written.
+        notes: comments below `backup`, as they are written.
+        rpo_note: why there is no suggestion of an RPO.
     """
 
     name: str
@@ -43,6 +47,10 @@ class DraftDatabase:
     encryption: str = ""
     newest_at: datetime | None = None
     trouble: str = ""
+    kind: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    rpo_note: str = ""
 
 
 def fleet_text(fleet: str, drafts: list[DraftDatabase], store: StoreConfig, left: tuple[str, ...]) -> str:
@@ -76,7 +84,8 @@ def _shared(drafts: list[DraftDatabase]) -> _Shared:
     """What most databases have in common, and so stands in `defaults`."""
     at = _most(draft.at for draft in drafts if "{database}" in draft.at)
     rpo = _most((duration(draft.rpo_s) for draft in drafts if draft.rpo_s), at_least=1)
-    return _Shared(at, rpo, _most(draft.globals_at for draft in drafts) or "")
+    dumps_only = not any(draft.kind for draft in drafts)  # other kinds have no globals
+    return _Shared(at, rpo, (_most(draft.globals_at for draft in drafts) or "") if dumps_only else "")
 
 
 def _most(values: Iterable[str], at_least: int = 2) -> str | None:
@@ -114,7 +123,8 @@ def _database(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
         yield f"    # the newest cannot be read: {_comment(draft.trouble)}"
     rpo = duration(draft.rpo_s) if draft.rpo_s else None
     if rpo != shared.rpo:
-        yield f"    rpo: {rpo}" if rpo else "    rpo: null    # too few backups to tell their rhythm"
+        note = draft.rpo_note or "too few backups to tell their rhythm"
+        yield f"    rpo: {rpo}" if rpo else f"    rpo: null    # {note}"
     backup = list(_backup(draft, shared))
     if backup:
         yield "    backup:"
@@ -122,8 +132,12 @@ def _database(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
 
 
 def _backup(draft: DraftDatabase, shared: _Shared) -> Iterator[str]:
+    if draft.kind:
+        yield f"kind: {draft.kind}"
     if draft.at != shared.at:
         yield f"at: {flow(draft.at)}"
+    yield from (f"{key}: {flow(value)}" for key, value in draft.keys)
+    yield from draft.notes
     if draft.timezone != "UTC":
         yield f"timezone: {draft.timezone}    # names look like this local time; write your zone's name"
     if draft.inside:

@@ -11,6 +11,7 @@ from pathlib import Path
 from deployments.exploring import Explored, Sorted, explore, sort_names
 from deployments.fleet_text import DraftDatabase, fleet_text
 from deployments.layouts import DUMP_SUFFIXES, Family, families, name_in, round_up_rpo_s
+from deployments.repositories import repositories
 from deployments.rotations import numbered, one_for_each
 from tasks.catalog.head import read_head
 from tasks.catalog.sniff import ENCRYPTIONS, OPENSSL
@@ -96,15 +97,18 @@ def initialise(
     opened = open_store(config, f"{root}*")
     explored = explore(opened, root)
     names = sort_names(explored, root)
-    unreadable = [uri for uri in names.backups if printable(uri) != uri]
+    unreadable = [uri for uri in (*names.backups, *names.bases, *names.wal) if printable(uri) != uri]
+    names.bases = [uri for uri in names.bases if printable(uri) == uri]
+    names.wal = {uri for uri in names.wal if printable(uri) == uri}
     names.backups = [uri for uri in names.backups if printable(uri) == uri]
     kinds, unread = _kinds(opened, names, explored)
-    drafts = _drafts(kinds, explored)
+    physical = repositories(opened, names, explored)
+    drafts = _named_apart([*_drafts(kinds, explored), *physical.drafts])
     unread += [f"{printable(uri)}: its name holds what does not show, or is no text" for uri in unreadable]
-    left = [*_left_over(names, explored), *unread, *_unused_globals(kinds, drafts)]
+    left = [*physical.left, *_left_over(names, explored), *unread, *_unused_globals(kinds, drafts)]
     if not drafts:
         raise ConfigInvalid(
-            _nothing(uri, explored, left), hint="Name the folder or prefix that the dumps lie in."
+            _nothing(uri, explored, left), hint="Name the folder or prefix that the backups lie in."
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(fleet_text(_fleet_name(uri), drafts, config, tuple(left)), encoding="utf-8")
@@ -166,7 +170,7 @@ def _head(store: Store, uri: str) -> ArchiveHead:
 
 
 def _drafts(kinds: list[_Kind], explored: Explored) -> list[DraftDatabase]:
-    """Return the databases of a first fleet, each with a name of its own."""
+    """Return the databases of dumps in a first fleet."""
     globals_kinds = [kind for kind in kinds if kind.is_globals]
     drafts: list[DraftDatabase] = []
     for kind in kinds:
@@ -174,7 +178,7 @@ def _drafts(kinds: list[_Kind], explored: Explored) -> list[DraftDatabase]:
             continue
         databases = kind.head.databases if len(kind.head.databases) > 1 else ("",)
         drafts += [_draft(kind, database, explored, globals_kinds) for database in databases]
-    return _named_apart(drafts)
+    return drafts
 
 
 def _draft(kind: _Kind, database: str, explored: Explored, globals_kinds: list[_Kind]) -> DraftDatabase:
@@ -277,13 +281,11 @@ def _folders(at: str) -> list[str]:
 
 
 def _left_over(names: Sorted, explored: Explored) -> list[str]:
-    left = [
-        f"{folder}: a repository of {tool}; physical backups come later"
-        for tool, folder in names.physical.items()
-    ]
+    left: list[str] = []
     if names.partial:
         left.append(f"{names.partial[0]}: not finished ({len(names.partial)} such)")
-    left += [f"{folder}: only its first keys were read, there are many" for folder in explored.cut[:_SHOWN]]
+    cut = [folder for folder in explored.cut if folder not in names.wal]
+    left += [f"{folder}: only its first keys were read, there are many" for folder in cut[:_SHOWN]]
     if explored.unseen:
         left.append(
             f"{explored.unseen[0]} and {len(explored.unseen) - 1} more folders: too many, not looked into"

@@ -118,7 +118,7 @@ def test_what_is_not_understood_is_said_with_its_reason_in_report_and_file(bucke
     report, fleet = look(bucket)
     assert [t.name for t in fleet.targets] == ["x"]
     said = "\n".join(report.not_understood)
-    assert f"file://{bucket}/pgbr/: a repository of pgBackRest; physical backups come later" in said
+    assert f"file://{bucket}/pgbr/: a repository of pgBackRest; write its entry by hand" in said
     assert "readme.txt" in said
     assert "wiki_20261122.sql.gz.partial: not finished" in said
     assert "00000001.gz" not in said
