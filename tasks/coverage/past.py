@@ -1,7 +1,7 @@
 """What the newest drills of one database came to: as few documents as can tell.
 
-Read newest first until a drill verified the database, and for a database with WAL until one proved a moment
-in between; at most `MOST_READ`, so that months of failures end the reading too.
+Read newest first until a drill verified the database and one judged its newest backup, and for a database
+with WAL until one proved a moment in between; at most `MOST_READ`, so that months of failures end it too.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from tasks.config.rights import own_rights
 from tasks.evidence.document import Evidence
+from tasks.evidence.drilled import took_newest
 from tasks.evidence.sentence import cause
 from tasks.evidence.store import EvidenceName, list_evidence, read_evidence
-from tasks.model.errors import PermanentError
+from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.target import Target
 from tasks.stores.blobs import BlobMissing
@@ -41,6 +42,7 @@ class PastDrill:
     Attributes:
         started_at: aware UTC.
         cause: one sentence.
+        is_newest: whether it took the newest backup.
         way: that the drill went.
         uri: of its evidence.
     """
@@ -50,6 +52,7 @@ class PastDrill:
     cause: str
     way: Way
     uri: str
+    is_newest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def read_past(target: Target, now: datetime) -> Past:
         try:
             drill = _drill(read_evidence(name.uri, store), name)
             (ahead if drill.started_at > now + CLOCKS_APART else drills).append(drill)
-        except (ValueError, PermanentError, BlobMissing):
+        except (ValueError, ConfigInvalid, BlobMissing):
             if not any(drill.verdict is Verdict.VERIFIED for drill in drills):
                 unreadable.append(name.uri)
         if _is_enough(drills, target, now):
@@ -125,12 +128,21 @@ def _is_enough(drills: list[PastDrill], target: Target, now: datetime) -> bool:
     verified = [drill for drill in drills if drill.verdict is Verdict.VERIFIED]
     if not verified:
         return False
-    oldest = drills[-1].started_at
-    return oldest < now - QUARTER or set(wanted_ways(target)) <= {drill.way for drill in verified}
+    if drills[-1].started_at < now - QUARTER:
+        return True
+    newest_told = any(drill.is_newest and drill.verdict is not Verdict.INCONCLUSIVE for drill in drills)
+    return newest_told and set(wanted_ways(target)) <= {drill.way for drill in verified}
 
 
 def _drill(document: Evidence, name: EvidenceName) -> PastDrill:
-    return PastDrill(name.started_at, Verdict(document["verdict"]), cause(document), _way(document), name.uri)
+    return PastDrill(
+        name.started_at,
+        Verdict(document["verdict"]),
+        cause(document),
+        _way(document),
+        name.uri,
+        took_newest(document),
+    )
 
 
 def _way(document: Evidence) -> Way:

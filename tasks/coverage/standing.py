@@ -1,9 +1,10 @@
 """Where one database stands: verified lately, overdue, failed, never tried, exempt.
 
-Decisions: the last drill that could judge counts, so that a failure stays until a later drill verifies; an
-inconclusive drill neither proves nor refutes, and the database grows overdue meanwhile. Without a
-`verified_within`, twice the longest gap of the schedule is allowed: one missed drill is `due`, the next
-one is `overdue`. Without a schedule a quarter is allowed, the least that anybody asks for.
+Decisions: the last drill that could judge counts, so that a failure stays until a later drill verifies, and
+what an older backup came to does not hide what the newest did. An inconclusive drill neither proves nor
+refutes, and the database grows overdue meanwhile. Without a `verified_within`, twice the longest gap of the
+schedule is allowed: one missed drill is `due`, the next one is `overdue`. Without a schedule a quarter is
+allowed, the least that anybody asks for.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def unknown(name: str, told_by: str, exempt: Iterable[Exempt], now: datetime) ->
 
 def _state(past: Past, within: timedelta, now: datetime) -> State:
     judged = next((drill for drill in past.drills if drill.verdict is not Verdict.INCONCLUSIVE), None)
-    if judged is not None and judged.verdict is Verdict.FAILED:
+    if _failed(past) is not None:
         return State.FAILED
     if past.unreadable:
         return State.UNREADABLE
@@ -145,13 +146,20 @@ def _state(past: Past, within: timedelta, now: datetime) -> State:
     return State.DUE if judged is not past.last or 2 * age > within else State.VERIFIED
 
 
+def _failed(past: Past) -> PastDrill | None:
+    """Return the failure that stands: of the last drill that judged, or of the last of the newest backup."""
+    judged = [drill for drill in past.drills if drill.verdict is not Verdict.INCONCLUSIVE]
+    last = (*judged[:1], *[drill for drill in judged if drill.is_newest][:1])
+    return next((drill for drill in last if drill.verdict is Verdict.FAILED), None)
+
+
 def _said(state: State, past: Past, within: timedelta, now: datetime) -> str:
     last, verified = past.last, past.verified
     apart = _ahead(past, now)
     if state is State.UNREADABLE:
         return f"{len(past.unreadable)} records newer than the last verified drill cannot be read{apart}"
     if state is State.FAILED:
-        failed = next(drill for drill in past.drills if drill.verdict is Verdict.FAILED)
+        failed = _failed(past) or past.drills[0]
         return f"failed on {_day(failed)}: {failed.cause}{apart}"
     if verified is None:
         tried = "never drilled" if last is None else f"never verified; the last drill: {last.cause}"

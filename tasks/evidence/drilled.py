@@ -8,6 +8,7 @@ old or came back too late has brought it back all the same.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,6 +78,11 @@ def drilled_backups(target: Target, least: int = LEAST_READ) -> tuple[DrilledBac
         if len(drills) >= least and any(drill.came_back for drill in drills):
             break
     return tuple(drills)
+
+
+def took_newest(document: Mapping[str, Any]) -> bool:
+    """Return whether a drill took the newest backup, perhaps with older ones behind it."""
+    return str(document["config"]["selection"]).startswith(("newest", "walk_back"))
 
 
 def _read(name: EvidenceName, target: Target) -> DrilledBackup | None:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tasks.evidence.drilled import took_newest
 from tasks.evidence.report.trends import newest_ages_s, null_shares
 from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
 
-VERSION = 2
+VERSION = 3
 """Of the summary's shape: a cache of another version is not read."""
 _TABLES_KEPT = 40
 WORST_FIRST = ("failed", "inconclusive", "verified")
@@ -88,7 +89,7 @@ def summarise(stem: str, evidence: Document, suites: Iterable[Mapping[str, Any]]
         verdict=evidence["verdict"],
         klass=cause_class(evidence),
         cause=cause(evidence),
-        is_newest=str(config["selection"]).startswith("newest"),
+        is_newest=took_newest(evidence),
         selection=config["selection"],
         owner=config.get("owner"),
         tier=config.get("tier"),

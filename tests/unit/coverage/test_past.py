@@ -9,6 +9,7 @@ import pytest
 from tasks.coverage import past
 from tasks.coverage.past import Past, Way, read_past
 from tasks.model.findings import Verdict
+from tasks.model.target import Selection
 from tests.unit.coverage.records import NOW, days, fleet, left
 
 WAL = {"backup": {"kind": "basebackup", "at": "/b/%Y%m%d/", "wal": "/wal"}}
@@ -51,6 +52,17 @@ def test_reading_ends_at_the_drill_that_verified(tmp_path: Path) -> None:
     assert seen.last.cause.startswith("The archive ends at byte")
     assert seen.verified is not None
     assert seen.verified.started_at == NOW - days(2)
+
+
+def test_reading_goes_on_to_what_the_newest_backup_came_to(tmp_path: Path) -> None:
+    left(tmp_path, "orders", "verified", days(3))
+    left(tmp_path, "orders", "truncated", days(1.01), Selection(walk_back=3))
+    left(tmp_path, "orders", "verified", days(1), Selection(kind="key", key="s3://b/older"))
+    seen = read(tmp_path)
+    assert [(drill.verdict, drill.is_newest) for drill in seen.drills] == [
+        (Verdict.VERIFIED, False),
+        (Verdict.FAILED, True),
+    ]
 
 
 def test_a_drill_that_found_no_backup_counts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,14 @@ def test_the_last_drill_that_could_judge_counts(
 def test_what_needs_somebody_is_a_finding(tmp_path: Path, drills: tuple[PastDrill, ...], rule: str) -> None:
     (found,) = stands(tmp_path, *drills).findings
     assert (found.rule, found.where, found.severity.value) == (rule, "orders", "failure")
+
+
+def test_an_older_backup_does_not_hide_what_the_newest_came_to(tmp_path: Path) -> None:
+    older = dataclasses.replace(drill(VERIFIED, 1), is_newest=False)
+    seen = stands(tmp_path, older, drill(FAILED, 1.01))
+    assert (seen.state, seen.said) == (State.FAILED, "failed on 2026-11-21: The archive is cut.")
+    unlucky = dataclasses.replace(drill(FAILED, 1), is_newest=False)
+    assert stands(tmp_path, unlucky, drill(VERIFIED, 2)).state is State.FAILED
 
 
 def test_what_is_verified_in_time_has_no_finding(tmp_path: Path) -> None:

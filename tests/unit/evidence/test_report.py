@@ -269,6 +269,12 @@ def test_a_failed_draw_is_not_hidden_by_a_verified_newest() -> None:
     assert row.current.verdict == "failed"
 
 
+def test_what_a_walk_back_found_does_not_hide_that_the_newest_failed() -> None:
+    newest = replace(samples.truncated(), selection=Selection(walk_back=3))
+    older = replace(samples.verified(), selection=Selection(kind="key", key="s3://b/older.dump"))
+    assert database_row("orders", [summary(older), summary(newest)]).current.verdict == "failed"
+
+
 def test_the_newest_recoverable_is_forgotten_once_its_backup_fails() -> None:
     good, older = samples.verified(), samples.verified(samples.NOW - DAY)
     failed_now = with_failure(random_draw(good))
