@@ -148,7 +148,7 @@ def test_without_a_schedule_a_quarter_is_allowed(tmp_path: Path) -> None:
 
 def test_a_moment_that_no_drill_proved_is_said_of_an_archive_of_wal(tmp_path: Path) -> None:
     latest, moment = drill(VERIFIED, 1, Way.LATEST), drill(VERIFIED, 40, Way.MOMENT)
-    keys = {"database": {"verified_within": "8d", **WAL}}
+    keys: dict[str, Any] = {"database": {"verified_within": "8d", **WAL}}
     (warning,) = stands(tmp_path, latest, **keys).findings
     assert (warning.rule, warning.severity.value) == ("way-unproven", "warning")
     assert stands(tmp_path, latest, **keys).is_good

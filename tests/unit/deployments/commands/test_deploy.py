@@ -33,11 +33,11 @@ def test_a_fleet_has_a_flow_with_its_schedules_each_database_three_and_the_sweep
         "selftest/shop-orders",
         "sweep/sweep",
     ]
-    (nightly,) = made["fleet_drill/shop"].schedules or ()
+    (nightly,) = made["fleet_drill/shop"].schedules or []
     assert nightly.parameters == {"select": "random"}
     assert made["restore_drill/shop-orders"].schedules == []
     assert made["restore_drill/shop-orders"].parameters == {"fleet": str(fleet), "database": "orders"}
-    assert len(made["sweep/sweep"].schedules or ()) == 1
+    assert len(made["sweep/sweep"].schedules or []) == 1
 
 
 def test_runs_start_in_the_root_folder_with_an_isolated_python(fleet: Path) -> None:
