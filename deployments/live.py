@@ -16,7 +16,8 @@ from rich.table import Table
 from deployments.terminal import say, shown
 from tasks.config import Fleet
 from tasks.drill.progress import Progress, listening
-from tasks.evidence import sentence, to_json
+from tasks.evidence import sentence
+from tasks.model.canonical_json import to_json
 from tasks.model.findings import Stage, Verdict
 from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deployments.commands.run import EXIT_CODES, at_work, read_back
 from deployments.terminal import echo
-from tasks.evidence import to_json
+from tasks.model.canonical_json import to_json
 from tasks.plan import read_target
 
 

@@ -18,9 +18,9 @@ from rich.console import Console
 from deployments.failures import findings_of
 from deployments.terminal import say
 from tasks.config.selecting import parse_time
-from tasks.evidence import to_json
 from tasks.evidence.drilled import drilled_backups
 from tasks.model.backup import Candidate
+from tasks.model.canonical_json import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.target import Selection, Target

@@ -13,8 +13,8 @@ from deployments.terminal import say
 from tasks.checks.preflight import major_to_use
 from tasks.checks.suites import read_suite
 from tasks.discovery import least_privilege_policy
-from tasks.evidence import to_json
 from tasks.model.backup import Discovery, RecoveryPoint
+from tasks.model.canonical_json import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, FindingClass, Severity, Stage

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from deployments.commands.run import at_work
 from deployments.terminal import echo
-from tasks.evidence import to_json
 from tasks.model.bounded_list import listing
+from tasks.model.canonical_json import to_json
 from tasks.model.errors import ConfigInvalid
 from tasks.plan import choose_selection, read_target
 

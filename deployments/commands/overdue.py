@@ -26,8 +26,8 @@ from tasks.coverage.heartbeat import HeartbeatError, beat
 from tasks.coverage.past import read_past
 from tasks.coverage.population import population
 from tasks.coverage.standing import Standing, State, standing, unknown
-from tasks.evidence import to_json
 from tasks.model.bounded_list import listing
+from tasks.model.canonical_json import to_json
 from tasks.model.clock import iso, utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.findings import Finding, Severity

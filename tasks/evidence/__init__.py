@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.evidence.document import add_finding, build_evidence, to_json
+from tasks.evidence.document import add_finding, build_evidence
 from tasks.evidence.history import load_history, unreadable_findings
 from tasks.evidence.host_facts import describe_host, tool_versions
 from tasks.evidence.markdown import check_rows, markdown
@@ -38,7 +38,6 @@ __all__ = [
     "sentence",
     "settle",
     "state_message",
-    "to_json",
     "tool_versions",
     "unreadable_findings",
     "write_acceptance",

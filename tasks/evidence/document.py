@@ -6,9 +6,7 @@ UTF-8, no white space, one line, a newline at its end. docs/evidence.schema.json
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
@@ -23,7 +21,6 @@ from tasks.model.clock import iso, stamp
 from tasks.model.drill import Drill
 from tasks.model.expected import Origin
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
-from tasks.model.printable import escaped, is_printable
 from tasks.model.redact import redact
 from tasks.model.sandbox import Workspace
 from tasks.model.shell import redact_line
@@ -129,23 +126,6 @@ def add_finding(document: Evidence, extra: Finding) -> Evidence:
         "findings": [_clean(_finding(item)) for item in settled],
         "verdict": judge(settled, checks).value,
     }
-
-
-def to_json(document: Mapping[str, Any]) -> str:
-    """Return the canonical form: one line, sorted keys, a newline at its end."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return _NOT_ASCII.sub(_json_letter, text) + "\n"
-
-
-def _json_letter(match: re.Match[str]) -> str:
-    r"""Return a letter as JSON that a terminal can show: whoever reads it as JSON gets the letter itself.
-
-    A byte that was no text (half of a surrogate pair) is no letter: it is read as it is shown, `\udcff`.
-    """
-    letter = match.group()
-    if "\ud800" <= letter <= "\udfff":
-        return json.dumps(escaped(letter))[1:-1]
-    return letter if is_printable(letter) else json.dumps(letter)[1:-1]
 
 
 def document_name(document: Mapping[str, Any]) -> str:
@@ -284,7 +264,6 @@ def _config(facts: Drill) -> dict[str, Any]:
 
 # --- cleaning: what JSON can hold, and nothing that must not get out
 
-_NOT_ASCII = re.compile("[^ -~]")
 _EXACT = frozenset({"drill_id", "fleet", "database", "rule", "name", "where"})
 """Keys whose values are looked up again, so that masking must not touch them."""
 

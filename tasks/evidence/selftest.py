@@ -17,11 +17,11 @@ from datetime import datetime
 from typing import Any
 
 from expectations.json_text import read_object
-from tasks.evidence.document import to_json
 from tasks.evidence.host_facts import describe_host, tool_versions
 from tasks.evidence.stored import SELFTEST
 from tasks.evidence.verdict import settle
 from tasks.model.bounded_list import listing
+from tasks.model.canonical_json import to_json
 from tasks.model.clock import iso, stamp
 from tasks.model.drill import Drill
 from tasks.model.errors import DrillError

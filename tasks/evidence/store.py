@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from expectations.json_text import read_object
-from tasks.evidence.document import Evidence, add_finding, document_name, to_json
+from tasks.evidence.document import Evidence, add_finding, document_name
 from tasks.evidence.stored import EVIDENCE
+from tasks.model.canonical_json import to_json
 from tasks.model.clock import iso
 from tasks.model.errors import DrillError, PermanentError
 from tasks.model.redact import redact

@@ -20,8 +20,8 @@ from pathlib import Path
 from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.step import Runner
-from tasks.evidence import to_json
 from tasks.model.backup import MANIFEST_SUFFIX, DumpPoint, RecoveryPoint, dump_point
+from tasks.model.canonical_json import to_json
 from tasks.model.clock import stamp, utc_now
 from tasks.model.drill import Drill
 from tasks.model.findings import Verdict

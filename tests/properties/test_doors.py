@@ -20,12 +20,13 @@ from rich.console import Console
 from deployments.live import describe
 from deployments.terminal import say
 from tasks.drill.progress import Progress
-from tasks.evidence.document import build_evidence, to_json
+from tasks.evidence.document import build_evidence
 from tasks.evidence.markdown import check_rows, markdown
 from tasks.evidence.report.drill_page import drill_context
 from tasks.evidence.report.render import draw
 from tasks.evidence.report.summary import summarise
 from tasks.evidence.sentence import sentence, state_message
+from tasks.model.canonical_json import to_json
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import finding

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
 from expectations.json_text import JsonInvalid, read_object
-from tasks.evidence.document import Evidence, to_json
+from tasks.evidence.document import Evidence
 from tasks.evidence.history import read_acceptance
 from tasks.evidence.host_facts import tool_versions
 from tasks.evidence.report.data_docs import write_data_docs
@@ -32,6 +32,7 @@ from tasks.evidence.selftest import newest_selftests, read_selftest
 from tasks.evidence.shape import ShapeError
 from tasks.evidence.store import EvidenceName, list_evidence, parse_name, read_evidence
 from tasks.evidence.stored import SUITE
+from tasks.model.canonical_json import to_json
 from tasks.model.errors import DrillError
 from tasks.model.printable import printable
 from tasks.model.target import StoreConfig

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 
 from expectations.json_text import read_object
-from tasks.evidence.document import to_json
 from tasks.evidence.report.selftest_page import Mark
 from tasks.evidence.report.summary import VERSION, Summary
 from tasks.evidence.shape import mapping, record, text
 from tasks.evidence.stored import MARK, SUMMARY
+from tasks.model.canonical_json import to_json
 from tasks.model.errors import DrillError
 from tasks.model.target import StoreConfig
 from tasks.stores.blobs import BlobMissing, read_blob, write_blob

@@ -17,9 +17,9 @@ from tasks.evidence.document import (
     check_of,
     document_name,
     finding_of,
-    to_json,
 )
 from tasks.model.backup import ArchiveHead, Format, LocalBackup
+from tasks.model.canonical_json import to_json
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.inventory import TableFigures

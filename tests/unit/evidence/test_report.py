@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.evidence.document import build_evidence, to_json
+from tasks.evidence.document import build_evidence
 from tasks.evidence.report import publish, render_report
 from tasks.evidence.report.plots import meter, phase_bars, sparkline
 from tasks.evidence.report.render import DRILLS_SHOWN
 from tasks.evidence.report.summary import Summary, database_row, summarise
 from tasks.evidence.report.words import duration, prose
 from tasks.evidence.store import write_acceptance, write_evidence
+from tasks.model.canonical_json import to_json
 from tasks.model.drill import Drill
 from tasks.model.findings import Severity
 from tasks.model.rules import finding

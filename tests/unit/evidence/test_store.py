@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.evidence.document import build_evidence, to_json
+from tasks.evidence.document import build_evidence
 from tasks.evidence.store import (
     list_evidence,
     parse_name,
@@ -14,6 +14,7 @@ from tasks.evidence.store import (
     write_acceptance,
     write_evidence,
 )
+from tasks.model.canonical_json import to_json
 from tasks.model.drill import Drill
 from tasks.model.errors import PermanentError
 from tasks.model.target import StoreConfig
