@@ -12,11 +12,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.drill import find_points, restore_drill
+from tasks.config import read_target
 from tasks.model.backup import RecoveryPoint
 from tasks.model.clock import utc_now
 from tasks.model.findings import Verdict
 from tasks.model.target import Selection, Target
-from tasks.plan import begin, read_target
+from tasks.plan import begin
 from tasks.states import Drills, conclude_search, drills_of, verdict_of
 
 

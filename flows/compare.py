@@ -16,11 +16,12 @@ from prefect.client.schemas.objects import State
 from flows.drill import find_points, rebuild
 from tasks.checks.agreement import Side
 from tasks.compare import compare_restored
+from tasks.config import choose_selection, read_target
 from tasks.drill.ledger import Ledger
 from tasks.model.agreement import Agreement
 from tasks.model.clock import iso, utc_now
 from tasks.model.errors import PermanentError
-from tasks.plan import begin, choose_selection, read_target
+from tasks.plan import begin
 from tasks.states import conclude_comparison
 from tasks.teardown import dispose_of_sandbox, sweep_first
 

@@ -11,12 +11,13 @@ from prefect.states import Completed
 from expectations.drafting import Drafted
 from expectations.profile import Profile
 from flows.drill import find_points, rebuild
+from tasks.config import read_target
 from tasks.draft import profile_restored, propose_suite, show_proposal, write_suite
 from tasks.drill.ledger import Ledger
 from tasks.model.clock import utc_now
 from tasks.model.findings import Stage
 from tasks.model.target import Selection, Target
-from tasks.plan import begin, begin_older, read_target
+from tasks.plan import begin, begin_older
 from tasks.teardown import dispose_of_sandbox, sweep_first
 
 

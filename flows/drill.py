@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import State
 
 from expectations.results import SuiteResult
 from tasks.checks import Context
+from tasks.config import choose_selection, read_target
 from tasks.discover import find_recovery_points, open_backup_store
 from tasks.drill.closing import closed, verdict_of
 from tasks.drill.entries import (
@@ -41,7 +42,7 @@ from tasks.model.drill import Drill
 from tasks.model.errors import DrillError
 from tasks.model.findings import Stage, Verdict
 from tasks.model.recorded import Recorded
-from tasks.plan import begin, begin_older, choose_selection, read_target
+from tasks.plan import begin, begin_older
 from tasks.preflight import preflight_backup
 from tasks.provision import choose_postgres, make_workspace, provision_sandbox
 from tasks.record import publish_report, record_drill

@@ -11,10 +11,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.drill import restore_drill
+from tasks.config import choose_selection, read_fleet
 from tasks.drill.process import open_again, stopping_drills
 from tasks.model.clock import utc_now
 from tasks.model.printable import printable
-from tasks.plan import begin, choose_selection, read_fleet
+from tasks.plan import begin
 from tasks.record import publish_report, record_unbegun
 from tasks.states import Drills, conclude_fleet, crashed, drills_of, verdict_of
 from tasks.teardown import sweep_first

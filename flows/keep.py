@@ -9,13 +9,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.drill import find_points, rebuild
+from tasks.config import read_target
 from tasks.drill.entries import add_kept
 from tasks.drill.ledger import Ledger
 from tasks.keep import keep_restored
 from tasks.model.clock import utc_now
 from tasks.model.printable import printable
 from tasks.model.target import Selection
-from tasks.plan import begin, read_target
+from tasks.plan import begin
 from tasks.teardown import TEARDOWN_S, dispose_of_sandbox, sweep_first
 
 

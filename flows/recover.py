@@ -15,13 +15,14 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.drill import find_points, rebuild
+from tasks.config import choose_selection, read_target
 from tasks.drill.ledger import Ledger
 from tasks.model.clock import iso, utc_now
 from tasks.model.findings import Severity
 from tasks.model.printable import printable
 from tasks.model.recovered import HandedOver
 from tasks.model.target import Target
-from tasks.plan import begin, choose_selection, read_target
+from tasks.plan import begin
 from tasks.recover import hand_over_cluster
 from tasks.teardown import dispose_of_sandbox
 

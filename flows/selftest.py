@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import State
 
 from expectations.results import SuiteResult
 from flows.drill import discover_points, measure, prove, rebuild, wind_up
+from tasks.config import read_target
 from tasks.discover import find_recovery_points
 from tasks.drill.closing import verdict_of
 from tasks.drill.entries import add_crash, add_error
@@ -38,7 +39,7 @@ from tasks.model.selftest import Fate, Judged, Mutant
 from tasks.model.target import Selection
 from tasks.mutants.judging import DrillOutcome
 from tasks.mutants.sampling import Slot
-from tasks.plan import begin, read_target
+from tasks.plan import begin
 from tasks.record import publish_report
 from tasks.sandbox import url
 from tasks.selftest.backups import (

@@ -1,12 +1,10 @@
-"""What is to be drilled: the target out of the fleet file, the selection, one ledger per recovery point."""
+"""What is to be drilled: one ledger per recovery point."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from pathlib import Path
 
-from tasks.config import Fleet, load_fleet, parse_select
 from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
 from tasks.drill.process import DrillProcess
@@ -16,40 +14,6 @@ from tasks.model.drill import Drill
 from tasks.model.findings import Stage
 from tasks.model.target import Selection, Target
 from tasks.policies import TaskRuns
-
-
-def read_fleet(fleet: str, evidence: str = "") -> Fleet:
-    """Load the fleet file; *evidence*, where given, replaces the place that it names.
-
-    Raises:
-        ConfigInvalid: it cannot be used.
-    """
-    loaded = load_fleet(Path(fleet))
-    if not evidence:
-        return loaded
-    place = evidence if "://" in evidence else str(Path(evidence).absolute())
-    targets = tuple(target.model_copy(update={"evidence": place}) for target in loaded.targets)
-    return loaded.model_copy(update={"evidence": place, "targets": targets})
-
-
-def read_target(fleet: str, database: str, evidence: str = "") -> Target:
-    """Return one database of the fleet file.
-
-    Raises:
-        ConfigInvalid: the file cannot be used or has no such database.
-    """
-    return read_fleet(fleet, evidence).target(database)
-
-
-def suite_file(target: Target, fleet_file: Path) -> Path:
-    """Return where the suite of *target* is drafted to: the one it names, else one beside the fleet file."""
-    folder = fleet_file.absolute().parent / "expectations" / "suites"
-    return target.expect.suite or folder / f"{target.name}.yaml"
-
-
-def choose_selection(target: Target, select: str) -> Selection:
-    """Return the selection that the run asks for, else the fleet file's."""
-    return parse_select(select, target.backup.timezone) if select else target.backup.select
 
 
 def begin(

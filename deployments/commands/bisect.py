@@ -7,8 +7,8 @@ from pathlib import Path
 
 from deployments.commands.run import EXIT_CODES, at_work, read_back
 from deployments.terminal import echo
+from tasks.config import read_target
 from tasks.model.canonical_json import to_json
-from tasks.plan import read_target
 
 
 def bisect_window(fleet: Path, database: str, evidence: str, *, as_json: bool) -> int:

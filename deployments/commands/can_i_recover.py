@@ -17,6 +17,7 @@ from rich.console import Console
 
 from deployments.failures import findings_of
 from deployments.terminal import say
+from tasks.config import read_fleet
 from tasks.config.selecting import parse_time
 from tasks.evidence.drilled import drilled_backups
 from tasks.model.backup import Candidate
@@ -25,7 +26,6 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.target import Selection, Target
 from tasks.model.units import format_bytes, format_duration
-from tasks.plan import read_fleet
 from tasks.recovery.answer import Answer, Recoverable, answer, nothing_to_restore
 from tasks.recovery.kinds import recovery_of
 

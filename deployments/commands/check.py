@@ -12,6 +12,7 @@ from deployments.commands.draft import warn_of
 from deployments.terminal import say
 from tasks.checks.preflight import major_to_use
 from tasks.checks.suites import read_suite
+from tasks.config import read_fleet
 from tasks.discovery import least_privilege_policy
 from tasks.model.backup import Discovery, RecoveryPoint
 from tasks.model.canonical_json import to_json
@@ -21,7 +22,6 @@ from tasks.model.findings import Finding, FindingClass, Severity, Stage
 from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
-from tasks.plan import read_fleet
 from tasks.recovery.kinds import recovery_of
 
 _STYLES = {Severity.FAILURE: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 from deployments.commands.run import at_work
 from deployments.terminal import echo
+from tasks.config import choose_selection, read_target
 from tasks.model.bounded_list import listing
 from tasks.model.canonical_json import to_json
 from tasks.model.errors import ConfigInvalid
-from tasks.plan import choose_selection, read_target
 
 _EXIT = {"agree": 0, "differ": 1, "untold": 2}
 

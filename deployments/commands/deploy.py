@@ -21,10 +21,9 @@ from prefect.runner.storage import LocalStorage
 
 from deployments.prefect_api import OUR_LOGGERS, configured_url, require_api
 from deployments.schedules import Registered, await_first_runs, keep_paused, settle
-from tasks.config import Fleet
+from tasks.config import Fleet, read_fleet, suite_file
 from tasks.model.errors import ConfigInvalid, TransientError
 from tasks.model.target import Selection
-from tasks.plan import read_fleet, suite_file
 
 SWEEP_CRON = "17 * * * *"
 _TAG = "restore-drill"

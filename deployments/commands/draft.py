@@ -8,8 +8,8 @@ from deployments.commands.run import at_work
 from deployments.terminal import echo
 from expectations.loader import load_suite
 from expectations.suite import Suite, SuiteInvalid
+from tasks.config import read_target, suite_file
 from tasks.model.errors import ConfigInvalid
-from tasks.plan import read_target, suite_file
 
 MOST_NOTES = 20
 

@@ -10,11 +10,11 @@ from rich.table import Table
 
 from deployments.failures import exit_code_of
 from deployments.terminal import say, shown
+from tasks.config import choose_selection, read_target
 from tasks.model.canonical_json import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
 from tasks.model.units import format_bytes
-from tasks.plan import choose_selection, read_target
 from tasks.recovery.kinds import recovery_of
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from deployments.commands.check import check_target
 from deployments.terminal import say, shown
+from tasks.config import read_fleet
 from tasks.config.schema import Fleet
 from tasks.coverage.heartbeat import HeartbeatError, beat
 from tasks.coverage.past import read_past
@@ -32,7 +33,6 @@ from tasks.model.clock import iso, utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.findings import Finding, Severity
 from tasks.model.target import Target
-from tasks.plan import read_fleet
 
 _AT_ONCE = 8
 _NAMED = 3

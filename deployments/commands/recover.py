@@ -20,11 +20,11 @@ from deployments.commands.can_i_recover import lines_of, look_up, moment_of
 from deployments.commands.run import at_work
 from deployments.failures import exit_code_of, findings_of
 from deployments.terminal import echo
+from tasks.config import choose_selection, read_target
 from tasks.model.canonical_json import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError
 from tasks.model.units import format_duration
-from tasks.plan import choose_selection, read_target
 from tasks.sandbox.paths import DRILL_DIR_VARIABLE
 
 _WORK = ".recovery-under-way"

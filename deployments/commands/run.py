@@ -11,6 +11,7 @@ from typing import Any
 from deployments.live import show_live, show_result
 from deployments.prefect_api import prefect_api
 from tasks.checks.suites import read_suite
+from tasks.config import choose_selection, read_fleet
 from tasks.config.rights import own_rights
 from tasks.drill.process import start_server
 from tasks.evidence import read_evidence
@@ -18,7 +19,6 @@ from tasks.model.errors import DrillError
 from tasks.model.findings import Verdict
 from tasks.model.recorded import Recorded
 from tasks.model.target import Target
-from tasks.plan import choose_selection, read_fleet
 
 EXIT_CODES = {Verdict.VERIFIED: 0, Verdict.FAILED: 1, Verdict.INCONCLUSIVE: 2}
 

@@ -10,12 +10,12 @@ from rich.console import Console
 
 from deployments.commands.run import at_work
 from deployments.terminal import say
+from tasks.config import read_target
 from tasks.evidence.selftest import document_place
 from tasks.evidence.selftest_text import lines
 from tasks.model.canonical_json import to_json
 from tasks.model.errors import PermanentError
 from tasks.model.selftest import Ability
-from tasks.plan import read_target
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State

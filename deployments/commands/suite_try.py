@@ -18,13 +18,13 @@ from deployments.commands.run import at_work
 from deployments.terminal import say
 from expectations.results import ExpectationResult, Outcome, SuiteResult
 from expectations.suite import Suite
+from tasks.config import read_target, suite_file
 from tasks.drill.kept_backup import KeptBackup, drop_backup, kept_backups, newer_backup, try_suite
 from tasks.model.clock import utc_now
 from tasks.model.errors import ConfigInvalid, DrillError, PermanentError
 from tasks.model.printable import printable
 from tasks.model.target import Target
 from tasks.model.units import format_duration, parse_duration_s
-from tasks.plan import read_target, suite_file
 from tasks.sandbox import sweep
 
 _MARKS = {

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.config import read_target
 from tasks.drill.kept_backup import KeptBackup, kept_backups
 from tasks.model.clock import utc_now
-from tasks.plan import read_target
 from tasks.sandbox import sweep
 from tasks.sandbox.reaper import processes_of
 from tests.fix_drill import Fleet, Here, Shell
