@@ -70,7 +70,7 @@ def look_up(target: Target, asked_for: datetime, now: datetime) -> Answer:
     try:
         recovery = recovery_of(target)
         discovery = recovery.points(target, recovery.reach(target), now, Selection(kind="all", at=until))
-        return answer(target, discovery.candidates, drilled_backups(target), asked_for)
+        return answer(target, discovery, drilled_backups(target), asked_for)
     except DrillError as error:
         return nothing_to_restore(target, findings_of(error), asked_for)
 
@@ -105,7 +105,8 @@ def lines_of(item: Answer, fleet: Path) -> Iterator[str]:
         yield f"{reason.rule}: {reason.message}"
         yield f"  {reason.hint}"
     if item.backup is not None:
-        yield f"back to {_told(item.backup)}: {_loss(item)}"
+        yield f"back to {_back_to(item, item.backup)}: {_loss(item)}"
+    yield from _reach_lines(item)
     if item.about_s is not None:
         yield f"takes about {format_duration(item.about_s)}, by the last drill"
     if item.proof is not None:
@@ -127,13 +128,27 @@ def lines_of(item: Answer, fleet: Path) -> Iterator[str]:
         yield f"prove it: restore-drill run {shlex.quote(str(fleet))} -d {name} --select {select}"
 
 
+def _reach_lines(item: Answer) -> Iterator[str]:
+    """Yield how a base backup comes to its moment, and what stands against that."""
+    if item.window is not None:
+        yield f"through {item.window.segments:,} segments of WAL: {item.window.why}"
+    for warning in item.warnings:
+        yield f"{warning.rule}: {warning.message}"
+
+
+def _back_to(item: Answer, backup: Candidate) -> str:
+    if item.window is None or item.back_to is None:
+        return _told(backup)
+    return f"{item.back_to:%Y-%m-%d %H:%M:%S} UTC, from base backup {_told(backup)}"
+
+
 def _told(item: Candidate) -> str:
     at = "" if item.at is None else f"{item.at:%Y-%m-%d %H:%M:%S} UTC, "
     return f"{at}{item.uri} ({format_bytes(item.bytes)})"
 
 
 def _loss(item: Answer) -> str:
-    if item.target.backup.goes_by_wal:
+    if item.target.backup.goes_by_wal and item.window is None:
         return (
             f"{format_duration(item.lost_s)} before the moment asked for; WAL brings back what lies between"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,9 +12,14 @@ from rich.table import Table
 from deployments.failures import exit_code_of
 from deployments.terminal import say, shown
 from tasks.config import choose_selection, read_target
+from tasks.model.backup import RecoveryPoint
+from tasks.model.base_point import BasePoint
 from tasks.model.canonical_json import to_json
 from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError
+from tasks.model.findings import Finding
+from tasks.model.printable import printable
+from tasks.model.reach import RecoverableWindow
 from tasks.model.units import format_bytes
 from tasks.recovery.kinds import recovery_of
 
@@ -32,9 +38,12 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     except DrillError as error:
         say(console, str(error), style="red")
         return exit_code_of(error)
+    windows = {printable(window.uri): window for window in found.windows}
     if as_json:
         for candidate in found.candidates:
-            sys.stdout.write(to_json(candidate.as_dict()))
+            window = windows.get(candidate.uri)
+            reach = {} if window is None else {"window": window.as_dict()}
+            sys.stdout.write(to_json({**candidate.as_dict(), **reach}))
         return 0
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "recovery point", "size", "key", "why"):
@@ -47,6 +56,32 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
             "*" if one.taken else "", at, format_bytes(one.bytes), shown(one.uri), shown(one.reason)
         )
     console.print(table)
-    for finding in found.findings:
+    if found.windows:
+        console.print(_windows_table(found.windows))
+    for finding in (*found.findings, *_foreseen(found.points)):
         say(console, f"{finding.severity.value}: {finding.message}")
     return 0
+
+
+def _windows_table(windows: Sequence[RecoverableWindow]) -> Table:
+    """Return from which base backup what moments come back, by the WAL that is archived."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("base backup", "recoverable from", "to", "segments", "why it ends there"):
+        table.add_column(title, overflow="fold")
+    for window in windows:
+        usable = window.usable is not False
+        why = f"{window.why}; if it holds its own WAL" if window.usable is None else window.why
+        table.add_row(
+            shown(window.base),
+            f"{window.start_at:%Y-%m-%d %H:%M:%S} UTC" if usable else "nothing",
+            f"{window.end_at:%Y-%m-%d %H:%M:%S} UTC" if usable else "",
+            f"{window.segments:,}",
+            shown(why),
+        )
+    return table
+
+
+def _foreseen(points: Sequence[RecoveryPoint]) -> list[Finding]:
+    """Return what a drill of *points* would say before it moves anything."""
+    bases = [point.foreseen for point in points if isinstance(point, BasePoint)]
+    return [item for foreseen in bases for item in (*foreseen.blocking, *foreseen.standing)]

@@ -39,11 +39,13 @@ class Readiness:
         head: None where even the first bytes could not be read or made no sense.
         manifest: the inventory that was taken at the source, if one lies beside the backup.
         seen: checks, and findings of every severity; any failure ends the drill here.
+        standing: findings that end nothing: what comes back all the same is worth proving.
     """
 
     head: ArchiveHead | None
     manifest: dict[str, Any] | None
     seen: Checked
+    standing: tuple[Finding, ...] = ()
 
 
 def assess(point: DumpPoint, store: Store, target: Target, last_restored_bytes: int | None) -> Readiness:

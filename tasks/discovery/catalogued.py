@@ -67,6 +67,7 @@ def from_catalogue(
         points_at=tuple(point.at for point in eligible),
         seed=seed,
         findings=(*clock, *future_names(ascending, now)),
+        eligible=tuple(eligible),
     )
 
 

@@ -57,6 +57,7 @@ def discover(
         points_at=tuple(point.at for point in eligible),
         seed=seed,
         findings=(*clock, *_hidden(look, points[0]), *_findings(points, look), *_neighbours(look)),
+        eligible=tuple(eligible),
     )
 
 

@@ -41,6 +41,7 @@ def add_readiness(drill: Drill, readiness: Readiness) -> None:
     """
     drill.head, drill.manifest = readiness.head, readiness.manifest
     drill.checks += readiness.seen.checks
+    drill.add(*readiness.standing)
     drill.add_or_stop(*readiness.seen.findings)
 
 
@@ -109,11 +110,7 @@ def add_recoverable(drill: Drill, older: Iterable[Drill]) -> None:
     """Add the newest point that came back whole, this one or an older one that walking back reached."""
     for candidate in (drill, *older):
         if candidate.point is not None and verdict_of(candidate) is Verdict.VERIFIED:
-            drill.newest_recoverable = {
-                "uri": candidate.point.uri,
-                "at": iso(candidate.point.at),
-                "drill_id": candidate.drill_id,
-            }
+            drill.newest_recoverable = candidate.came_back_to()
             return
 
 

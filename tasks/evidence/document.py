@@ -17,6 +17,7 @@ from tasks.evidence.measure import objectives_of
 from tasks.evidence.not_proven import checks_off, not_proven
 from tasks.evidence.verdict import judge, settle
 from tasks.model.backup import Toc
+from tasks.model.base_point import BasePoint
 from tasks.model.clock import iso, stamp
 from tasks.model.drill import Drill
 from tasks.model.expected import Origin
@@ -59,7 +60,8 @@ FIELDS = frozenset(
 FIELDS_SINCE = frozenset({"not_restored"})
 """Every new document holds them too; older ones do not."""
 FIELDS_OF_COPIES = frozenset({"recovery"})
-"""Documents of physical copies that came up hold them, no others."""
+"""Documents of physical copies hold them where their WAL was listed or replayed, no others."""
+_MOST_WINDOWS = 100
 
 Evidence = dict[str, Any]
 """A document as it is stored."""
@@ -110,8 +112,10 @@ def build_evidence(facts: Drill, finished_at: datetime | None = None) -> Evidenc
         }
     )
     # Names of the catalogue are compared from drill to drill, so they stay as they are: they are no secrets.
+    recovery = _recovery(facts)
+    if recovery is not None:
+        document["recovery"] = _clean(recovery)
     if facts.restored is not None and facts.restored.recovery is not None:
-        document["recovery"] = _clean(dict(facts.restored.recovery))
         document["sandbox"]["neutralised"] = list(facts.restored.neutralised)
     document["inventory"] = None if facts.inventory is None else _plain(facts.inventory.as_dict())
     return document
@@ -171,7 +175,7 @@ def _newest_recoverable(facts: Drill, verdict: str) -> dict[str, Any] | None:
         return dict(facts.newest_recoverable)
     if verdict != "verified" or facts.point is None or not facts.is_newest:
         return None
-    return {"uri": facts.point.uri, "at": iso(facts.point.at), "drill_id": facts.drill_id}
+    return facts.came_back_to()
 
 
 def _recovery_point(facts: Drill) -> dict[str, Any] | None:
@@ -190,6 +194,17 @@ def _recovery_point(facts: Drill) -> dict[str, Any] | None:
         "integrity": facts.backup.integrity if facts.backup else None,
         "candidates": [_candidate(item.as_dict()) for item in candidates],
     } | _archive(facts)
+
+
+def _recovery(facts: Drill) -> dict[str, Any] | None:
+    """Return how far a physical copy recovered, or what a listing showed where it never came to that."""
+    recovered = None if facts.restored is None else facts.restored.recovery
+    if recovered is None and isinstance(facts.point, BasePoint):
+        recovered = facts.point.foreseen.recovery
+    if not recovered:
+        return None
+    windows = () if facts.discovery is None else facts.discovery.windows[:_MOST_WINDOWS]
+    return dict(recovered) | {"windows": [item.as_dict() for item in windows]}
 
 
 def _candidate(item: dict[str, Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _why_no_rpo(facts: Drill) -> str | None:
 def _missed_rpo(facts: Drill, objectives: Objectives) -> Checked:
     achieved = format_duration(objectives.achieved_rpo_s)
     if objectives.rpo_basis == "wal":
-        return _archiving_stopped(objectives, achieved)
+        return _archiving_stopped(facts, objectives, achieved)
     old_itself = (objectives.age_s or 0.0) > (objectives.rpo_s or 0.0)  # then its rows are no news
     what = "The newest backup is" if old_itself else "The newest row is"
     message = (
@@ -150,14 +150,15 @@ def _missed_rpo(facts: Drill, objectives: Objectives) -> Checked:
     )
 
 
-def _archiving_stopped(objectives: Objectives, achieved: str) -> Checked:
+def _archiving_stopped(facts: Drill, objectives: Objectives, achieved: str) -> Checked:
+    check = _check("rpo", Outcome.FAILED, achieved, objectives.rpo_s)
+    if any(item.rule == "archiving-stopped" for item in facts.findings):  # the preflight has said it
+        return Checked((check,))
     message = (
         f"The newest moment that base backup and archived WAL bring back is {achieved} old and the RPO is "
         f"{format_duration(objectives.rpo_s)}. What was written since then is lost with the server."
     )
-    return Checked(
-        (_check("rpo", Outcome.FAILED, achieved, objectives.rpo_s),), (finding("archiving-stopped", message),)
-    )
+    return Checked((check,), (finding("archiving-stopped", message),))
 
 
 # --- RTO

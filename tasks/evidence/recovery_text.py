@@ -11,6 +11,7 @@ from tasks.model.units import format_bytes
 
 TITLE = "How far it recovered"
 _MOST_GAPS = 5
+_MOST_WINDOWS = 10
 
 Facts = Mapping[str, Any]
 
@@ -25,9 +26,21 @@ def recovery_lines(recovery: Facts | None) -> Iterator[str]:
     )
     if base.get("chain"):
         yield f"Put together with {', '.join(map(code, base['chain']))}"
-    yield _last_commit(reached)
+    yield "Nothing was recovered: the drill ended before" if reached is None else _last_commit(reached)
     if wal is not None:
         yield from _wal_lines(wal)
+    windows = recovery.get("windows", ())
+    yield from map(_window_line, windows[:_MOST_WINDOWS])
+    if len(windows) > _MOST_WINDOWS:
+        yield f"{len(windows) - _MOST_WINDOWS} older base backups are in the evidence"
+
+
+def _window_line(window: Facts) -> str:
+    base = code(window["base"])
+    if window["usable"] is False:
+        return f"**Base {base} cannot be recovered**: {text(window['why'])}"
+    reach = f"Base {base} brings back {minute(window['from'])} to {minute(window['to'])}"
+    return reach if window["usable"] else f"{reach}, if it holds its own WAL"
 
 
 def _last_commit(reached: Facts) -> str:

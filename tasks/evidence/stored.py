@@ -171,22 +171,31 @@ _WAL = record(
         "forks": each(_FORK),
     }
 )
+_WINDOW = record(
+    {
+        **dict.fromkeys(("base", "uri", "why"), text),
+        **dict.fromkeys(("from", "to"), time),
+        **dict.fromkeys(("segments", "wal_bytes", "timeline"), count),
+        "usable": maybe(flag),
+    }
+)
 _RECOVERY = record(
     {
         "target": text,
         "base": record(
             {
-                **dict.fromkeys(("label", "start_lsn", "system_identifier"), text),
-                "stop_lsn": maybe(text),
+                "label": text,
+                **dict.fromkeys(("start_lsn", "system_identifier", "stop_lsn"), maybe(text)),
                 "timeline": count,
                 "started_at": maybe(time),
             },
             {"chain": each(text)},
         ),
-        "reached": _REACHED,
+        "reached": maybe(_REACHED),
         "wal": maybe(_WAL),
         "phases_s": mapping(number),
-    }
+    },
+    {"windows": each(_WINDOW)},
 )
 _LEFT_OUT = record({"entry": text, "rule": text, "lost": each(text), "needed_by": each(text)})
 EVIDENCE = record(

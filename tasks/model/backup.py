@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
+from tasks.model.reach import RecoverableWindow
 
 MANIFEST_SUFFIX = ".inventory.json"
 """Behind a backup's name: the inventory that was taken at the source."""
@@ -171,6 +172,9 @@ class Discovery(Generic[Point_co]):
         points_at: every matching recovery point's time in the window, ascending.
         seed: the seed of a `random` selection.
         findings: what is to be said (gaps, undrilled neighbours, names in the future).
+        eligible: the recovery points that could be chosen, ascending; () once nobody needs them any more.
+        windows: what each base backup can bring back, the newest first; () for dumps.
+        most_wal_bytes: the most WAL between two base backups; None where that is not known.
     """
 
     points: tuple[Point_co, ...]
@@ -178,6 +182,9 @@ class Discovery(Generic[Point_co]):
     points_at: tuple[datetime, ...]
     seed: int | None = None
     findings: tuple[Finding, ...] = ()
+    eligible: tuple[Point_co, ...] = ()
+    windows: tuple[RecoverableWindow, ...] = ()
+    most_wal_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

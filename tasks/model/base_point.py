@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from tasks.model.backup import RecoveryPoint, StoredObject
+from tasks.model.reach import Foreseen
 
 BaseType = Literal["full", "incr", "diff"]
 """Complete, or what changed since the last backup, or since the last full one."""
@@ -27,7 +28,8 @@ class BasePoint(RecoveryPoint):
         major: of the PostgreSQL that wrote it.
         segment_bytes: of its cluster's WAL.
         unpacked_bytes: what it takes on disk.
-        has_own_wal: it brings the WAL from start to stop itself.
+        has_own_wal: it brings the WAL from start to stop itself; None where only its bytes tell.
+        foreseen: what a listing of its WAL says of it.
         members: its files, where they are read one by one: below its uri.
     """
 
@@ -42,5 +44,6 @@ class BasePoint(RecoveryPoint):
     major: int | None = None
     segment_bytes: int | None = None
     unpacked_bytes: int | None = None
-    has_own_wal: bool = False
+    has_own_wal: bool | None = False
+    foreseen: Foreseen = field(default_factory=Foreseen)
     members: tuple[StoredObject, ...] = ()

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from tasks.model.backup import ArchiveHead, Discovery, LocalBackup, Material, RecoveryPoint
+from tasks.model.clock import iso
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.history import History
@@ -137,6 +138,15 @@ class Drill:
         if self.as_of is not None:
             return self.as_of
         return self.started_at if self.is_newest or self.point is None else self.point.at
+
+    def came_back_to(self) -> dict[str, Any]:
+        """Return the moment that a drill has shown to come back, as `newest_recoverable` holds it.
+
+        With WAL that is the newest that its archive brings back, else the backup's own.
+        """
+        point = self.chosen_point
+        moment = None if self.restored is None else self.restored.recoverable_to
+        return {"uri": point.uri, "at": iso(max(moment or point.at, point.at)), "drill_id": self.drill_id}
 
     @property
     def archive_head(self) -> ArchiveHead | None:

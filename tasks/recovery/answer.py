@@ -10,16 +10,20 @@ Decisions:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from tasks.evidence.drilled import DrilledBackup
-from tasks.model.backup import Candidate
+from tasks.model.backup import Candidate, Discovery, RecoveryPoint
+from tasks.model.base_point import BasePoint
 from tasks.model.clock import iso
 from tasks.model.findings import Finding, FindingClass, Verdict
+from tasks.model.printable import printable
+from tasks.model.reach import Foreseen, RecoverableWindow
+from tasks.model.rules import finding
 from tasks.model.target import Target
 
 _TENTH = 0.1
@@ -48,6 +52,8 @@ class Answer:
         about_s: how long the recovery takes, by the last verified drill; None while there is none.
         newer_about_s: the same for `newer`.
         why: where there is no backup: the findings that say so.
+        window: of a physical backup, what it brings back through its WAL; None where there is no listing.
+        warnings: what a listing shows against recovering from it.
     """
 
     target: Target
@@ -60,20 +66,30 @@ class Answer:
     about_s: float | None = None
     newer_about_s: float | None = None
     why: tuple[Finding, ...] = ()
+    window: RecoverableWindow | None = None
+    warnings: tuple[Finding, ...] = ()
+
+    @property
+    def back_to(self) -> datetime | None:
+        """The moment that comes back, aware UTC."""
+        if self.window is not None:
+            return min(self.window.end_at, self.asked_for)
+        return None if self.backup is None else _moment(self.backup)
 
     @property
     def lost_s(self) -> float | None:
         """Seconds before the moment asked for that do not come back."""
-        return None if self.backup is None else _before(self.backup, self.asked_for)
+        return None if self.back_to is None else max(0.0, (self.asked_for - self.back_to).total_seconds())
 
     @property
     def within_rpo(self) -> bool | None:
         """Whether no more is lost than was promised; None where nothing was promised or comes back.
 
-        None too where WAL brings back what was written since: how far it reaches a listing of backups does
-        not show.
+        None too where WAL brings back what was written since, and no listing of it shows how far.
         """
-        if self.target.rpo is None or self.lost_s is None or self.target.backup.goes_by_wal:
+        if self.target.rpo is None or self.lost_s is None:
+            return None
+        if self.target.backup.goes_by_wal and self.window is None:
             return None
         return self.lost_s <= self.target.rpo
 
@@ -86,6 +102,9 @@ class Answer:
             "asked_for": iso(self.asked_for),
             "recoverable": self.recoverable.value,
             "backup": _backup(self.backup),
+            "back_to": None if self.back_to is None else iso(self.back_to),
+            "window": None if self.window is None else self.window.as_dict(),
+            "warnings": [item.as_dict() for item in self.warnings],
             "lost_s": self.lost_s,
             "within_rpo": self.within_rpo,
             "about_s": self.about_s,
@@ -99,16 +118,23 @@ class Answer:
 
 
 def answer(
-    target: Target, candidates: Sequence[Candidate], drills: Sequence[DrilledBackup], asked_for: datetime
+    target: Target,
+    discovery: Discovery[RecoveryPoint],
+    drills: Sequence[DrilledBackup],
+    asked_for: datetime,
 ) -> Answer:
     """Say what of the backups that discovery took can be restored.
 
     Args:
-        candidates: of a discovery that takes all; those not taken are left out.
+        discovery: one that takes all; candidates not taken are left out.
         drills: newest first.
-        asked_for: aware UTC; nothing in *candidates* is later.
+        asked_for: aware UTC; nothing in *discovery* is later.
     """
-    stored = sorted((item for item in candidates if item.taken), key=_moment, reverse=True)
+    sight = _Sight.of(discovery, asked_for)
+    taken = sorted((item for item in discovery.candidates if item.taken), key=_moment, reverse=True)
+    stored = [item for item in taken if not sight.against(item)]
+    if taken and not stored:
+        return nothing_to_restore(target, sight.against(taken[0]), asked_for)
     last = {(item.uri, item.at): _last_word(item, drills) for item in stored}
     proven = next((item for item in stored if _came_back(last[item.uri, item.at])), None)
     ahead = stored if proven is None else stored[: stored.index(proven)]
@@ -117,6 +143,7 @@ def answer(
     measured = next((drill for drill in drills if drill.came_back), None)
     newest = untried[0] if untried else None
     chosen = proven or newest
+    window, warnings = sight.of_chosen(chosen)
     return Answer(
         target=target,
         asked_for=asked_for,
@@ -127,7 +154,44 @@ def answer(
         distrusted=tuple(broken),
         about_s=_about_s(chosen, measured if proven is None else last[proven.uri, proven.at]),
         newer_about_s=_about_s(newest, measured) if proven is not None else None,
+        window=window,
+        warnings=warnings,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What a listing of WAL shows of base backups; nothing of dumps."""
+
+    asked_for: datetime
+    windows: Mapping[str, RecoverableWindow]
+    foreseen: Mapping[str, Foreseen]
+
+    @classmethod
+    def of(cls, discovery: Discovery[RecoveryPoint], asked_for: datetime) -> _Sight:
+        bases = (point for point in discovery.points if isinstance(point, BasePoint))
+        windows = {printable(window.uri): window for window in discovery.windows}
+        return cls(asked_for, windows, {printable(point.uri): point.foreseen for point in bases})
+
+    def against(self, item: Candidate) -> tuple[Finding, ...]:
+        """Return why *item* cannot bring back the moment asked for."""
+        foreseen, window = self.foreseen.get(item.uri), self.windows.get(item.uri)
+        if foreseen is not None and foreseen.blocking:
+            return foreseen.blocking
+        if window is None or window.start_at <= self.asked_for:
+            return ()
+        message = (
+            f"Base backup {window.base} is consistent from {iso(window.start_at)} on only, and "
+            f"{iso(self.asked_for)} was asked for. Nothing older is there."
+        )
+        return (finding("pitr-target-before-backup", message, where=item.uri),)
+
+    def of_chosen(self, item: Candidate | None) -> tuple[RecoverableWindow | None, tuple[Finding, ...]]:
+        """Return the window of *item*, and what stands against it without keeping it from coming back."""
+        if item is None:
+            return None, ()
+        foreseen = self.foreseen.get(item.uri)
+        return self.windows.get(item.uri), () if foreseen is None else foreseen.standing
 
 
 def nothing_to_restore(target: Target, findings: Iterable[Finding], asked_for: datetime) -> Answer:
@@ -172,10 +236,6 @@ def _moment(item: Candidate) -> datetime:
     if item.at is None:
         raise ValueError("a recovery point without a time")
     return item.at
-
-
-def _before(item: Candidate, moment: datetime) -> float:
-    return max(0.0, (moment - _moment(item)).total_seconds())
 
 
 def _backup(item: Candidate | None) -> dict[str, Any] | None:

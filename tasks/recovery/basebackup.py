@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from tasks.model.target import Backup, BaseBackup, DumpBackup, Selection, Target
 from tasks.physical import layout
 from tasks.physical.bring_up import Copy, bring
 from tasks.physical.chain import NamedBackup, chain_of
+from tasks.physical.first_look import first_look
 from tasks.physical.target import RecoveryTarget
 from tasks.recovery.chain_room import room_for_chain
 from tasks.recovery.repository import Tool, start_commands
@@ -43,7 +45,27 @@ class BaseBackupFolders:
         """Read recovery points out of the folders that match the pattern."""
         folders = discover(as_folders(target), store, now, selection)
         points = tuple(base_point(folder) for folder in folders.points)
-        return Discovery(points, folders.candidates, folders.points_at, folders.seed, folders.findings)
+        eligible = tuple(base_point(folder) for folder in folders.eligible)
+        return Discovery(
+            points, folders.candidates, folders.points_at, folders.seed, folders.findings, eligible
+        )
+
+    def look_closer(self, point: BasePoint, store: Store, target: Target) -> BasePoint:  # noqa: ARG002
+        """Read where its WAL begins and ends, out of its first kilobytes and its manifest's last."""
+        backup = layout.recognise(_names(point.uri, point.members))
+        seen = None if backup is None else first_look(backup, store)
+        if seen is None:
+            return point
+        return replace(
+            point,
+            type="incr" if seen.incremental else "full",
+            timeline=seen.timeline,
+            start_lsn=seen.start_lsn,
+            stop_lsn=seen.stop_lsn,
+            started_at=seen.started_at,
+            segment_bytes=seen.segment_bytes,
+            has_own_wal=seen.has_own_wal,
+        )
 
     def preflight(self, point: BasePoint, store: Store, target: Target) -> tuple[Finding, ...]:
         """Refuse what is no base backup at all, or builds on one that is gone or has no room here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class DumpRecovery:
         self, target: Target, store: Store, now: datetime, selection: Selection
     ) -> Discovery[DumpPoint]:
         """Read recovery points out of the names that match the pattern."""
-        return discover(target, store, now, selection)
+        return replace(discover(target, store, now, selection), eligible=())
 
     def preflight(
         self, point: DumpPoint, store: Store, target: Target, last_restored_bytes: int | None

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from tasks.model.base_point import BasePoint
 from tasks.model.clock import iso
+from tasks.model.target import Target
 from tasks.physical.archived import Reach
 from tasks.physical.bring_up import Adopted, BroughtUp, Copy
 from tasks.physical.recover import Recovered
 from tasks.physical.target import Aim, RecoveryTarget
 from tasks.wal.answers import Answers
 from tasks.wal.names import format_lsn
-from tasks.wal.windows import Fork, Gap
+from tasks.wal.windows import Archive, Fork, Gap, Window
 
 
 def recovery_facts(
@@ -32,8 +34,35 @@ def recovery_facts(
         "target": str(target),
         "base": _base(copy, label, brought.adopted),
         "reached": _reached(brought.recovered),
-        "wal": None if reach is None or brought.answers is None else _wal(reach, brought.answers),
+        "wal": None
+        if reach is None or brought.answers is None
+        else _wal(reach.window, reach.archive, brought.answers),
         "phases_s": {name: round(seconds, 3) for name, seconds in brought.recovered.phases_s.items()},
+    }
+
+
+def recovery_before(point: BasePoint, archive: Archive, reached: Window, target: Target) -> Mapping[str, Any]:
+    """Return the evidence's `recovery` of a drill that has not recovered anything: what a listing shows.
+
+    Args:
+        point: the base backup.
+        archive: of its WAL.
+        reached: what can be reached through it.
+        target: whose recovery was meant.
+    """
+    return {
+        "target": target.physical.recover.to,
+        "base": {
+            "label": point.label,
+            "system_identifier": None if point.system_identifier is None else str(point.system_identifier),
+            "timeline": point.timeline or 0,
+            "start_lsn": None if point.start_lsn is None else format_lsn(point.start_lsn),
+            "stop_lsn": None if point.stop_lsn is None else format_lsn(point.stop_lsn),
+            "started_at": iso(point.started_at),
+        },
+        "reached": None,
+        "wal": _wal(reached, archive, Answers()),
+        "phases_s": {},
     }
 
 
@@ -71,8 +100,8 @@ def _reached(recovered: Recovered) -> dict[str, Any]:
     }
 
 
-def _wal(reach: Reach, answers: Answers) -> dict[str, Any]:
-    window, newest = reach.window, reach.archive.newest()
+def _wal(window: Window, archive: Archive, answers: Answers) -> dict[str, Any]:
+    newest = archive.newest()
     return {
         "first": answers.first,
         "last": answers.last,

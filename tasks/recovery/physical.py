@@ -35,6 +35,7 @@ from tasks.physical.extract import spaces_folder
 from tasks.physical.start import adopt, connect_any
 from tasks.physical.target import Aim, RecoveryTarget
 from tasks.recovery.facts import recoverable_to, recovery_facts
+from tasks.recovery.foresight import foresee
 from tasks.recovery.repository import Repository
 from tasks.sandbox.removal import empty_folder
 from tasks.stores import Store
@@ -89,19 +90,19 @@ class PhysicalRecovery:
     def points(
         self, target: Target, store: Store, now: datetime, selection: Selection
     ) -> Discovery[BasePoint]:
-        """Read the repository's catalogue and choose."""
-        return self.repository.points(target, store, now, selection)
+        """Read the catalogue and choose; say from one listing of the WAL how far each reaches."""
+        discovery = self.repository.points(target, store, now, selection)
+        return foresee(self.repository, discovery, target, store, now)
 
     def preflight(
         self, point: BasePoint, store: Store, target: Target, last_restored_bytes: int | None
     ) -> Readiness:
         """Say whether it can be brought, and whether this worker has room for it."""
-        findings = self.repository.preflight(point, store, target)
+        findings = (*point.foreseen.blocking, *self.repository.preflight(point, store, target))
         room = worker_findings(point, target, point.unpacked_bytes or last_restored_bytes)
         told = {item.rule for item in findings}
-        return Readiness(
-            None, None, Checked((), (*findings, *(item for item in room if item.rule not in told)))
-        )
+        seen = Checked((), (*findings, *(item for item in room if item.rule not in told)))
+        return Readiness(None, None, seen, point.foreseen.standing)
 
     def fetch(
         self,
@@ -201,7 +202,7 @@ class PhysicalRecovery:
         database = database_of(target, brought.facts.databases)
         return Restored(
             database=database,
-            findings=(*(() if reached is None else reached.findings), *brought.findings),
+            findings=(*_unforeseen(reached, material.point), *brought.findings),
             checks=_checks(brought, aim),
             commands=self._commands(material.point, target, aim, time.monotonic() - begun_s),
             roles=_roles(sandbox),
@@ -231,6 +232,13 @@ class PhysicalRecovery:
     ) -> tuple[RecoveryCommand, ...]:
         *before, last = self.repository.commands(point, target, aim)
         return (*(RecoveryCommand(command, 0.0) for command in before), RecoveryCommand(last, seconds))
+
+
+def _unforeseen(reached: Reach | None, point: BasePoint) -> tuple[Finding, ...]:
+    """Return what the archive shows now and did not before the download."""
+    foreseen = {(item.rule, item.where) for item in point.foreseen.standing}
+    findings = () if reached is None else reached.findings
+    return tuple(item for item in findings if (item.rule, item.where) not in foreseen)
 
 
 def recovery_target(target: Target) -> RecoveryTarget:

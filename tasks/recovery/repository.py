@@ -57,7 +57,14 @@ class Repository(Protocol):
     def points(
         self, target: Target, store: Store, now: datetime, selection: Selection
     ) -> Discovery[BasePoint]:
-        """Read the catalogue and choose by *selection*; `discovery.from_catalogue` does the choosing."""
+        """Read the catalogue and choose by *selection*; `from_catalogue` does the choosing."""
+        ...
+
+    def look_closer(self, point: BasePoint, store: Store, target: Target) -> BasePoint:
+        """Fill in what the catalogue left open and a bounded read tells; else return *point* itself.
+
+        Called from several threads at once.
+        """
         ...
 
     def preflight(self, point: BasePoint, store: Store, target: Target) -> tuple[Finding, ...]:

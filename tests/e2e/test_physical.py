@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,10 @@ def test_a_base_backup_with_its_archive_is_verified(here: Here, fleet: Fleet, re
     assert (wal["last"], wal["newest_archived"]) == (segments[-1], segments[-1])
     assert (wal["gaps"], wal["forks"]) == ([], [])
     assert set(recovery["phases_s"]) == {"start", "replay", "promote"}
+    (window,) = recovery["windows"]
+    assert (window["base"], window["usable"]) == (recovery["base"]["label"], True)
+    assert window["from"] <= window["to"] == wal["newest_archived_at"]
+    assert ran.document["newest_recoverable"]["at"] == window["to"]
     assert "postgresql.conf: shared_buffers" in ran.document["sandbox"]["neutralised"]
     page = fleet.evidence / "report" / "tests" / "shop" / fleet.evidence_file(ran.document).name
     text = page.with_suffix(".html").read_text()
@@ -77,8 +83,48 @@ def test_a_gap_in_the_archive_fails_the_drill(
     add(fleet, broken)
     ran = here("run", fleet.path, "--json")
     assert (ran.exit_code, ran.document["verdict"]) == (1, "failed")
-    assert "wal-gap" in rules_of(ran.document)
+    assert [item["rule"] for item in ran.document["findings"]].count("wal-gap") == 1
+    (gap,) = ran.document["recovery"]["wal"]["gaps"]
+    assert gap["first"] == segments[-2].name
+    assert ran.document["recovery"]["windows"][0]["why"].startswith(segments[-2].name)
     validate(ran.document)
+
+
+def test_a_base_that_cannot_become_consistent_is_refused_before_the_download(
+    here: Here, fleet: Fleet, repository: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(repository / "wal", broken / "wal")
+    (stored,) = (repository / "base").iterdir()
+    plain = broken / "base" / stored.name
+    with tarfile.open(stored / "base.tar.gz") as tar:
+        tar.extractall(plain, filter="data")
+    shutil.copy(stored / "backup_manifest", plain)
+    for segment in sorted((broken / "wal").glob("[0-9A-F]" * 24))[:-1]:
+        segment.unlink()
+    add(fleet, broken)
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, ran.document["verdict"]) == (1, "failed")
+    assert "wal-missing-for-backup" in rules_of(ran.document)
+    assert "fetch" not in ran.document["phases_s"]
+    assert ran.document["recovery"]["reached"] is None
+    assert ran.document["recovery"]["windows"][0]["usable"] is False
+    validate(ran.document)
+    assert here("can-i-recover", fleet.path).exit_code == 1
+    listed = here("list", fleet.path, "-d", "shop")
+    assert "is not consistent" in listed.out.replace("\n", " ")
+
+
+def test_list_and_can_i_recover_show_the_windows(here: Here, fleet: Fleet, repository: Path) -> None:
+    add(fleet, repository, rpo="55m")
+    listed = here("list", fleet.path, "-d", "shop", "--json").document
+    newest = max((repository / "wal").glob("[0-9A-F]" * 24)).stat().st_mtime
+    assert listed["window"]["usable"] is True
+    assert abs(datetime.fromisoformat(listed["window"]["to"]).timestamp() - newest) < 1
+    told = here("can-i-recover", fleet.path, "--json").document
+    assert (told["recoverable"], told["back_to"]) == ("unproven", listed["window"]["to"])
+    assert told["within_rpo"] is True
+    assert told["warnings"] == []
 
 
 def test_a_database_that_is_not_in_the_cluster_is_no_verdict_about_it(

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from deployments.commands.can_i_recover import lines_of
 from tasks.evidence.drilled import DrilledBackup
-from tasks.model.backup import Candidate
+from tasks.model.backup import Candidate, Discovery
 from tasks.model.findings import FindingClass, Verdict
 from tasks.model.rules import finding
 from tasks.model.target import BaseBackup, DumpBackup, Target
-from tasks.recovery.answer import Recoverable, answer, nothing_to_restore
+from tasks.recovery.answer import Answer, Recoverable, answer, nothing_to_restore
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -54,8 +54,12 @@ def drill(
     )
 
 
+def answered(asked: Target, candidates: list[Candidate], drills: list[DrilledBackup], at: datetime) -> Answer:
+    return answer(asked, Discovery((), tuple(candidates), ()), drills, at)
+
+
 def test_the_newest_backup_that_a_drill_brought_back_is_the_answer() -> None:
-    said = answer(target(rpo="36h"), [stored(1), stored(2)], [drill(1), drill(2)], NOW)
+    said = answered(target(rpo="36h"), [stored(1), stored(2)], [drill(1), drill(2)], NOW)
     assert said.recoverable is Recoverable.PROVEN
     assert said.backup == stored(1)
     assert said.newer is None
@@ -64,7 +68,7 @@ def test_the_newest_backup_that_a_drill_brought_back_is_the_answer() -> None:
 
 
 def test_a_newer_backup_without_a_proof_is_named_beside_it_with_its_own_forecast() -> None:
-    said = answer(target(rpo="36h"), [stored(1, 2000), stored(2)], [drill(2)], NOW)
+    said = answered(target(rpo="36h"), [stored(1, 2000), stored(2)], [drill(2)], NOW)
     assert said.recoverable is Recoverable.PROVEN
     assert said.backup == stored(2)
     assert said.newer == stored(1, 2000)
@@ -75,13 +79,13 @@ def test_a_newer_backup_without_a_proof_is_named_beside_it_with_its_own_forecast
 def test_a_base_backup_with_its_wal_is_not_called_beyond_the_rpo_for_its_own_age() -> None:
     backup = BaseBackup(at="/b/%Y%m%d/", wal="/wal")
     asked = target(rpo="1h").model_copy(update={"backup": backup})
-    said = answer(asked, [stored(1)], [drill(1)], NOW)
+    said = answered(asked, [stored(1)], [drill(1)], NOW)
     assert (said.recoverable, said.within_rpo) == (Recoverable.PROVEN, None)
     assert "WAL brings back" in " ".join(lines_of(said, Path("f.yaml")))
 
 
 def test_what_no_drill_has_tried_is_never_called_proven() -> None:
-    said = answer(target(), [stored(1), stored(2)], [], NOW)
+    said = answered(target(), [stored(1), stored(2)], [], NOW)
     assert said.recoverable is Recoverable.UNPROVEN
     assert said.backup == stored(1)
     assert said.proof is None
@@ -90,38 +94,38 @@ def test_what_no_drill_has_tried_is_never_called_proven() -> None:
 
 
 def test_a_backup_that_a_drill_showed_broken_is_never_offered() -> None:
-    said = answer(target(), [stored(1), stored(2)], [drill(1, Verdict.FAILED), drill(2)], NOW)
+    said = answered(target(), [stored(1), stored(2)], [drill(1, Verdict.FAILED), drill(2)], NOW)
     assert said.backup == stored(2)
     assert said.newer is None
     assert [item.drill_id for item in said.distrusted] == ["d1"]
-    alone = answer(target(), [stored(1)], [drill(1, Verdict.FAILED)], NOW)
+    alone = answered(target(), [stored(1)], [drill(1, Verdict.FAILED)], NOW)
     assert alone.recoverable is Recoverable.NO
     assert alone.backup is None
 
 
 def test_a_backup_that_was_written_anew_since_its_drill_is_unproven() -> None:
-    said = answer(target(), [stored(1, size=999)], [drill(1)], NOW)
+    said = answered(target(), [stored(1, size=999)], [drill(1)], NOW)
     assert said.recoverable is Recoverable.UNPROVEN
-    again = answer(target(), [stored(1, size=999)], [drill(1, Verdict.FAILED)], NOW)
+    again = answered(target(), [stored(1, size=999)], [drill(1, Verdict.FAILED)], NOW)
     assert again.recoverable is Recoverable.UNPROVEN
 
 
 def test_a_drill_that_could_not_judge_says_nothing_against_a_proof_nor_for_one() -> None:
-    proven = answer(target(), [stored(1)], [drill(1, Verdict.INCONCLUSIVE), drill(1)], NOW)
+    proven = answered(target(), [stored(1)], [drill(1, Verdict.INCONCLUSIVE), drill(1)], NOW)
     assert proven.recoverable is Recoverable.PROVEN
-    untold = answer(target(), [stored(1)], [drill(1, Verdict.INCONCLUSIVE)], NOW)
+    untold = answered(target(), [stored(1)], [drill(1, Verdict.INCONCLUSIVE)], NOW)
     assert untold.recoverable is Recoverable.UNPROVEN
 
 
 def test_the_last_word_on_a_backup_counts() -> None:
-    refuted = answer(target(), [stored(1)], [drill(1, Verdict.FAILED), drill(1)], NOW)
+    refuted = answered(target(), [stored(1)], [drill(1, Verdict.FAILED), drill(1)], NOW)
     assert refuted.recoverable is Recoverable.NO
-    mended = answer(target(), [stored(1)], [drill(1), drill(1, Verdict.FAILED)], NOW)
+    mended = answered(target(), [stored(1)], [drill(1), drill(1, Verdict.FAILED)], NOW)
     assert mended.recoverable is Recoverable.PROVEN
 
 
 def test_candidates_that_are_no_recovery_points_do_not_count() -> None:
-    said = answer(target(), [stored(1, taken=False), stored(2)], [drill(1), drill(2)], NOW)
+    said = answered(target(), [stored(1, taken=False), stored(2)], [drill(1), drill(2)], NOW)
     assert said.backup == stored(2)
 
 
@@ -147,7 +151,7 @@ def test_proven_is_stored_as_it_was_when_a_drill_brought_it_back(
     told: list[tuple[int, Verdict, int]], days: set[int]
 ) -> None:
     drills = [drill(*item) for item in told]
-    said = answer(target(), [stored(day) for day in sorted(days)], drills, NOW)
+    said = answered(target(), [stored(day) for day in sorted(days)], drills, NOW)
     if said.recoverable is Recoverable.PROVEN:
         assert said.proof is not None
         assert said.proof.came_back
