@@ -197,7 +197,7 @@ def _become(orders: dict[str, Any], go_read: int, door: socket.socket) -> NoRetu
     for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     if orders["uid"] is not None:
-        os.setgroups([orders["gid"]])
+        os.setgroups([number for number in (orders["gid"], orders.get("also_in")) if number is not None])
         os.setgid(orders["gid"])
         os.setuid(orders["uid"])
     set_limits(orders["limits"])

@@ -40,6 +40,7 @@ class Orders:
         cwd: where it starts.
         parts: of its isolation, see Workspace.
         ids: uid and gid to become; None to stay.
+        also_in: a further group of whom it becomes.
         view: see `tasks.jail.view.build_view`.
         readable, writable: the files and folders that Landlock lets it open.
         execs: how often it may become a program, and nothing else ever; 0: as often as it likes.
@@ -56,6 +57,7 @@ class Orders:
     cwd: Path
     parts: frozenset[str] = frozenset()
     ids: tuple[int, int] | None = None
+    also_in: int | None = None
     userns: bool = False
     view: Mapping[str, object] = field(default_factory=dict)
     readable: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ class Orders:
             "parts": sorted(self.parts),
             "uid": uid,
             "gid": gid,
+            "also_in": self.also_in,
             "userns": self.userns and not self.parts.isdisjoint(NAMESPACES),
             "view": dict(self.view),
             "read": self.readable,

@@ -122,6 +122,22 @@ def run_tool(
         install_dir=kept_install(place.postgres.bindir) if isinstance(place, Sandbox) else None,
         role=role,
     )
+    return run_orders(orders, stdin=stdin, deadline_s=deadline_s, on_stderr=on_stderr, on_stdout=on_stdout)
+
+
+def run_orders(
+    orders: Orders,
+    *,
+    stdin: Iterable[bytes] | None = None,
+    deadline_s: float,
+    on_stderr: Callable[[str], None] | None = None,
+    on_stdout: Callable[[bytes], None] | None = None,
+) -> ToolResult:
+    """Run what *orders* say until it ends or its deadline passes; the arguments are those of `run_tool`.
+
+    Raises:
+        PermanentError: as `run_tool`.
+    """
     started = time.monotonic()
     jailed = launch(
         orders,

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from tasks.model.errors import ConfigInvalid
 from tasks.model.redact import redact
@@ -47,7 +47,9 @@ def s3_client(config: StoreConfig, *, assume_role: bool = True) -> S3Client:
     return _s3_client(config, _session(config, assume_role=assume_role), ATTEMPTS)
 
 
-def s3_readers(config: StoreConfig, *, stranger: bool = False) -> tuple[S3Client, S3Client]:
+def s3_readers(
+    config: StoreConfig, *, stranger: bool = False, verify: bool | str = True
+) -> tuple[S3Client, S3Client]:
     """Return a client as the recovery role, and one that asks once: for parts of a download.
 
     A part is asked for again by whoever downloads it, since botocore does not see a body that breaks off.
@@ -59,16 +61,57 @@ def s3_readers(config: StoreConfig, *, stranger: bool = False) -> tuple[S3Client
         TransientError: as `s3_client`.
     """
     session = _session(config, assume_role=True, stranger=stranger)
-    return _s3_client(config, session, ATTEMPTS), _s3_client(config, session, 1)
+    return _s3_client(config, session, ATTEMPTS, verify), _s3_client(config, session, 1, verify)
 
 
-def _s3_client(config: StoreConfig, session: boto3.session.Session, attempts: int) -> S3Client:
+class S3Access(NamedTuple):
+    """What another program than ours needs to read a bucket.
+
+    Attributes:
+        token: of a session, such as an assumed role's.
+        endpoint: None for Amazon's own.
+        in_path: whether the bucket's name belongs into the path.
+    """
+
+    access_key: str
+    secret_key: str
+    token: str | None
+    region: str
+    endpoint: str | None
+    in_path: bool
+
+
+def s3_access(config: StoreConfig, *, stranger: bool = False) -> S3Access:
+    """Return the rights of *config* as they are at this moment: an assumed role's end after an hour.
+
+    Raises:
+        PermanentError: as `s3_client`; `credentials-missing`.
+        TransientError: as `s3_client`.
+    """
+    session = _session(config, assume_role=True, stranger=stranger)
+    endpoint = endpoint_of(config, "S3")
+    try:
+        held = session.get_credentials()
+        if held is None:
+            raise NoCredentialsError
+        keys = held.get_frozen_credentials()
+    except BotoCoreError as exc:
+        raise translated(exc, Action.READ, endpoint or "credentials") from exc
+    in_path = _addressing(endpoint, session)["addressing_style"] == "path"
+    region = _region(config, session)
+    return S3Access(str(keys.access_key), str(keys.secret_key), keys.token, region, endpoint, in_path)
+
+
+def _s3_client(
+    config: StoreConfig, session: boto3.session.Session, attempts: int, verify: bool | str = True
+) -> S3Client:
     endpoint = endpoint_of(config, "S3")
     try:
         return session.client(
             "s3",
             region_name=_region(config, session),
             endpoint_url=endpoint,
+            verify=None if verify is True else verify,  # None: as the environment says
             config=_client_config(
                 attempts,
                 request_checksum_calculation=config.request_checksum_calculation,

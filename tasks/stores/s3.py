@@ -43,14 +43,21 @@ class S3Store:
         config: endpoint, region and the recovery role.
         client: for tests; else made from *config*.
         stranger: read with a key that is not valid.
+        verify: whether the server must prove who it is, or the file of the CAs that say so.
     """
 
     def __init__(
-        self, config: StoreConfig, client: S3Client | None = None, *, stranger: bool = False
+        self,
+        config: StoreConfig,
+        client: S3Client | None = None,
+        *,
+        stranger: bool = False,
+        verify: bool | str = True,
     ) -> None:
         self._config = config
         self._stranger = stranger
-        self._client, self._parts = (client, client) if client else aws.s3_readers(config, stranger=stranger)
+        readers = (client, client) if client else aws.s3_readers(config, stranger=stranger, verify=verify)
+        self._client, self._parts = readers
         self._skew_s: float | None = None
 
     def identity(self) -> str | None:
