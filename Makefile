@@ -18,26 +18,27 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	$(BIN)/python -m compileall -q deployments flows tasks expectations
 	touch $@
 
-setup: $(VENV)/ready ## environment in .venv
+setup: $(VENV)/ready ## environment in .venv, and the backup tools that tests run for real
+	@$(BIN)/python -m tests.real_tools
 
-demo: setup ## the main job: sample databases backed up, sabotaged, drilled, reported
+demo: $(VENV)/ready ## the main job: sample databases backed up, sabotaged, drilled, reported
 	$(BIN)/restore-drill demo
 
 test: setup ## all tests, with coverage
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report=term:skip-covered
 
-check: setup ## format, lint, types, direction of imports
+check: $(VENV)/ready ## format, lint, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## measure: whole drills against bare pg_restore, as ratios
+bench: $(VENV)/ready ## measure: whole drills against bare pg_restore, as ratios
 	$(BIN)/python -m bench
 
 clean: ## remove the environment and what tools leave
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage *.egg-info
 
-lock: setup ## pin anew: exact versions with hashes, no index named
+lock: $(VENV)/ready ## pin anew: exact versions with hashes, no index named
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --extra dev pyproject.toml -o requirements.txt
 	echo "uv" | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet - -o requirements-uv.txt
