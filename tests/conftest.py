@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_essential",
     "tests.fix_hostile_folder",
     "tests.fix_postgres",
+    "tests.fix_pgbackrest",
     "tests.fix_physical",
     "tests.fix_prefect",
     "tests.fix_proxy",

@@ -17,12 +17,14 @@ from tasks.config.selecting import selection_from
 from tasks.config.yaml_source import KeyPath, Problem
 
 _SUITE_SUFFIXES = (".yaml", ".yml", ".json")
-_LATER_KINDS = frozenset({"pgbackrest", "barman", "walg", "rds_snapshot"})
+_LATER_KINDS = frozenset({"barman", "walg", "rds_snapshot"})
 _KEY_FILES: tuple[KeyPath, ...] = (
     ("backup", "decrypt", "gpg", "key_file"),
     ("backup", "decrypt", "gpg", "home"),
     ("backup", "decrypt", "gpg", "passphrase_file"),
     ("backup", "decrypt", "age", "identity_file"),
+    ("backup", "cipher", "passphrase_file"),
+    ("backup", "tls", "ca_file"),
 )
 
 
@@ -40,6 +42,8 @@ def resolved(database: dict[str, Any], fleet: str, base: Path, problems: list[Pr
         (("backup", "at"), lambda text: _pattern(fill(text, name, fleet), base)),
         (("backup", "globals"), lambda text: _pattern(fill(text, name, fleet), base)),
         (("backup", "wal"), lambda text: _place(fill(text, name, fleet), base)),
+        (("backup", "stanza"), lambda text: fill(text, name, fleet)),
+        (("backup", "tool"), lambda text: _tool(text, base)),
         (("backup", "select"), lambda value: selection_from(value, _timezone(database))),
         (("expect", "suite"), lambda text: find_suite(fill(text, name, fleet), base)),
         (("expect", "drift", "baseline", "seed"), lambda text: _file(fill(text, name, fleet), base)),
@@ -137,6 +141,11 @@ def _pattern(text: str, base: Path) -> str:
 def _place(text: str, base: Path) -> str:
     """Return a folder or prefix: an `s3://` or `file://` URI, or an absolute path."""
     return text if "://" in text else str(_below(base, text))
+
+
+def _tool(text: str, base: Path) -> str:
+    """Return a program's path; `auto` stays what it is."""
+    return text if text == "auto" else str(_below(base, text))
 
 
 def _below(base: Path, text: str) -> Path:

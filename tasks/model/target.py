@@ -331,7 +331,59 @@ class BaseBackup(PhysicalBackup):
         return self.wal is not None
 
 
-AnyBackup = Annotated[DumpBackup | BaseBackup, ByKind("dump")]
+class Cipher(Strict):
+    """A repository's passphrase by reference: an environment variable's name, or a file on the worker."""
+
+    passphrase_env: str | None = None
+    passphrase_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Cipher:
+        if (self.passphrase_env is None) == (self.passphrase_file is None):
+            raise ValueError("name exactly one of passphrase_env and passphrase_file")
+        return self
+
+
+class Tls(Strict):
+    """How a store proves who it is.
+
+    Attributes:
+        ca_file: the authorities that its certificate may be from; None: those of the system.
+        verify: whether it has to.
+    """
+
+    ca_file: Path | None = None
+    verify: bool = True
+
+
+class PgBackRestBackup(PhysicalBackup):
+    """A stanza of a pgBackRest repository, in a folder or bucket.
+
+    Attributes:
+        at: the repository's path: it holds `archive` and `backup`.
+        cipher: None: it is not encrypted.
+        tool: the program's path; `auto`: the one on the PATH.
+    """
+
+    kind: Literal["pgbackrest"] = "pgbackrest"
+    at: Annotated[str, AfterValidator(lambda text: text.rstrip("/") or "/")]
+    stanza: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    cipher: Cipher | None = None
+    tls: Tls = Tls()
+    tool: str = "auto"
+
+    @property
+    def place(self) -> str:
+        """The repository and the stanza in it."""
+        return f"{self.at}/backup/{self.stanza}/"
+
+    @property
+    def patterns(self) -> tuple[str | None, ...]:
+        """The backups and the WAL of the stanza."""
+        return (f"{self.at}/backup/{self.stanza}/*", f"{self.at}/archive/{self.stanza}/*")
+
+
+AnyBackup = Annotated[DumpBackup | BaseBackup | PgBackRestBackup, ByKind("dump")]
 """`backup`, told apart by `kind`. A further kind is a further class in here."""
 
 

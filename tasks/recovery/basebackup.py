@@ -89,7 +89,14 @@ class BaseBackupFolders:
         """Return the folder of the WAL, if there is one."""
         return target.backup_as(BaseBackup).wal
 
-    def wal(self, place: str, target: Target, segment_bytes: int, deadline: Deadline) -> ListedWal:
+    def wal(
+        self,
+        place: str,
+        target: Target,
+        segment_bytes: int,
+        deadline: Deadline,
+        workspace: Workspace | None = None,  # noqa: ARG002  read by ourselves
+    ) -> ListedWal:
         """List the WAL, to be read as it lies there."""
         return listed_wal(open_store(target.store, place), place, segment_bytes, deadline)
 

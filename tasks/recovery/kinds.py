@@ -9,11 +9,13 @@ from tasks.model.target import Target
 from tasks.recovery.base import Recovery
 from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.dump import DumpRecovery
+from tasks.recovery.pgbackrest import PgBackRestRepository
 from tasks.recovery.physical import PhysicalRecovery
 
 RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {
     "dump": DumpRecovery(),
     "basebackup": PhysicalRecovery(BaseBackupFolders()),
+    "pgbackrest": PhysicalRecovery(PgBackRestRepository()),
 }
 """By `backup.kind`; a test holds it against the fleet file's kinds."""
 

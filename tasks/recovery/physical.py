@@ -223,7 +223,7 @@ class PhysicalRecovery:
         if place is None:
             return None
         size = adopted.control.segment_bytes
-        wal = self.repository.wal(place, target, size, deadline)
+        wal = self.repository.wal(place, target, size, deadline, adopted.sandbox.workspace)
         base = window_base(material.copy, material.point.label)
         return reach(wal, base, size, target.physical.recover.timeline, utc_now())
 

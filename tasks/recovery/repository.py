@@ -90,8 +90,17 @@ class Repository(Protocol):
         """
         ...
 
-    def wal(self, place: str, target: Target, segment_bytes: int, deadline: Deadline) -> ListedWal:
+    def wal(
+        self,
+        place: str,
+        target: Target,
+        segment_bytes: int,
+        deadline: Deadline,
+        workspace: Workspace | None = None,
+    ) -> ListedWal:
         """List the WAL at *place*, once, and say how single files of it are had.
+
+        *workspace* is that of the copy which is to recover by it; without one histories alone are read.
 
         It opens its own store: at this stage of a drill the base backups' is gone.
         """

@@ -234,7 +234,7 @@ class TestPaths:
         ),
         ({"backup": {"at": "/b/%Q"}}, "%Q is not a field"),
         ({"backup": {"at": "/b/%Y", "timezone": "Mars"}}, '"Mars" is not a time zone'),
-        ({"backup": {"at": "/b/%Y", "kind": "pgbackrest"}}, '"pgbackrest" comes later'),
+        ({"backup": {"at": "/b/%Y", "kind": "rds_snapshot"}}, '"rds_snapshot" comes later'),
         (
             {"backup": {"at": "/b/%Y", "kind": "dmp"}},
             'backup.kind: "dmp" is not known; write dump',

@@ -19,11 +19,11 @@ class Repository(Backup):
 
     kind: Literal["repository"] = "repository"
     at: str
-    stanza: str
+    vault: str
 
     @property
     def place(self) -> str:
-        return f"{self.at} {self.stanza}"
+        return f"{self.at} {self.vault}"
 
 
 class Entry(Strict):
@@ -43,8 +43,8 @@ def test_a_backup_without_a_kind_is_a_dump() -> None:
 
 
 def test_the_kind_chooses_the_class() -> None:
-    entry = Entry.model_validate({"backup": {"kind": "repository", "at": "s3://b/r", "stanza": "main"}})
-    assert entry.backup == Repository(at="s3://b/r", stanza="main")
+    entry = Entry.model_validate({"backup": {"kind": "repository", "at": "s3://b/r", "vault": "main"}})
+    assert entry.backup == Repository(at="s3://b/r", vault="main")
     assert Entry.model_validate({"backup": entry.backup}).backup is entry.backup
 
 
@@ -52,35 +52,35 @@ def test_the_kind_chooses_the_class() -> None:
 def test_what_every_kind_has_is_there_for_each(model: type[BaseModel]) -> None:
     keys = {path[1] for path in key_paths(model) if path[0] == "backup" and len(path) == 2}
     assert keys >= {"kind", "at", "timezone", "window", "select", "checksum"}
-    assert ("stanza" in keys) is (model is Entry)
+    assert ("vault" in keys) is (model is Entry)
 
 
 @pytest.mark.parametrize(
     ("backup", "problem"),
     [
         (
-            {"at": "/b", "stanza": "main"},
+            {"at": "/b", "vault": "main"},
             (
-                "backup.stanza: a key of kind: repository, and this is kind: dump; take it out, "
+                "backup.vault: a key of kind: repository, and this is kind: dump; take it out, "
                 "or write kind: repository"
             ),
         ),
         (
-            {"kind": "repository", "at": "/b", "stanza": "main", "checksum": "none"},
+            {"kind": "repository", "at": "/b", "vault": "main", "checksum": "none"},
             (
                 "backup.checksum: a key of kind: dump, and this is kind: repository; take it out, "
                 "or write kind: dump"
             ),
         ),
         (
-            {"kind": "repository", "at": "/b", "stanza": "main", "stanzas": "x"},
-            'backup.stanzas: unknown key; did you mean "stanza"?',
+            {"kind": "repository", "at": "/b", "vault": "main", "vaults": "x"},
+            'backup.vaults: unknown key; did you mean "vault"?',
         ),
         (
-            {"kind": "repository", "at": "/b", "stanza": "main", "zzz": 1},
-            "backup.zzz: unknown key; known here: timezone, window, select, kind, at, stanza",
+            {"kind": "repository", "at": "/b", "vault": "main", "zzz": 1},
+            "backup.zzz: unknown key; known here: timezone, window, select, kind, at, vault",
         ),
-        ({"kind": "repository", "at": "/b"}, "backup.stanza: missing; write it"),
+        ({"kind": "repository", "at": "/b"}, "backup.vault: missing; write it"),
         ({"kind": "tape", "at": "/b"}, 'backup.kind: "tape" is not known; write dump or repository'),
         (
             {"kind": None, "at": "/b"},
@@ -95,7 +95,7 @@ def test_a_problem_names_the_kind(backup: object, problem: str) -> None:
 
 def test_the_kinds_of_a_fleet_file_are_named() -> None:
     assert problems(Database, {"kind": "tape", "at": "/b"}) == [
-        'backup.kind: "tape" is not known; write dump or basebackup'
+        'backup.kind: "tape" is not known; write dump or basebackup or pgbackrest'
     ]
 
 
@@ -113,7 +113,7 @@ def test_another_kind_of_backup_never_reaches_a_dumps_code() -> None:
     class Other(Target):
         backup: Annotated[DumpBackup | Repository, ByKind("dump")]  # type: ignore[assignment]
 
-    target = Other(fleet="f", name="orders", evidence="/e", backup=Repository(at="/b", stanza="main"))
+    target = Other(fleet="f", name="orders", evidence="/e", backup=Repository(at="/b", vault="main"))
     assert target.backup.select == Selection()
     with pytest.raises(PermanentError) as caught:
         _ = target.dump
