@@ -60,6 +60,10 @@ class PgBackRestRepository:
         """Ask the tool for its catalogue and choose."""
         return from_catalogue(_catalogue(target, store), target, store, now, selection)
 
+    def look_closer(self, point: BasePoint, store: Store, target: Target) -> BasePoint:  # noqa: ARG002
+        """Return *point* itself: the tool's catalogue told all of it."""
+        return point
+
     def preflight(self, point: BasePoint, store: Store, target: Target) -> tuple[Finding, ...]:
         """Refuse what the tool would refuse late: another major, a prior that is gone."""
         require_knows(_program(target), point.major)

@@ -179,6 +179,7 @@ def _point(
         chain=tuple(sorted(backup.reference or ())),
         major=major_of(version) or None,
         unpacked_bytes=backup.info.size or None,
+        has_own_wal=None,  # with archive-copy it does, which the tool does not tell
         archive=archives.get(number, f"{version}-{number}"),
         faulty=bool(backup.error),
     )

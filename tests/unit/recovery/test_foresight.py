@@ -9,6 +9,7 @@ import pytest
 from tasks.model.base_point import BasePoint
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
+from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
 from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.physical import PhysicalRecovery
@@ -124,7 +125,14 @@ def test_a_base_backup_without_an_archive_has_no_windows(tmp_path: Path) -> None
 class Locked(BaseBackupFolders):
     """Its WAL may not be listed."""
 
-    def wal(self, place: str, target: Target, segment_bytes: int, deadline: Deadline) -> ListedWal:  # noqa: ARG002
+    def wal(
+        self,
+        place: str,
+        target: Target,  # noqa: ARG002
+        segment_bytes: int,  # noqa: ARG002
+        deadline: Deadline,  # noqa: ARG002
+        workspace: Workspace | None = None,  # noqa: ARG002
+    ) -> ListedWal:
         raise PermanentError("The role may not list it.", place, rule="list-denied")
 
 
