@@ -71,6 +71,18 @@ def not_openable(program: str, where: str) -> PermanentError:
     )
 
 
+def looks_encrypted(suffix: str, where: str) -> PermanentError:
+    """Return why a backup that bears no mark of a program, and is named *suffix*, is not drilled."""
+    return PermanentError(
+        f"The bytes look random and the name says {suffix}: the backup looks encrypted, by a program that "
+        "leaves no mark (openssl enc -nosalt, ccrypt). This drill cannot open it, nor tell it from a "
+        "damaged one.",
+        where,
+        "Encrypt with gpg or age, which also prove that the bytes are whole, or drill a decrypted copy.",
+        rule="format-unsupported",
+    )
+
+
 def decrypt_file(
     kind: str, source: Path, dest: Path, *, decrypt: Decrypt | None, deadline: Deadline, where: str
 ) -> None:

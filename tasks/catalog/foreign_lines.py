@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 from tasks.catalog import script
+from tasks.catalog.not_sql import may_be_sql
 from tasks.catalog.script import ScriptFacts
 from tasks.model.backup import Extent
 from tasks.model.errors import PermanentError
@@ -117,7 +118,7 @@ def _behind(tail: str) -> str:
 def _is_foreign(text: str) -> bool:
     """Tell whether *text* holds lines, and none that could be a statement or a command of somebody's."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("--")]
-    return bool(lines) and not any(script.may_be_sql(line) or _NOT_CODE.search(line) for line in lines)
+    return bool(lines) and not any(may_be_sql(line) or _NOT_CODE.search(line) for line in lines)
 
 
 def _swallows(text: str) -> bool:

@@ -11,8 +11,8 @@ from tasks.catalog import terminal_lines as terminal
 from tasks.catalog.compression import COMPRESSIONS, unwrap
 from tasks.catalog.contained import Wanted, application_dumps, parts_of
 from tasks.catalog.directory import TOC_NAME, below, dump_folder, is_data_member, read_directory_head
-from tasks.catalog.encryption import not_openable
-from tasks.catalog.sniff import ENCRYPTIONS, SNIFF_BYTES, ZIP, sniff
+from tasks.catalog.encryption import looks_encrypted, not_openable
+from tasks.catalog.sniff import ENCRYPTIONS, SNIFF_BYTES, ZIP, may_be_encrypted, sniff
 from tasks.catalog.sources import UNWRAPPED_LIMIT_BYTES, HeadLimitError, Stream, growing_reads, limited
 from tasks.catalog.toc import ParsedToc, TocCutError, read_toc_pieces
 from tasks.catalog.zip_archive import ZipArchive
@@ -86,7 +86,7 @@ def read_stream_head(
         return _tar_head(stream, name, wrappers, wanted)
     if kind == "text":
         return replace(_script_head(stream, name), wrappers=wrappers)
-    raise _no_backup(kind, looks.looks_like, stream.peek(_SMALLEST), name)
+    raise _no_backup(kind, looks.looks_like, stream.peek(SNIFF_BYTES), name)
 
 
 def read_stream_toc(stream: Stream, name: str) -> ParsedToc:
@@ -151,6 +151,8 @@ def _no_backup(kind: str, looks_like: str, first: bytes, name: str) -> Permanent
             name,
             rule="archive-tiny",
         )
+    if kind == "unknown" and (suffix := may_be_encrypted(first, name)):
+        return looks_encrypted(suffix, name)
     what = looks_like or "of no format that PostgreSQL's tools write"
     return PermanentError(
         f"The bytes are {what}. This is not a PostgreSQL backup.", name, rule="not-a-backup"

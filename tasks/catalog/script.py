@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.catalog.lexer import Lexer
+from tasks.catalog.not_sql import must_be_sql
+from tasks.catalog.script_edges import Edges
 from tasks.model.backup import ArchiveHead, Format, Toc
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
@@ -37,27 +38,6 @@ _TOOL_SAYS = re.compile(r"^pg_dump(?:all)?: ", re.MULTILINE)
 _HEADERS = frozenset({"-- PostgreSQL database dump", "-- PostgreSQL database cluster dump"})
 _DUMP_END = "-- PostgreSQL database dump complete"
 _CLUSTER_END = "-- PostgreSQL database cluster dump complete"
-_CLUSTER_END_BLOCK = re.compile(rb"\n--\r?\n-- PostgreSQL database cluster dump complete\r?\n--\r?\n")
-
-_FIRST_WORD = re.compile(
-    r"(?:abort|alter|analyze|begin|call|cluster|comment|commit|copy|create|delete|do|drop|grant|import|insert"
-    r"|lock|merge|prepare|reassign|refresh|reindex|reset|revoke|rollback|savepoint|security|select|set|start"
-    r"|truncate|update|vacuum|values|with)\b|\\[a-z]",
-    re.IGNORECASE,
-)
-_STRANGERS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"<!doctype html|<html", re.IGNORECASE), "an HTML page"),
-    (re.compile(r"<\?xml|<error>", re.IGNORECASE), "an XML document, such as a store's error answer"),
-    (re.compile(r"[{\[]"), "a JSON document"),
-    (re.compile(r"-- (?:MySQL|MariaDB) dump|/\*!\d{5}", re.IGNORECASE), "a dump of MySQL or MariaDB"),
-    (re.compile(r"PRAGMA foreign_keys", re.IGNORECASE), "a dump of SQLite"),
-    (
-        re.compile(r"(?:pg_dump|pg_dumpall|pg_basebackup|psql)(?:\.exe)?: "),
-        "an error message of PostgreSQL's tools",
-    ),
-    (re.compile(r"(?:FATAL|ERROR|error|Error|fatal)\b"), "an error message"),
-    (re.compile(r"#!"), "a program's script"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +48,7 @@ class ScriptFacts:
         databases: what it connects to, in order, each once.
         tail: its last bytes.
         cluster_end_at: where the last end marker of pg_dumpall begins, bytes; -1 if there is none.
+        end_at: where the marker begins that ended all that was begun; -1 where something still goes on.
         size: bytes of the unwrapped script.
     """
 
@@ -75,6 +56,12 @@ class ScriptFacts:
     tail: str
     cluster_end_at: int
     size: int
+    end_at: int = -1
+
+    @property
+    def ends_early(self) -> bool:
+        """Tell whether all that was begun ends, by bytes that look like it, before the tail."""
+        return 0 <= self.end_at < self.size - _TAIL_BYTES
 
 
 def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
@@ -91,7 +78,7 @@ def read_script_head(text: str, *, whole: bool, where: str) -> ArchiveHead:
     text = text.removeprefix("\ufeff")
     cluster, dump = _CLUSTER_HEADER.search(text), _DUMP_HEADER.search(text)
     if cluster is None and dump is None:
-        _must_be_sql(text, whole=whole, where=where)
+        must_be_sql(text, whole=whole, where=where)
         return ArchiveHead(Format.PLAIN, toc=_toc(text) if _SERVER.search(text) else None)
     _must_begin_clean(text[: min(match.start() for match in (cluster, dump) if match)], where)
     is_cluster = cluster is not None and (dump is None or cluster.start() < dump.start())
@@ -132,11 +119,6 @@ def dump_ends(tail: str) -> int | None:
     return None if over < 0 else over + 1
 
 
-def may_be_sql(line: str) -> bool:
-    """Tell whether *line* begins as a statement or a psql command does."""
-    return _FIRST_WORD.match(line.lstrip()) is not None
-
-
 def names_its_versions(text: str) -> bool:
     """Say whether the part of a script read so far names the server that was dumped."""
     return _SERVER.search(text) is not None
@@ -154,7 +136,8 @@ def scan_script(pieces: Iterable[bytes], where: str = "") -> ScriptFacts:
         PermanentError: `format-unsupported`; it connects to more databases than anybody has.
     """
     databases: dict[str, None] = {}
-    tail, size, cluster_end_at = b"\n", 0, -1
+    tail, size, cluster_end_at, end_at = b"\n", 0, -1, -1
+    script_edges = Edges()
     for piece in pieces:
         window = tail[-_OVERLAP:] + piece
         databases.update(dict.fromkeys(connected_databases(window)))
@@ -165,11 +148,13 @@ def scan_script(pieces: Iterable[bytes], where: str = "") -> ScriptFacts:
                 where,
                 rule="format-unsupported",
             )
-        for match in _CLUSTER_END_BLOCK.finditer(window):
-            cluster_end_at = size + len(piece) - len(window) + match.start()
+        for match in script_edges.follow(window):
+            end_at = size + len(piece) - len(window) + match.start()
+            cluster_end_at = end_at if match["cluster"] else cluster_end_at
         size += len(piece)
         tail = (tail + piece)[-_TAIL_BYTES:]
-    return ScriptFacts(tuple(databases), tail.decode("utf-8", "surrogateescape"), cluster_end_at, size)
+    text = tail.decode("utf-8", "surrogateescape")
+    return ScriptFacts(tuple(databases), text, cluster_end_at, size, end_at if script_edges.ended else -1)
 
 
 def end_findings(head: ArchiveHead, facts: ScriptFacts, head_text: str, where: str) -> tuple[Finding, ...]:
@@ -186,6 +171,8 @@ def end_findings(head: ArchiveHead, facts: ScriptFacts, head_text: str, where: s
         if end is not None:
             return ()
         return (finding("end-marker-unknown", _UNKNOWN_END, where=where),)
+    if end is None and facts.ends_early:
+        return (finding("end-marker-unknown", _MORE_BEHIND, where=where),)
     if end is None or not _closes(head, facts, head_text, end):
         writer = head.written_by
         return (
@@ -256,37 +243,6 @@ def _must_begin_clean(before: str, backup_name: str) -> None:
         "Keep 2>&1 out of the backup job's redirection: messages belong into its log.",
         rule="archive-corrupt",
     )
-
-
-def _must_be_sql(text: str, *, whole: bool, where: str) -> None:
-    if not text.strip():
-        raise PermanentError(
-            f"The backup holds nothing but {len(text)} blank characters. There is nothing to restore.",
-            where,
-            rule="archive-tiny",
-        )
-    begin = text.lstrip()
-    looks_like = next((name for pattern, name in _STRANGERS if pattern.match(begin)), None)
-    if looks_like is None and _begins_as_sql(text, whole=whole):
-        return
-    raise PermanentError(
-        f"The bytes are {looks_like or 'text that is no SQL'}, not a PostgreSQL backup. There is nothing "
-        "to restore.",
-        where,
-        rule="not-a-backup",
-    )
-
-
-def _begins_as_sql(text: str, *, whole: bool) -> bool:
-    """Say whether the first word behind comments is a statement's; a whole text's must end, too."""
-    lexer = Lexer((text.encode("utf-8", "surrogateescape"),))
-    for _ in lexer.blanks():
-        lexer.drop()
-    if lexer.at_end():
-        return not whole
-    rest = bytes(lexer.buffer[lexer.position :]).decode("utf-8", "surrogateescape")
-    first = _FIRST_WORD.match(rest)
-    return first is not None and (not whole or rest.startswith("\\") or ";" in rest)
 
 
 def _database_of(argument: str) -> str:

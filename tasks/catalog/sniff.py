@@ -71,6 +71,24 @@ _STRANGERS = (
     (b"\xff\xd8\xff", "an image"),
     (b"PAR1", "a Parquet file"),
 )
+_CIPHER_NAMES = frozenset(
+    [
+        ".enc",
+        ".aes",
+        ".aes256",
+        ".ssl",
+        ".openssl",
+        ".crypt",
+        ".crypted",
+        ".encrypted",
+        ".cpt",
+        ".bfe",
+        ".des3",
+    ]
+)
+"""Suffixes of programs that write nothing but what they encrypted."""
+_LEAST_RANDOM, _CHI_SQUARE = 256, range(120, 390)
+"""Bytes that show anything, and what random ones give: 255, 23 up or down, here six times that."""
 _OLD_PGP = {0x84: 2, 0x85: 3, 0x86: 5, 0x8C: 2, 0x8D: 3}
 _NEW_PGP = (0xC1, 0xC3)
 _PGP_VERSIONS = (3, 4, 5, 6)
@@ -143,6 +161,19 @@ def misnamed(name: str, head: ArchiveHead) -> Finding | None:
         "person goes by the name.",
         where=name,
     )
+
+
+def may_be_encrypted(head: bytes, name: str) -> str:
+    """Return the suffix of *name* that says so, where bytes of no known format look random; "" for others."""
+    suffixes = {f".{part}" for part in name.rsplit("/", 1)[-1].lower().split(".")[1:]}
+    claim = min(suffixes & _CIPHER_NAMES, default="")
+    return claim if claim and _looks_random(head) else ""
+
+
+def _looks_random(head: bytes) -> bool:
+    expected = len(head) / 256
+    deviation = sum((count - expected) ** 2 for count in map(head.count, range(256)))
+    return len(head) >= _LEAST_RANDOM and int(deviation / expected) in _CHI_SQUARE
 
 
 def _by_shape(head: bytes) -> Sniffed:

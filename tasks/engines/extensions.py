@@ -176,16 +176,18 @@ def _refusal(job: Job, extension: Extension, available: dict[str, Available]) ->
     """Return why an extension, or one that comes with it, cannot be created."""
     rules = job.target.sandbox.extensions
     needed = _with_required(extension, available)
-    refused = next((name for name in needed if not is_allowed(name, rules)), None)
-    if refused is not None:
-        return finding(
-            "extension-not-allowed",
-            f"The backup needs the extension {refused}, which the fleet file does not allow. It was not "
-            f"restored.",
-            where=refused,
-        )
     lacking = next((name for name in needed if name not in available), None)
-    return None if lacking is None else _unavailable(job, lacking, "it is not installed")
+    if lacking is not None:
+        return _unavailable(job, lacking, "it is not installed")
+    refused = next((name for name in needed if not is_allowed(name, rules)), None)
+    if refused is None:
+        return None
+    return finding(
+        "extension-not-allowed",
+        f"The backup needs the extension {refused}, which the fleet file does not allow. It was not "
+        "restored.",
+        where=refused,
+    )
 
 
 def _with_required(extension: Extension, available: dict[str, Available]) -> list[str]:

@@ -12,6 +12,7 @@ from tasks.engines.errors.classes import Meaning, meaning_of
 from tasks.engines.errors.failure import Failure, label
 from tasks.engines.line_ends import LineEnds
 from tasks.engines.owners import OwnerChange, read_owner_change
+from tasks.engines.script_end import ScriptEnd
 from tasks.engines.second_dump import SecondDump
 from tasks.engines.sql.classifier import (
     Action,
@@ -24,6 +25,7 @@ from tasks.engines.sql.classifier import (
     tables_named,
 )
 from tasks.engines.sql.tokens import real_roles, roles_in_grants
+from tasks.engines.taken_out import TakenOut, taken_out_findings
 from tasks.model.backup import Toc, TocEntry
 from tasks.model.encodings import reread, reread_entry
 from tasks.model.findings import Finding
@@ -65,6 +67,7 @@ class ScriptRecord:
         self.encoding = ""
         self.line_ends = LineEnds()
         self.second_dump = SecondDump()
+        self.end = ScriptEnd()
         self.referred: set[str] = set()
         self._is_by_hand = is_by_hand
         self.start_again()
@@ -85,6 +88,7 @@ class ScriptRecord:
         self._before_second = 0
         self._named: set[int] = set()
         self._schemas: dict[str, str] = {}
+        self._taken_out = TakenOut()
         self.second_dump.starts_again()
 
     # -- what the script says
@@ -93,6 +97,7 @@ class ScriptRecord:
         """Take comments at *line*, *restored* if they are of the database that is; return whom they name."""
         self.line_ends.gap(gap)
         self.second_dump.header(gap)
+        self.end.gap(gap)
         announced = read_entries(gap, len(self.entries) + 1) if restored else []
         for comment in announced:
             entry = reread_entry(comment, self.encoding)
@@ -100,6 +105,7 @@ class ScriptRecord:
             self.entry = entry
             self.entries.append(entry)
             self._note_second(entry, line)
+        self._taken_out.announced(announced, gap)
         return frozenset(entry.owner for entry in self.entries[len(self.entries) - len(announced) :])
 
     def _note_second(self, entry: TocEntry, line: int) -> None:
@@ -143,6 +149,7 @@ class ScriptRecord:
     def name(self, statement: bytes) -> None:
         """Take an entry's names from its own statement, where its comment cannot say them."""
         entry = self.entry
+        self._taken_out.stated(entry)
         if entry is None or entry.dump_id in self._named or not may_be_incomplete(entry):
             return
         named = named_by(entry, self.text(statement[:_NAMED_BYTES]))
@@ -256,7 +263,9 @@ class ScriptRecord:
 
     def hand_over(self, job: Job) -> None:
         """Give *job* what the script announced and met."""
-        job.toc = self._toc(job)
+        held, gone = self._taken_out.part(self.entries)
+        job.toc = self._toc(job, held)
+        job.findings += taken_out_findings(gone)
         by_id = {entry.dump_id: entry for entry in job.toc.entries}
         job.failures += [
             replace(failure, entry=failure.entry and by_id.get(failure.entry.dump_id, failure.entry))
@@ -287,12 +296,12 @@ class ScriptRecord:
         """What a script that ends inside rows ends in."""
         return "a statement" if self.entry is None else f"the rows of {label(self.entry)}"
 
-    def _toc(self, job: Job) -> Toc:
+    def _toc(self, job: Job, held: list[TocEntry]) -> Toc:
         entries = tuple(
             replace(entry, defn="\n".join(self._definitions[entry.dump_id]))
             if entry.dump_id in self._definitions
             else entry
-            for entry in self.entries
+            for entry in held
         )
         return Toc(
             entries,

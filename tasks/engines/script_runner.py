@@ -76,6 +76,7 @@ class ScriptRunner:
         for step in self._stream:
             self._take(step)
             self._session.check_deadline()
+        self._job.findings += self._record.end.findings(self._backup, self._stream.line)
         if not self._job.database:
             self.databases.go_to_choice()
             self._open()
@@ -153,7 +154,8 @@ class ScriptRunner:
             self._lend(role.name for role in self._reader.roles)
 
     def _act(self, action: Action, statement: bytes) -> None:
-        self._record.name(statement)
+        if action is not Action.SETTING:
+            self._record.name(statement)
         if action is Action.SETTING and not self._session.is_open:
             self._record.setting(statement)
             self._settings.append(statement)

@@ -37,6 +37,14 @@ MAKING_ROOM = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'shop';\n"
     "DROP DATABASE IF EXISTS shop;\nDROP DATABASE IF EXISTS shop_old;\nCREATE DATABASE shop;\n\\c shop\n"
 )
+COMMENTED_OUT = (
+    "--\n-- Name: service_mgmt; Type: EXTENSION; Schema: -; Owner: -\n--\n\n"
+    "-- CREATE EXTENSION IF NOT EXISTS service_mgmt WITH SCHEMA public;\n\n\n"
+)
+OWN = (
+    "CREATE TABLE public.seen (id int);\n"
+    + "INSERT INTO public.seen VALUES (1); -- by the job that stores it\n" * 400
+)
 TIME = "\nreal\t0m0.412s\nuser\t0m0.301s\nsys\t0m0.022s\n"
 _TABLE_TAG = re.compile(
     r"^(-- Name: )\w+ (\w+; Type: (?:FK CONSTRAINT|CONSTRAINT|DEFAULT|TRIGGER|RULE); )", re.MULTILINE
@@ -77,6 +85,14 @@ def data_by_hand(source: Source) -> str:
     return SCHEMA_BY_HAND + plain(source, "--data-only")
 
 
+def of_a_service(source: Source) -> str:
+    """A dump of a service that comments extensions out, with much of somebody's own behind its end."""
+    first = "--\n-- Name: customers; Type: TABLE;"
+    script = plain(source)
+    assert first in script
+    return script.replace(first, COMMENTED_OUT + first, 1) + OWN
+
+
 def disabling(source: Source) -> str:
     return plain(source, "--schema-only") + plain(source, "--data-only", "--disable-triggers")
 
@@ -95,6 +111,7 @@ HEALTHY: dict[str, Callable[[Source], str]] = {
     "kubectl-and-time": lambda source: (
         'Defaulted container "postgres" out of: postgres, metrics\n' + plain(source) + TIME
     ),
+    "of-a-service-with-ones-own-behind": of_a_service,
     "inserts": lambda source: plain(source, "--inserts"),
     "rows-per-insert": lambda source: plain(source, "--rows-per-insert=7"),
     "column-inserts-without-conflict": lambda source: plain(

@@ -363,6 +363,7 @@ _META = re.compile(r"\\(?P<word>[^\s\\]*)")
 _KEY = re.compile(r"[A-Za-z0-9]+")
 _DBNAME = re.compile(r"\"?dbname\s*=\s*'(?P<name>(?:[^'\\]|\\.|'')*)'\"?")
 _ENTRY = re.compile(rb"^-- (?:Data for )?Name: ([^\n]*)", re.MULTILINE)
+_COMMENTED = re.compile(rb"^--[ \t]{0,9}(?:CREATE|ALTER)[ \t]", re.MULTILINE)
 _TYPE = re.compile(rb"; Type: ([A-Z ]+); Schema: ")
 
 
@@ -462,6 +463,16 @@ def read_entries(gap: bytes, first_id: int) -> list[TocEntry]:
     return [
         TocEntry(first_id + offset, *names, "none")
         for offset, names in enumerate(names for names in announced if names is not None)
+    ]
+
+
+def commented_out(gap: bytes) -> list[bool]:
+    """Tell of each entry that `read_entries` finds in *gap* whether its statement is a comment there."""
+    matches = [match for match in _ENTRY.finditer(gap) if _announced(match[1]) is not None]
+    ends = (*(match.start() for match in matches[1:]), len(gap))
+    return [
+        _COMMENTED.search(gap, match.end(), end) is not None
+        for match, end in zip(matches, ends, strict=False)
     ]
 
 

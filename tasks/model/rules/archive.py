@@ -108,8 +108,8 @@ RULES = (
         FindingClass.DATA,
         Severity.WARNING,
         Stage.FETCH,
-        "The script was not written by pg_dump, so its end cannot be recognised.",
-        "Back up with pg_dump, whose dumps say where they end.",
+        "The end of the script is unproven: not pg_dump's, or more follows its end marker.",
+        "Back up with pg_dump, whose dumps say where they end, and keep what is run behind them in a file of its own.",
     ),
     Rule(
         "archive-version-unsupported",

@@ -23,6 +23,14 @@ RULES = (
         "Look at the entries named; the archive promises them and does not deliver.",
     ),
     Rule(
+        "statement-taken-out",
+        FindingClass.DATA,
+        Severity.WARNING,
+        Stage.RESTORE,
+        "A script announces an entry whose statement somebody took out, such as a service's extension.",
+        "Nothing if it was meant; else keep `sed` and `grep` out of the backup job, and leave it to the restore.",
+    ),
+    Rule(
         "restore-error-minor",
         FindingClass.DATA,
         Severity.WARNING,

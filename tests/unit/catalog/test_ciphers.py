@@ -100,3 +100,36 @@ def test_a_script_is_no_cipher(text: bytes) -> None:
 
 def test_base64_of_nothing_known_is_no_cipher() -> None:
     assert sniff(base64.b64encode(bytes(range(200)))).kind == "text"
+
+
+PLAIN_KEY = ("-nosalt", "-K", "07" * 32, "-iv", "09" * 16)
+NOT_ENCRYPTED = {
+    "a message": b"pg_dump: error: connection to server failed\n",
+    "zeros": bytes(4096),
+    "every byte in order": bytes(range(256)) * 8,
+    "a damaged archive": b"\0" + DUMP[1:],
+    "too few bytes to tell": openssl("enc", "-aes-256-ctr", *PLAIN_KEY)[:200],
+}
+
+
+@pytest.mark.parametrize("name", ["x.dump.enc", "shop/x.sql.AES", "x.enc.bak", "x.cpt"])
+@pytest.mark.parametrize("mode", ["cbc", "ctr"])
+def test_random_bytes_that_the_name_calls_encrypted_look_encrypted(name: str, mode: str) -> None:
+    data = openssl("enc", f"-aes-256-{mode}", *PLAIN_KEY)
+    with pytest.raises(PermanentError, match="looks encrypted") as failure:
+        read_head(MemorySource(data), name)
+    assert failure.value.rule == "format-unsupported"
+
+
+@pytest.mark.parametrize("name", ["x.dump", "x.sql", "encoded", "x.encoding"])
+def test_random_bytes_that_nobody_calls_encrypted_are_no_backup(name: str) -> None:
+    with pytest.raises(PermanentError) as failure:
+        read_head(MemorySource(openssl("enc", "-aes-256-ctr", *PLAIN_KEY)), name)
+    assert failure.value.rule == "not-a-backup"
+
+
+@pytest.mark.parametrize("data", NOT_ENCRYPTED.values(), ids=NOT_ENCRYPTED.keys())
+def test_a_name_alone_makes_nothing_encrypted(data: bytes) -> None:
+    with pytest.raises(PermanentError) as failure:
+        read_head(MemorySource(data), "x.dump.enc")
+    assert failure.value.rule == "not-a-backup"
