@@ -2,7 +2,8 @@
 
 In which respects it differs from a drill: no stage has a deadline that ends it, nothing is validated, no
 evidence is written; at the end the drill's roles go and the cluster is handed over, whatever the restore's
-own failures were: they are told, and the person decides.
+own failures were: they are told, and the person decides. A physical copy that did not come as far as its WAL
+goes is no such failure: it ends the recovery, as it ends the drill, and leaves nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.drill import find_points, rebuild
-from tasks.config import choose_selection, read_target
+from tasks.config import aimed_at, choose_selection, read_target
 from tasks.drill.ledger import Ledger
 from tasks.model.clock import iso, utc_now
 from tasks.model.findings import Severity
@@ -30,7 +31,7 @@ NO_DEADLINE_S = 90 * 86400.0
 
 
 @flow(name="recover", flow_run_name="recover {database}", persist_result=False)
-def recover(fleet: str, database: str, select: str, into: str) -> State[dict[str, Any]]:
+def recover(fleet: str, database: str, select: str, into: str, to: str = "") -> State[dict[str, Any]]:
     """Restore a backup for good: a stopped cluster in a folder.
 
     Args:
@@ -38,8 +39,10 @@ def recover(fleet: str, database: str, select: str, into: str) -> State[dict[str
         database: its name in the fleet file.
         select: newest, at:TIME or key:KEY; empty takes the fleet file's.
         into: an empty folder.
+        to: the moment that WAL is replayed to, ISO 8601 with its offset, for kinds that have WAL; empty takes
+            the fleet file's.
     """
-    target = unhurried(read_target(fleet, database))
+    target = unhurried(aimed_at(read_target(fleet, database), to))
     ledger = begin(target, choose_selection(target, select), utc_now())
     try:
         find_points(ledger)
@@ -63,7 +66,12 @@ def leave(ledger: Ledger, into: Path) -> HandedOver:
     drill = ledger.drill
     working = ledger.working(drill.target.deadline)
     return working.run(
-        hand_over_cluster, drill.running_sandbox, drill.completed_restore, into, working.deadline
+        hand_over_cluster,
+        drill.running_sandbox,
+        drill.completed_restore,
+        drill.target,
+        into,
+        working.deadline,
     )
 
 
@@ -80,6 +88,7 @@ def document_of(ledger: Ledger, cluster: HandedOver) -> dict[str, Any]:
         "at": iso(point.at),
         "phases_s": {name: round(seconds, 3) for name, seconds in drill.phases_s.items()},
         "findings": [item.as_dict() for item in drill.findings if item.severity is not Severity.INFO],
+        "recovery": restored.recovery,
         "whole": not any(item.severity is Severity.FAILURE for item in drill.findings),
         **cluster.as_dict(),
     }

@@ -9,10 +9,13 @@ from tasks.model.deadline import Deadline
 from tasks.model.recovered import HandedOver
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
-from tasks.recovery.handover import hand_over
+from tasks.model.target import Target
+from tasks.recovery.kinds import recovery_of
 
 
 @step("hand over")
-def hand_over_cluster(sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadline) -> HandedOver:
+def hand_over_cluster(
+    sandbox: Sandbox, restored: Restored, target: Target, into: Path, deadline: Deadline
+) -> HandedOver:
     """Stop the sandbox's server and leave its cluster in *into*, as a cluster of one's own."""
-    return hand_over(sandbox, restored, into, deadline)
+    return recovery_of(target).hand_over(sandbox, restored, into, deadline)

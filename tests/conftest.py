@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fix_s3",
     "tests.fix_wal",
     "tests.fix_drill",  # imports others, which must be known as plugins by then
+    "tests.fix_recovered",
     "tests.fix_worker",
 ]
 

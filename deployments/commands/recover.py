@@ -45,7 +45,6 @@ def recover_database(
         DrillError: the recovery could not be carried out.
     """
     target = read_target(str(fleet), database)
-    target.require_dump("recover")
     now = utc_now()
     moment = moment_of(to, target, now)
     select = f"at:{moment.isoformat()}" if to else "newest"
@@ -57,7 +56,8 @@ def recover_database(
         from flows.recover import recover  # noqa: PLC0415  imports Prefect
 
         try:
-            state = recover(str(fleet), database, select, str(folder), return_state=True)
+            then = moment.isoformat() if to else ""
+            state = recover(str(fleet), database, select, str(folder), then, return_state=True)
             document = cast("dict[str, Any]", state.result())
         except DrillError as error:
             for item in findings_of(error):

@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.config.fleet import load_fleet
 from tasks.config.schema import Fleet
 from tasks.config.selecting import parse_select
-from tasks.model.target import Selection, Target
+from tasks.model.target import PhysicalBackup, Selection, Target
 
 
 def read_fleet(fleet: str, evidence: str = "") -> Fleet:
@@ -42,3 +42,16 @@ def suite_file(target: Target, fleet_file: Path) -> Path:
 def choose_selection(target: Target, select: str) -> Selection:
     """Return the selection that the run asks for, else the fleet file's."""
     return parse_select(select, target.backup.timezone) if select else target.backup.select
+
+
+def aimed_at(target: Target, to: str) -> Target:
+    """Return *target* whose WAL is replayed to the moment *to*, where it has WAL; empty changes nothing.
+
+    Args:
+        to: ISO 8601 with its offset.
+    """
+    backup = target.backup
+    if not to or not isinstance(backup, PhysicalBackup):
+        return target
+    recover = backup.recover.model_copy(update={"to": f"time:{to}"})
+    return target.model_copy(update={"backup": backup.model_copy(update={"recover": recover})})

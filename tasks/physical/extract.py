@@ -252,6 +252,13 @@ def link_spaces(data_dir: Path, spaces: Path) -> None:
             (data_dir / _SPACES / space.name).symlink_to(space)
 
 
+def unlink_spaces(data_dir: Path) -> None:
+    """Remove the links to tablespaces from *data_dir*."""
+    for space in (data_dir / _SPACES).iterdir():
+        if space.is_symlink():
+            space.unlink()
+
+
 def mapped_spaces(path: Path) -> Iterator[str]:
     """Yield the OIDs of a tablespace_map; nothing where there is none."""
     if path.is_file():

@@ -20,7 +20,8 @@ from tasks.sandbox.removal import read_regular, remove_tree
 
 AUTO_CONF = "postgresql.auto.conf"
 CONF = "postgresql.conf"
-_ASIDE = "copy-settings"
+ASIDE = "copy-settings"
+"""The folder that the copy's own settings are put aside in."""
 _LARGEST_CONF_BYTES = 4 << 20
 _MOST_NAMES = 200
 _SETTING = re.compile(r"\s*(?P<name>[A-Za-z_][\w.$]{0,127})\s*(?:=|\s)")
@@ -110,7 +111,7 @@ def _settings_in(path: Path) -> Iterator[str]:
 
 def _put_aside(sandbox: Sandbox) -> None:
     """Keep the copy's own settings out of the server's reach, for whoever looks at a kept sandbox."""
-    folder = sandbox.workspace.root / _ASIDE
+    folder = sandbox.workspace.root / ASIDE
     folder.mkdir(mode=0o700, exist_ok=True)
     for name in (AUTO_CONF, CONF):
         path = sandbox.workspace.data_dir / name

@@ -47,6 +47,7 @@ from tasks.sandbox.view import kept_install, user_names
 SERVER_LOG = "server.log"
 MAINTENANCE = ("postgres", "template1")
 _POLL_S = 0.01
+_TROUBLE = re.compile(r"\b(?:ERROR|FATAL|PANIC):")
 _VERSION = re.compile(rb"(?P<major>\d{1,3})(?:\.\d+)?\s*")
 
 
@@ -149,16 +150,30 @@ def make_superuser(
     Raises:
         PermanentError: `locale-unavailable`, `icu-unsupported`, `postgres-failed`.
     """
+    statement = f"CREATE ROLE {sandbox.superuser} SUPERUSER LOGIN BYPASSRLS"
     while True:
-        lines = _single(sandbox, settings, locales, deadline)
+        lines = _single(sandbox, settings, locales, deadline, statement)
         if not (absent := locales.absent_in(lines)):
             break
         locales.build(absent)
-    trouble = [line for line in lines if re.search(r"\b(?:ERROR|FATAL|PANIC):", line)]
+    trouble = [line for line in lines if _TROUBLE.search(line)]
     if any("ICU is not supported" in line for line in trouble):
         raise icu_unsupported("template1")
     if trouble:
         raise failed(sandbox, "The drill's own role could not be made in the copy", trouble)
+
+
+def drop_roles(sandbox: Sandbox, settings: Mapping[str, str], locales: Locales, deadline: Deadline) -> None:
+    """Drop the drill's roles from the stopped copy, as `make_superuser` made them.
+
+    Raises:
+        PermanentError: `postgres-failed`: one of them did not go.
+    """
+    ours = (sandbox.owner, sandbox.reader, sandbox.superuser)
+    lines = _single(sandbox, settings, locales, deadline, *(f"DROP ROLE IF EXISTS {role}" for role in ours))
+    trouble = [line for line in lines if _TROUBLE.search(line)]
+    if trouble:
+        raise failed(sandbox, "The drill's own roles could not be dropped from the copy", trouble)
 
 
 def serve(sandbox: Sandbox, settings: Mapping[str, str], locales: Locales, deadline: Deadline) -> None:
@@ -216,8 +231,10 @@ def _options(settings: Mapping[str, str]) -> list[str]:
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
-def _single(sandbox: Sandbox, settings: Mapping[str, str], locales: Locales, deadline: Deadline) -> list[str]:
-    """Run the statements that make our superuser in single-user mode; return what the server said."""
+def _single(
+    sandbox: Sandbox, settings: Mapping[str, str], locales: Locales, deadline: Deadline, *statements: str
+) -> list[str]:
+    """Run *statements*, each on one line, in single-user mode; return what the server said."""
     lines: list[str] = []
     argv = [str(sandbox.postgres.bindir / "postgres"), "--single", "-D", str(sandbox.workspace.data_dir)]
     argv += [*_options({**settings, "log_error_verbosity": "default"}), "template1"]
@@ -225,7 +242,7 @@ def _single(sandbox: Sandbox, settings: Mapping[str, str], locales: Locales, dea
         sandbox,
         argv,
         env=locales.env,
-        stdin=[f"CREATE ROLE {sandbox.superuser} SUPERUSER LOGIN BYPASSRLS\n".encode()],
+        stdin=[f"{statement}\n".encode() for statement in statements],
         deadline_s=deadline.check("the copy's roles were made"),
         on_stderr=lines.append,
     )

@@ -19,6 +19,7 @@ from tasks.checks.preflight import Readiness
 from tasks.model.backup import ArchiveHead, Discovery, Material, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding
+from tasks.model.recovered import HandedOver
 from tasks.model.restored import Restored
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Selection, Target
@@ -103,4 +104,8 @@ class Recovery(Protocol[Point, Download, Proven]):
         progress: Callable[[str], None],
     ) -> Restored:
         """Rebuild the database; never repeated, since a restore is too dear to repeat on hope."""
+        ...
+
+    def hand_over(self, sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadline) -> HandedOver:
+        """Stop what was restored and leave it in *into*, an empty folder, as a cluster of one's own."""
         ...

@@ -14,9 +14,11 @@ from tasks.discovery import discover, fetch_globals
 from tasks.model.backup import ArchiveHead, Discovery, DumpPoint, LocalBackup
 from tasks.model.deadline import Deadline
 from tasks.model.findings import Finding
+from tasks.model.recovered import HandedOver
 from tasks.model.restored import Restored
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Selection, Target
+from tasks.recovery.handover import hand_over
 from tasks.sandbox import start_sandbox
 from tasks.stores import Fetched, Store, fetch_backup, open_store
 
@@ -114,3 +116,7 @@ class DumpRecovery:
             deadline_s=deadline.check(),
             progress=progress,
         )
+
+    def hand_over(self, sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadline) -> HandedOver:
+        """Leave the restored cluster in *into*."""
+        return hand_over(sandbox, restored, into, deadline)

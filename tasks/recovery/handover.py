@@ -40,7 +40,7 @@ local   all   all                 peer
 host    all   all   127.0.0.1/32  scram-sha-256
 host    all   all   ::1/128       scram-sha-256
 """
-_NAMED = 20
+NAMED = 20
 _CHECKSUMS_BY_DEFAULT = 18
 _ROLES = "SELECT rolname FROM pg_roles WHERE oid >= 16384 AND rolname <> ALL (%s) ORDER BY 1"
 _EVENT_TRIGGERS = "SELECT evtname FROM pg_event_trigger WHERE evtenabled = 'D' ORDER BY 1"
@@ -60,19 +60,17 @@ def hand_over(sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadli
         remains = tuple(_remains(sandbox, restored))
         _settle_roles(sandbox)
     except psycopg.Error as error:
-        raise _failed(f"The roles could not be settled: SQLSTATE {error.sqlstate}.", into) from error
+        raise failed(f"The roles could not be settled: SQLSTATE {error.sqlstate}.", into) from error
     stop_server(workspace.drill_id, signal.SIGINT)
-    _sync(sandbox, deadline)
-    data = into / "data"
+    sync(sandbox, deadline)
     try:
-        (workspace.data_dir / "pg_hba.conf").write_text(_ACCESS)
-        (workspace.data_dir / "pg_hba.conf").chmod(0o600)
-        workspace.data_dir.rename(data)
-        owner = _owner(data)
-        _give(into, owner)
+        write_access(workspace.data_dir)
+        owner = give_away(workspace.data_dir, into)
     except OSError as error:
-        raise _failed(f"The data folder could not be moved: {error.strerror}.", into) from error
-    return HandedOver(data, sandbox.postgres.bindir, sandbox.postgres.version, owner, SUPERUSER, remains)
+        raise failed(f"The data folder could not be moved: {error.strerror}.", into) from error
+    return HandedOver(
+        into / "data", sandbox.postgres.bindir, sandbox.postgres.version, owner, SUPERUSER, remains
+    )
 
 
 def _settle_roles(sandbox: Sandbox) -> None:
@@ -105,17 +103,17 @@ def _about(role: str, statement: LiteralString) -> sql.Composed:
 def _remains(sandbox: Sandbox, restored: Restored) -> Iterator[str]:
     """Yield what a person still has to do, or to know, before others use the database."""
     if restored.not_restored:
-        yield f"look at what was left out, and why: {listing(restored.not_restored, _NAMED)}"
+        yield f"look at what was left out, and why: {listing(restored.not_restored, NAMED)}"
     with connect(sandbox, restored.database) as session:
         triggers = [name for (name,) in session.execute(_EVENT_TRIGGERS)]
         ours = [sandbox.owner, sandbox.reader, sandbox.superuser, SUPERUSER]
         roles = [name for (name,) in session.execute(_ROLES, (ours,))]
     if triggers:
-        yield f"event triggers were left disabled; enable those that were on: {listing(triggers, _NAMED)}"
+        yield f"event triggers were left disabled; enable those that were on: {listing(triggers, NAMED)}"
     if roles:
         yield (
             "give the roles that log in their right and their password (ALTER ROLE ... LOGIN PASSWORD ...): "
-            f"{listing(roles, _NAMED)}"
+            f"{listing(roles, NAMED)}"
         )
     if sandbox.postgres.major < _CHECKSUMS_BY_DEFAULT:
         yield "page checksums are off: pg_checksums --enable while the server is stopped"
@@ -124,7 +122,36 @@ def _remains(sandbox: Sandbox, restored: Restored) -> Iterator[str]:
     yield "take a backup at once"
 
 
-def _sync(sandbox: Sandbox, deadline: Deadline) -> None:
+def write_access(data: Path) -> None:
+    """Write anew who may connect to the cluster in *data*."""
+    (data / "pg_hba.conf").write_text(_ACCESS)
+    (data / "pg_hba.conf").chmod(0o600)
+
+
+def give_away(data: Path, into: Path) -> tuple[int, int]:
+    """Make *data*, complete but for its place, *into*/data; return who owns all of *into* now.
+
+    The move comes last: what is not there yet cannot be taken for a cluster.
+
+    Raises:
+        OSError: it did not go.
+    """
+    owner = _owner(data)
+    if os.geteuid() == 0:
+        for top in (data, *into.iterdir()):
+            if not data.is_relative_to(top) or top == data:
+                _chown_tree(top, owner)
+        os.chown(into, *owner)
+    data.rename(into / "data")
+    return owner
+
+
+def sync(sandbox: Sandbox, deadline: Deadline) -> None:
+    """Bring what was written without fsync to disk.
+
+    Raises:
+        PermanentError: `postgres-failed`.
+    """
     done = run_tool(
         sandbox,
         ["initdb", "--sync-only", "-D", str(sandbox.workspace.data_dir)],
@@ -133,7 +160,7 @@ def _sync(sandbox: Sandbox, deadline: Deadline) -> None:
         role=Role.MAKER,
     )
     if done.exit_code != 0:
-        raise _failed("The data folder could not be synced to disk.", sandbox.workspace.data_dir)
+        raise failed("The data folder could not be synced to disk.", sandbox.workspace.data_dir)
 
 
 def _owner(data: Path) -> tuple[int, int]:
@@ -148,17 +175,15 @@ def _owner(data: Path) -> tuple[int, int]:
     return known.pw_uid, known.pw_gid
 
 
-def _give(into: Path, owner: tuple[int, int]) -> None:
-    if os.geteuid() != 0:
-        return
-    os.chown(into, *owner)
-    for folder, folders, files in os.walk(into / "data"):
+def _chown_tree(top: Path, owner: tuple[int, int]) -> None:
+    for folder, folders, files in os.walk(top):
         for name in (*folders, *files):
             os.chown(Path(folder) / name, *owner, follow_symlinks=False)
-    os.chown(into / "data", *owner)
+    os.chown(top, *owner)
 
 
-def _failed(what: str, where: Path) -> PermanentError:
+def failed(what: str, where: Path) -> PermanentError:
+    """Return the error of a handover that did not come to its end."""
     return PermanentError(
         what,
         where=str(where),

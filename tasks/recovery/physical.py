@@ -24,6 +24,7 @@ from tasks.model.deadline import Deadline
 from tasks.model.errors import ConfigInvalid, StageFailed
 from tasks.model.expected import Origin
 from tasks.model.findings import Check, Finding, Outcome, Stage
+from tasks.model.recovered import HandedOver
 from tasks.model.restored import Checked, RecoveryCommand, Restored
 from tasks.model.sandbox import PostgresInstall, Sandbox, Workspace
 from tasks.model.target import Selection, Target
@@ -36,6 +37,7 @@ from tasks.physical.start import adopt, connect_any
 from tasks.physical.target import Aim, RecoveryTarget
 from tasks.recovery.facts import recoverable_to, recovery_facts
 from tasks.recovery.foresight import foresee
+from tasks.recovery.handover_copy import hand_over_copy
 from tasks.recovery.repository import Repository
 from tasks.sandbox.removal import empty_folder
 from tasks.stores import Store
@@ -214,6 +216,10 @@ class PhysicalRecovery:
             neutralised=tuple(sorted(set(brought.neutralised))),
             restore_s=sum(brought.recovered.phases_s.values()),
         )
+
+    def hand_over(self, sandbox: Sandbox, restored: Restored, into: Path, deadline: Deadline) -> HandedOver:
+        """Leave the recovered copy in *into*."""
+        return hand_over_copy(sandbox, restored, into, deadline)
 
     def _reached(
         self, material: BaseMaterial, adopted: Adopted, target: Target, deadline: Deadline

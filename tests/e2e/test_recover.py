@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from tests.fix_drill import MAJOR, Fleet, Here, hours_ago
 from tests.fix_postgres import Source
+from tests.fix_recovered import as_owner, let_in, stopped_after
 
 CONTENT = """
 CREATE ROLE shop_owner; CREATE ROLE shop_clerk;
@@ -37,44 +33,6 @@ def dump(cluster: Callable[[int], Source], tmp_path_factory: pytest.TempPathFact
     yield source.dump("orders", tmp_path_factory.mktemp("recover") / "orders.dump", "-Fc")
     source.execute("DROP DATABASE orders")
     source.execute("DROP ROLE shop_owner; DROP ROLE shop_clerk")
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that the recovered cluster's user may pass, as pytest's own is not."""
-    folder = Path(tempfile.mkdtemp(prefix="recover-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def as_owner(document: dict[str, Any], *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of the recovered cluster's PostgreSQL as the user who owns it."""
-    identity = {"user": document["uid"], "extra_groups": []} if os.geteuid() == 0 else {}
-    return subprocess.run(
-        [f"{document['bindir']}/{argv[0]}", *argv[1:]],
-        stdin=subprocess.DEVNULL,
-        capture_output=argv[0] != "pg_ctl",
-        text=True,
-        cwd="/",
-        check=False,
-        timeout=120,
-        **identity,  # type: ignore[call-overload]
-    )
-
-
-@contextmanager
-def stopped_after(document: dict[str, Any]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        assert (
-            as_owner(document, "pg_ctl", "-D", document["data"], "-w", "-m", "fast", "stop").returncode == 0
-        )
-
-
-def let_in(document: dict[str, Any]) -> None:
-    (Path(document["data"]) / "pg_hba.conf").write_text("local all all trust\n")
 
 
 def test_what_comes_back_is_a_cluster_of_ones_own(

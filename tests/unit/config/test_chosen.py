@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config import choose_selection, read_fleet, read_target, suite_file
+from tasks.config import aimed_at, choose_selection, read_fleet, read_target, suite_file
 from tasks.model.errors import ConfigInvalid
 
 FLEET = """
@@ -18,6 +18,8 @@ databases:
     backup: {at: /b/orders_%Y%m%d.dump, select: random}
   - name: crm
     backup: {at: /b/crm_%Y%m%d.dump, timezone: Europe/Berlin}
+  - name: stock
+    backup: {kind: basebackup, at: /b/%Y%m%d/, wal: /w, recover: {timeline: 3}}
 """
 
 
@@ -45,7 +47,7 @@ def test_a_database_that_the_file_has_not_is_named_with_those_that_it_has(path: 
 
 
 def test_a_selection_that_is_asked_for_goes_before_the_files(path: Path) -> None:
-    orders, crm = read_fleet(str(path)).targets
+    orders, crm, _ = read_fleet(str(path)).targets
     assert choose_selection(orders, "").kind == "random"
     assert choose_selection(orders, "newest").kind == "newest"
     at = choose_selection(crm, "at:2026-07-01T03:00").at
@@ -56,3 +58,12 @@ def test_a_selection_that_is_asked_for_goes_before_the_files(path: Path) -> None
 def test_a_suite_is_drafted_beside_the_fleet_file(path: Path) -> None:
     target = read_target(str(path), "orders")
     assert suite_file(target, path) == path.parent / "expectations" / "suites" / "orders.yaml"
+
+
+def test_a_moment_aims_the_recovery_of_what_has_wal_and_nothing_else(path: Path) -> None:
+    orders, _, stock = read_fleet(str(path)).targets
+    moment = "2026-07-01T03:00:00+00:00"
+    assert aimed_at(orders, moment) == orders
+    assert aimed_at(stock, "") == stock
+    aimed = aimed_at(stock, moment).physical.recover
+    assert (aimed.to, aimed.timeline) == (f"time:{moment}", "3")
