@@ -269,6 +269,22 @@ def overdue(
 
 
 @app.command()
+def metrics(
+    fleets: Annotated[list[Path], typer.Argument(metavar="FLEET...", help="Fleet files.")],
+    textfile: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder that a node exporter reads.")
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Serve them, such as 127.0.0.1:9187.")
+    ] = "",
+) -> None:
+    """Tell Prometheus how the fleets stand, from evidence alone; without an option, print it."""
+    from deployments.commands.metrics import show_metrics  # noqa: PLC0415
+
+    raise typer.Exit(show_metrics(fleets, textfile, listen))
+
+
+@app.command()
 def sweep() -> None:
     """Remove what crashed drills left: only what carries our stamp and has expired or lost its owner."""
     from tasks.model.clock import utc_now  # noqa: PLC0415

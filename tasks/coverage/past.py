@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tasks.config.rights import own_rights
+from tasks.coverage.figures import NO_FIGURES, Figures, figures_of
 from tasks.evidence.document import Evidence
 from tasks.evidence.drilled import took_newest
 from tasks.evidence.sentence import cause
@@ -43,6 +44,7 @@ class PastDrill:
         started_at: aware UTC.
         cause: one sentence.
         is_newest: whether it took the newest backup.
+        figures: what its evidence holds in numbers.
         way: that the drill went.
         uri: of its evidence.
     """
@@ -53,6 +55,7 @@ class PastDrill:
     way: Way
     uri: str
     is_newest: bool = True
+    figures: Figures = NO_FIGURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,14 @@ class Past:
     def last(self) -> PastDrill | None:
         """The newest drill."""
         return self.drills[0] if self.drills else None
+
+    @property
+    def speaker(self) -> PastDrill | None:
+        """The drill that speaks for the database: a failure that stands, else the newest."""
+        judged = [drill for drill in self.drills if drill.verdict is not Verdict.INCONCLUSIVE]
+        last = (*judged[:1], *[drill for drill in judged if drill.is_newest][:1])
+        failed = next((drill for drill in last if drill.verdict is Verdict.FAILED), None)
+        return failed or self.last
 
     @property
     def verified(self) -> PastDrill | None:
@@ -142,6 +153,7 @@ def _drill(document: Evidence, name: EvidenceName) -> PastDrill:
         _way(document),
         name.uri,
         took_newest(document),
+        figures_of(document),
     )
 
 

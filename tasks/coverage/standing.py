@@ -52,13 +52,14 @@ class Standing:
     Attributes:
         within: how old the last verified drill may be; None for a database that no fleet file names.
         said: the state in a sentence.
+        speaker: the drill that speaks for it.
     """
 
     database: str
     state: State
     said: str
     within: timedelta | None = None
-    last: PastDrill | None = None
+    speaker: PastDrill | None = None
     verified: PastDrill | None = None
     ways: tuple[Way, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -76,7 +77,7 @@ class Standing:
             "state": self.state.value,
             "said": self.said,
             "verified_within_s": None if self.within is None else self.within.total_seconds(),
-            "last_drill": None if self.last is None else _drill(self.last),
+            "last_drill": None if self.speaker is None else _drill(self.speaker),
             "last_verified": None if self.verified is None else _drill(self.verified),
             "ways_proven": [way.value for way in self.ways],
             "exempt_until": None if self.exempt is None else self.exempt.until.isoformat(),
@@ -110,7 +111,7 @@ def standing(fleet: Fleet, target: Target, past: Past, now: datetime) -> Standin
     within = allowed_gap(target, fleet.schedules, now)
     if exempt is not None and exempt.until >= now.date():
         said = _exempt(exempt)
-        return Standing(target.name, State.EXEMPT, said, within, past.last, past.verified, exempt=exempt)
+        return Standing(target.name, State.EXEMPT, said, within, past.speaker, past.verified, exempt=exempt)
     state = _state(past, within, now)
     said = _said(state, past, within, now)
     findings = (
@@ -119,7 +120,7 @@ def standing(fleet: Fleet, target: Target, past: Past, now: datetime) -> Standin
         *_unproven(target, past, now),
     )
     ways = past.proven(now - QUARTER)
-    return Standing(target.name, state, said, within, past.last, past.verified, ways, findings, exempt)
+    return Standing(target.name, state, said, within, past.speaker, past.verified, ways, findings, exempt)
 
 
 def unknown(name: str, told_by: str, exempt: Iterable[Exempt], now: datetime) -> Standing:
@@ -134,7 +135,7 @@ def unknown(name: str, told_by: str, exempt: Iterable[Exempt], now: datetime) ->
 
 def _state(past: Past, within: timedelta, now: datetime) -> State:
     judged = next((drill for drill in past.drills if drill.verdict is not Verdict.INCONCLUSIVE), None)
-    if _failed(past) is not None:
+    if past.speaker is not None and past.speaker.verdict is Verdict.FAILED:
         return State.FAILED
     if past.unreadable:
         return State.UNREADABLE
@@ -146,21 +147,13 @@ def _state(past: Past, within: timedelta, now: datetime) -> State:
     return State.DUE if judged is not past.last or 2 * age > within else State.VERIFIED
 
 
-def _failed(past: Past) -> PastDrill | None:
-    """Return the failure that stands: of the last drill that judged, or of the last of the newest backup."""
-    judged = [drill for drill in past.drills if drill.verdict is not Verdict.INCONCLUSIVE]
-    last = (*judged[:1], *[drill for drill in judged if drill.is_newest][:1])
-    return next((drill for drill in last if drill.verdict is Verdict.FAILED), None)
-
-
 def _said(state: State, past: Past, within: timedelta, now: datetime) -> str:
     last, verified = past.last, past.verified
     apart = _ahead(past, now)
     if state is State.UNREADABLE:
         return f"{len(past.unreadable)} records newer than the last verified drill cannot be read{apart}"
-    if state is State.FAILED:
-        failed = _failed(past) or past.drills[0]
-        return f"failed on {_day(failed)}: {failed.cause}{apart}"
+    if state is State.FAILED and past.speaker is not None:
+        return f"failed on {past.speaker.started_at:%Y-%m-%d}: {past.speaker.cause}{apart}"
     if verified is None:
         tried = "never drilled" if last is None else f"never verified; the last drill: {last.cause}"
         return f"{tried}{apart}"
@@ -205,10 +198,6 @@ def _unproven(target: Target, past: Past, now: datetime) -> tuple[Finding, ...]:
         return ()
     said = f"No drill has brought {target.name} back to a moment between two base backups for a quarter."
     return (finding("way-unproven", said, where=target.name),)
-
-
-def _day(drill: PastDrill) -> str:
-    return f"{drill.started_at:%Y-%m-%d}"
 
 
 def _drill(drill: PastDrill) -> dict[str, Any]:
