@@ -47,8 +47,8 @@ class Explored:
     @property
     def bases(self) -> list[str]:
         """The folders that hold a base backup: the tar of a data folder, or a control file."""
-        found = (_BASE.fullmatch(uri) for uri in self.objects)
-        return sorted({match["folder"] for match in found if match})
+        matches = (_BASE.fullmatch(uri) for uri in self.objects)
+        return sorted({match["folder"] for match in matches if match})
 
     @property
     def directories(self) -> list[str]:
@@ -57,8 +57,8 @@ class Explored:
 
     def modified_at(self, uri: str) -> datetime | None:
         """Return when *uri* was written, if the listing said it."""
-        seen = self.objects.get(uri)
-        return seen.modified_at if seen else None
+        stored = self.objects.get(uri)
+        return stored.modified_at if stored else None
 
 
 @dataclass
@@ -94,30 +94,30 @@ def explore(store: Store, uri: str) -> Explored:
 
 def sort_names(explored: Explored, root: str) -> Sorted:
     """Return what the names below *root* are."""
-    found = Sorted()
+    sorted_names = Sorted()
     folders = explored.directories
     left = [uri for uri in explored.objects if not uri.endswith("/") and not _inside(uri, folders)]
     foreign = {folder: layout for folder, layout in _repositories(left, root).items() if layout is not _BASES}
-    found.bases = [folder for folder in explored.bases if not _in_repository(folder, foreign)]
-    left = [uri for uri in left if not _inside(uri, found.bases)]
-    found.repositories = foreign | _repositories(left, root)
+    sorted_names.bases = [folder for folder in explored.bases if not _in_repository(folder, foreign)]
+    left = [uri for uri in left if not _inside(uri, sorted_names.bases)]
+    sorted_names.repositories = foreign | _repositories(left, root)
     for uri in left:
-        if recognise_layout([uri[len(root) :]]) or _in_repository(uri, found.repositories):
+        if recognise_layout([uri[len(root) :]]) or _in_repository(uri, sorted_names.repositories):
             continue
         if _WAL.fullmatch(uri):
-            found.wal.add(uri.rpartition("/")[0] + "/")
+            sorted_names.wal.add(uri.rpartition("/")[0] + "/")
             continue
         lower = uri.lower()
         kind = (
-            found.sidecars
+            sorted_names.sidecars
             if lower.endswith(SIDECARS)
-            else found.partial
+            else sorted_names.partial
             if lower.endswith(PARTIAL)
-            else found.backups
+            else sorted_names.backups
         )
         kind.append(uri)
-    found.backups += folders
-    return found
+    sorted_names.backups += folders
+    return sorted_names
 
 
 def _look(store: Store, prefix: str, explored: Explored) -> int:
@@ -139,12 +139,12 @@ def _look(store: Store, prefix: str, explored: Explored) -> int:
 
 def _look_into(store: Store, folders: list[str], explored: Explored) -> int:
     """Look into folders of one kind, newest first; of dated ones only so many as tell the cadence."""
-    seen = 0
+    folders_seen = 0
     for folder in sorted(folders, reverse=True):
-        seen += _look(store, folder, explored)
-        if is_dated(folder) and seen >= NEWEST:
-            return seen
-    return seen
+        folders_seen += _look(store, folder, explored)
+        if is_dated(folder) and folders_seen >= NEWEST:
+            return folders_seen
+    return folders_seen
 
 
 def _kinds(folders: Iterable[str]) -> Iterator[list[str]]:
@@ -157,10 +157,10 @@ def _kinds(folders: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _note(store: Store, prefix: str, explored: Explored) -> None:
-    listed = list(store.list(prefix, limit=MAX_KEYS + 1))
-    if len(listed) > MAX_KEYS:
+    objects = list(store.list(prefix, limit=MAX_KEYS + 1))
+    if len(objects) > MAX_KEYS:
         explored.cut.append(prefix)
-    explored.objects.update((obj.uri, obj) for obj in listed[:MAX_KEYS])
+    explored.objects.update((obj.uri, obj) for obj in objects[:MAX_KEYS])
 
 
 def _in_repository(uri: str, repositories: dict[str, Format]) -> bool:
@@ -173,12 +173,12 @@ def _inside(uri: str, folders: list[str]) -> bool:
 
 def _repositories(uris: list[str], root: str) -> dict[str, Format]:
     """Return the folders that hold another tool's repository."""
-    found: dict[str, Format] = {}
+    layouts: dict[str, Format] = {}
     for uri in uris:
         name = uri[len(root) :]
         layout = recognise_layout([name])
         if layout:
             inner = _SIBLING.search(name)
             end = inner.start("folder") if inner else name.rfind("/") + 1
-            found.setdefault(root + name[:end], layout)
-    return found
+            layouts.setdefault(root + name[:end], layout)
+    return layouts

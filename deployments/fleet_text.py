@@ -94,10 +94,10 @@ def _most(values: Iterable[str], at_least: int = 2) -> str | None:
 
 
 def _store(store: StoreConfig) -> Iterator[str]:
-    given = store.model_dump(exclude_defaults=True, exclude_none=True)
-    if given:
+    settings = store.model_dump(exclude_defaults=True, exclude_none=True)
+    if settings:
         yield "store:"
-        yield from (f"  {key}: {flow(value)}" for key, value in given.items())
+        yield from (f"  {key}: {flow(value)}" for key, value in settings.items())
     if not store.role_arn:
         yield "# store: {role_arn: arn:aws:iam::...}    # the role that a real recovery would use"
 

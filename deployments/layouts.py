@@ -307,7 +307,7 @@ class _Reader:
 
 
 def _fields(match: re.Match[str]) -> str:
-    whole, start = match.group(0), match.start()
+    key, start = match.group(0), match.start()
     spans = sorted(
         (match.start(name), match.end(name), name[0])
         for name, value in match.groupdict().items()
@@ -315,9 +315,9 @@ def _fields(match: re.Match[str]) -> str:
     )
     text, at = "", 0
     for begin, end, name in spans:
-        text += whole[at : begin - start] + f"%{name}"
+        text += key[at : begin - start] + f"%{name}"
         at = end - start
-    return text + whole[at:]
+    return text + key[at:]
 
 
 def _is_date(match: re.Match[str]) -> bool:
@@ -383,22 +383,22 @@ def _folders_like_date(written: str, key: str) -> str:
 
 def _values(written: str, key: str) -> dict[str, str]:
     regex = re.escape(written.replace("%%", "%")).replace(r"\*", "[^/]*")
-    seen: set[str] = set()
+    fields: set[str] = set()
 
-    def group(found: re.Match[str]) -> str:
-        name = found[1]
-        if name in seen:
+    def group(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in fields:
             return REGEX[name]
-        seen.add(name)
+        fields.add(name)
         return f"(?P<{name}>{REGEX[name]})"
 
-    found = re.fullmatch(re.sub(r"%([A-Za-z])", group, regex), key)
-    return {} if found is None else found.groupdict()
+    match = re.fullmatch(re.sub(r"%([A-Za-z])", group, regex), key)
+    return {} if match is None else match.groupdict()
 
 
 def _alike(grouped: dict[str, list[str]]) -> dict[str, list[str]]:
     """Join families of one key whose patterns differ in a number or a weekday only: a `*` varies there."""
-    result = {at: keys for at, keys in grouped.items() if len(keys) > 1}
+    shared = {at: keys for at, keys in grouped.items() if len(keys) > 1}
     singles = {at: keys[0] for at, keys in grouped.items() if len(keys) == 1}
     for varying, of in ((_left_over, True), (_weekday, False), (_heroku, False)):
         joined: dict[str, list[str]] = defaultdict(list)
@@ -411,15 +411,15 @@ def _alike(grouped: dict[str, list[str]]) -> dict[str, list[str]]:
                 and len(members) >= _ALIKE
                 and (not of or (_FIELD.search(at) and len(times) == len(members)))
             ):
-                result[at] = [singles.pop(member) for member in members]
-    return result | {at: [uri] for at, uri in singles.items()}
+                shared[at] = [singles.pop(member) for member in members]
+    return shared | {at: [uri] for at, uri in singles.items()}
 
 
 def time_text(at: str, uri: str) -> str:
     """Return what the fields of *at* are in *uri*, as one text: two backups of one time are two databases."""
     regex = re.sub(r"%[A-Za-z]", "(.+?)", re.escape(at.replace("%%", "%")).replace(r"\*", "[^/]*"))
-    found = re.fullmatch(regex, uri)
-    return "|".join(found.groups()) if found else uri
+    match = re.fullmatch(regex, uri)
+    return "|".join(match.groups()) if match else uri
 
 
 def _left_over(at: str) -> str:

@@ -126,14 +126,14 @@ def client_of(endpoint: str, access_key: str, secret_key: str) -> S3Client:
 
 def free_ports(count: int) -> tuple[int, ...]:
     """Return free ports whose gRPC twin, ten thousand above, is free too; both below the ephemeral range."""
-    found: list[int] = []
+    ports: list[int] = []
     candidates = random.sample(range(_FIRST_PORT, _LAST_PORT), _LAST_PORT - _FIRST_PORT)
     for port in candidates:
-        taken = {other + more for other in found for more in (0, _GRPC)}
+        taken = {other + more for other in ports for more in (0, _GRPC)}
         if not {port, port + _GRPC} & taken and _is_free(port) and _is_free(port + _GRPC):
-            found.append(port)
-        if len(found) == count:
-            return tuple(found)
+            ports.append(port)
+        if len(ports) == count:
+            return tuple(ports)
     raise PermanentError("No free port is left for the local S3 server.", HOST, rule="store-unreachable")
 
 
@@ -248,8 +248,8 @@ def _becomes_ready(server: subprocess.Popen[bytes], client: S3Client) -> bool:
 
 
 def _exists(exc: Exception) -> bool:
-    known: Any = getattr(exc, "response", {})
-    return known.get("Error", {}).get("Code") in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
+    response: Any = getattr(exc, "response", {})
+    return response.get("Error", {}).get("Code") in {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -234,15 +234,15 @@ def _template() -> Path:
 
 def _keep(database: Path, template: Path) -> None:
     """Copy the freshly made tables, whole or not at all; without the copy the next start is only slower."""
-    made = template.with_suffix(f".{os.getpid()}")
+    draft = template.with_suffix(f".{os.getpid()}")
     with contextlib.suppress(OSError, sqlite3.Error):
         template.parent.mkdir(parents=True, exist_ok=True)
         with (
             contextlib.closing(sqlite3.connect(database)) as source,
-            contextlib.closing(sqlite3.connect(made)) as copy,
+            contextlib.closing(sqlite3.connect(draft)) as copy,
         ):
             source.backup(copy)
-        made.replace(template)
+        draft.replace(template)
 
 
 if __name__ == "__main__":

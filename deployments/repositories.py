@@ -51,23 +51,23 @@ RECOGNISERS: Mapping[Format, Recogniser] = {}
 
 def repositories(store: Store, names: Sorted, explored: Explored) -> Recognised:
     """Return the entries of all physical backups that a look round showed."""
-    found = [base_backups(store, names, explored)]
+    recognised = [base_backups(store, names, explored)]
     for folder, layout in names.repositories.items():
         try:
-            found.append(_of_tool(store, folder, layout, explored))
+            recognised.append(_of_tool(store, folder, layout, explored))
         except DrillError as error:
-            found.append(Recognised(left=(f"{folder}: a repository of {TOOLS[layout]}: {error.what}",)))
-    drafts = [draft for each in found for draft in each.drafts]
-    return Recognised(tuple(drafts), tuple(line for each in found for line in each.left))
+            recognised.append(Recognised(left=(f"{folder}: a repository of {TOOLS[layout]}: {error.what}",)))
+    drafts = [draft for part in recognised for draft in part.drafts]
+    return Recognised(tuple(drafts), tuple(line for part in recognised for line in part.left))
 
 
 def base_backups(store: Store, names: Sorted, explored: Explored) -> Recognised:
     """Return the entries of what pg_basebackup wrote, each with the archive of WAL that lies nearest."""
-    found = families(names.bases)
-    archives = _nearest(found, names.wal)
+    bases = families(names.bases)
+    archives = _nearest(bases, names.wal)
     drafts: list[DraftDatabase] = []
     left: list[str] = []
-    for family in found:
+    for family in bases:
         left += [f"{uri}: a base backup whose folder names no time that is one" for uri in family.astray]
         drafts.append(_draft(store, family, archives.get(family.at, ""), explored))
     left += [
@@ -89,20 +89,20 @@ def _of_tool(store: Store, folder: str, layout: Format, explored: Explored) -> R
     return Recognised(left=(f"{folder}: a repository of {TOOLS[layout]}; write its entry by hand",))
 
 
-def _nearest(found: Iterable[Family], archives: Iterable[str]) -> dict[str, str]:
+def _nearest(bases: Iterable[Family], archives: Iterable[str]) -> dict[str, str]:
     """Return the archive that lies nearest to each family, where one does and no other family is as near."""
     nearest: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for family in found:
+    for family in bases:
         shared = {folder: len(_shared(family.at, folder)) for folder in archives}
         best = [folder for folder, length in shared.items() if length == max(shared.values())]
         if len(best) == 1:
             nearest[best[0]].append((shared[best[0]], family.at))
-    taken: dict[str, str] = {}
-    for folder, those in nearest.items():
-        closest = [at for length, at in those if length == max(those)[0]]
+    nearest_of: dict[str, str] = {}
+    for folder, names in nearest.items():
+        closest = [at for length, at in names if length == max(names)[0]]
         if len(closest) == 1:
-            taken[closest[0]] = folder
-    return taken
+            nearest_of[closest[0]] = folder
+    return nearest_of
 
 
 def _shared(one: str, other: str) -> str:
@@ -161,6 +161,6 @@ def _about(family: Family, backup: BaseBackup | None, wal: str) -> Iterator[str]
 
 def _name(family: Family) -> str:
     """Return the word of the pattern that tells the cluster, as a fleet file takes it."""
-    told = re.sub(_SAY_NOTHING, "/", family.at)
-    words = re.sub(r"[^A-Za-z0-9._-]+", "-", name_in(told)).strip("._-")[:63].strip("._-")
+    telling_part = re.sub(_SAY_NOTHING, "/", family.at)
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", name_in(telling_part)).strip("._-")[:63].strip("._-")
     return printable(words) or "cluster"

@@ -31,10 +31,10 @@ def accept_change(evidence: str, *, rule: str, where: str, why: str, store: Stor
         document = read_evidence(evidence, store)
     except ValueError as error:
         raise ConfigInvalid(f"cannot read the evidence: {error}", evidence) from error
-    places = [found["where"] for found in document["findings"] if found["rule"] == rule]
+    places = [finding["where"] for finding in document["findings"] if finding["rule"] == rule]
     if where not in places:
-        said = f"it has {rule} at {', '.join(map(str, places))}" if places else f"it has no finding of {rule}"
-        raise ConfigInvalid(f"the evidence holds no {rule} at {where}: {said}", evidence)
+        held = f"it has {rule} at {', '.join(map(str, places))}" if places else f"it has no finding of {rule}"
+        raise ConfigInvalid(f"the evidence holds no {rule} at {where}: {held}", evidence)
     who = f"{getpass.getuser()}@{platform.node()}"
     uri = write_acceptance(evidence, store, rule=rule, where=where, why=why, who=who, now=utc_now())
     return f"accepted {rule} at {where}: its figure is the baseline of the next drill ({uri})"

@@ -42,13 +42,13 @@ def check_fleet(fleet: Path, databases: tuple[str, ...], *, as_json: bool) -> in
     console = Console(stderr=as_json, highlight=False)
     findings: list[Finding] = []
     for target in targets:
-        seen, lines = check_target(target)
-        findings += seen
+        of_target, lines = check_target(target)
+        findings += of_target
         if as_json:
-            said = {"database": target.name, "findings": [f.as_dict() for f in seen]}
-            sys.stdout.write(to_json(said))
+            row = {"database": target.name, "findings": [f.as_dict() for f in of_target]}
+            sys.stdout.write(to_json(row))
         else:
-            _print(console, target, lines, seen)
+            _print(console, target, lines, of_target)
     if not as_json:
         _print_policy(console, targets)
     return _exit_code(findings)
@@ -65,8 +65,8 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         lines.append(_found(discovery))
         ready = recovery.preflight(point, store, target, None)
     except DrillError as error:
-        found = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
-        return found, tuple(lines)
+        stopped_by = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
+        return stopped_by, tuple(lines)
     if ready.head is not None:
         layers = (ready.head.format.value, *reversed(ready.head.wrappers))
         lines.append(f"format {' in '.join(layers)}, PostgreSQL {major_to_use(ready.head, target)}")
@@ -83,16 +83,16 @@ def _found(discovery: Discovery[RecoveryPoint]) -> str:
 
 
 def _print(console: Console, target: Target, lines: Sequence[str], findings: Sequence[Finding]) -> None:
-    bad = any(found.severity is Severity.FAILURE for found in findings)
+    bad = any(finding.severity is Severity.FAILURE for finding in findings)
     say(console, f"{'x' if bad else '+'} {target.name}", "bold red" if bad else "green")
     for line in lines:
         say(console, f"    {line}")
-    for found in findings:
-        where = f" ({found.where})" if found.where else ""
-        said = f"    {found.severity.value} {found.rule}: {found.message}{where}"
-        say(console, said, _STYLES[found.severity])
-        if found.severity is not Severity.INFO:
-            say(console, f"      {found.hint}", style="dim")
+    for finding in findings:
+        where = f" ({finding.where})" if finding.where else ""
+        sentence = f"    {finding.severity.value} {finding.rule}: {finding.message}{where}"
+        say(console, sentence, _STYLES[finding.severity])
+        if finding.severity is not Severity.INFO:
+            say(console, f"      {finding.hint}", style="dim")
 
 
 def _print_policy(console: Console, targets: Sequence[Target]) -> None:
@@ -103,7 +103,7 @@ def _print_policy(console: Console, targets: Sequence[Target]) -> None:
 
 
 def _exit_code(findings: Sequence[Finding]) -> int:
-    classes = {found.klass for found in findings if found.severity is Severity.FAILURE}
+    classes = {finding.klass for finding in findings if finding.severity is Severity.FAILURE}
     if classes - {FindingClass.DRILL}:
         return 1
     return 2 if classes else 0

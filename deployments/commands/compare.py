@@ -58,8 +58,8 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
         yield f"{side['database']}: {side['uri']} of {side['at']}"
         for message in side["failures"]:
             yield f"  its restore: {message}"
-    for item in document["differences"]:
-        yield f"  {item['table']}: {_rows(item)}"
+    for difference in document["differences"]:
+        yield f"  {difference['table']}: {_rows(difference)}"
     for which in ("first", "second"):
         for kind, names in document[f"only_{which}"].items():
             yield f"  only in {document[which]['database']}: {kind} {listing(names)}"
@@ -67,11 +67,11 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
         yield f"  not compared: {table}: {reason}"
 
 
-def _rows(item: dict[str, Any]) -> str:
-    first, second = item["rows"]
+def _rows(difference: dict[str, Any]) -> str:
+    first, second = difference["rows"]
     parts = [f"{first:,} and {second:,} rows"]
-    parts += [f"{item['only_first']:,} only in the first"] if item["only_first"] else []
-    parts += [f"{item['only_second']:,} only in the second"] if item["only_second"] else []
-    parts += [f"{item['changed']:,} that differ"] if item["changed"] else []
-    parts += [f"columns of one alone: {listing(item['columns'])}"] if item["columns"] else []
+    parts += [f"{difference['only_first']:,} only in the first"] if difference["only_first"] else []
+    parts += [f"{difference['only_second']:,} only in the second"] if difference["only_second"] else []
+    parts += [f"{difference['changed']:,} that differ"] if difference["changed"] else []
+    parts += [f"columns of one alone: {listing(difference['columns'])}"] if difference["columns"] else []
     return ", ".join(parts)

@@ -144,8 +144,8 @@ def latest_documents(evidence: Path) -> dict[str, dict[str, Any]]:
         document = json.loads(path.read_text(encoding="utf-8"))
         if "verdict" not in document:
             continue
-        known = documents.get(document["database"])
-        if known is None or known["started_at"] <= document["started_at"]:
+        latest = documents.get(document["database"])
+        if latest is None or latest["started_at"] <= document["started_at"]:
             documents[document["database"]] = document
     return documents
 
@@ -155,7 +155,7 @@ def as_planned(name: str, document: dict[str, Any] | None) -> bool:
     plan = PLANS[name]
     if document is None or document["verdict"] != plan.verdict:
         return False
-    classes = {found["class"] for found in document["findings"] if found["severity"] == "failure"}
+    classes = {finding["class"] for finding in document["findings"] if finding["severity"] == "failure"}
     return not plan.classes or bool(plan.classes & classes)
 
 
@@ -164,22 +164,22 @@ def _conclude(out: Path, console: Console, seconds: float) -> int:
     console.print("\n[bold]What was done to the backups, and what the drills say[/]")
     happened = {**{line.sample.name: line.happened for line in LINES}, PAYMENTS: archived.HAPPENED}
     missed = [name for name in happened if not as_planned(name, documents.get(name))]
-    for name, what in happened.items():
+    for name, damage in happened.items():
         document = documents.get(name)
         mark = "[bold red]NOT AS PLANNED[/]" if name in missed else "[green]as planned[/]"
-        console.print(f"\n  [bold]{name}[/]: {what or 'nothing was done to it'}")
+        console.print(f"\n  [bold]{name}[/]: {damage or 'nothing was done to it'}")
         console.print(f"    {mark}: ", end="")
         console.print(shown(sentence(document) if document else "no evidence was left"))
         console.print(f"    {PLANS[name].shows}")
     say(console, f"\nreport:   {out}/evidence/report/index.html")
     say(console, f"evidence: {out}/evidence")
     say(console, f"again:    restore-drill run {out}/fleet-of-files.yaml")
-    said = (
+    summary = (
         f"{len(missed)} of {len(PLANS)} verdicts are not as planned"
         if missed
         else "every sabotage was caught"
     )
-    console.print(f"\n{said}; {format_duration(seconds)} in all, nothing is left running")
+    console.print(f"\n{summary}; {format_duration(seconds)} in all, nothing is left running")
     return 1 if missed else 0
 
 
@@ -256,8 +256,8 @@ def _environment(changes: dict[str, str | None]) -> Iterator[None]:
         _set_environment(before)
 
 
-def _set_environment(values: dict[str, str | None]) -> None:
-    for name, value in values.items():
+def _set_environment(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)
         else:
@@ -292,12 +292,12 @@ def _write_fleet(path: Path, root: str, endpoint: str | None) -> Path:
 def _make_backups(out: Path, newest: datetime) -> None:
     """Make the nightly dumps and the physical backups, each on servers of their own, at once."""
     with ThreadPoolExecutor(2) as pool:
-        made = [
+        futures = [
             pool.submit(make_history, out / "backups", newest),
             pool.submit(make_repository, out / REPOSITORY),
         ]
-        for done in made:
-            done.result()
+        for future in futures:
+            future.result()
 
 
 def _isolation() -> str:

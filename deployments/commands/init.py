@@ -121,8 +121,8 @@ def _kinds(store: Store, names: Sorted, explored: Explored) -> tuple[list[_Kind]
     kinds: list[_Kind] = []
     left: list[str] = []
     rotated = one_for_each(numbered(families(names.backups), explored.modified_at))
-    found = rotated.families
-    for family in found[:MAX_HEADS]:
+    rotated_families = rotated.families
+    for family in rotated_families[:MAX_HEADS]:
         left += [f"{uri}: its name holds no time that is one" for uri in family.astray[:_SHOWN]]
         if re.search(r"[{}]", family.at):
             left.append(f"{family.newest}: a name with braces cannot be written as a pattern")
@@ -133,11 +133,12 @@ def _kinds(store: Store, names: Sorted, explored: Explored) -> tuple[list[_Kind]
         else:
             kinds.append(kind)
     left += [
-        f"{family.at}: not looked at, there are more than {MAX_HEADS} kinds" for family in found[MAX_HEADS:]
+        f"{family.at}: not looked at, there are more than {MAX_HEADS} kinds"
+        for family in rotated_families[MAX_HEADS:]
     ]
     left += [
-        f"{listing(others, 3, place='')}: other backups of what {at} makes, which is drilled"
-        for at, others in rotated.copies.items()
+        f"{listing(copies, 3, place='')}: other backups of what {at} makes, which is drilled"
+        for at, copies in rotated.copies.items()
     ]
     return kinds, left
 
@@ -260,15 +261,15 @@ def _same_night(family: Family, other: Family) -> bool:
 
 def _named_apart(drafts: list[DraftDatabase]) -> list[DraftDatabase]:
     """Return *drafts* with names of their own: folders that tell them apart before it, or a number behind."""
-    taken: set[str] = set()
+    names_taken: set[str] = set()
     named: list[DraftDatabase] = []
     for draft in drafts:
         alike = [_folders(other.at) for other in drafts if other.name == draft.name]
         apart = [folder for folder in _folders(draft.at) if not all(folder in other for other in alike)]
         name, number = _words("-".join((*apart[-2:], draft.name))) or draft.name, 2
-        while name in taken:
+        while name in names_taken:
             name, number = f"{draft.name}-{number}", number + 1
-        taken.add(name)
+        names_taken.add(name)
         at = draft.at if name == draft.name else draft.at.replace("{database}", draft.name)
         named.append(replace(draft, name=name, at=at))
     return named
@@ -303,11 +304,11 @@ def _unused_globals(kinds: list[_Kind], drafts: list[DraftDatabase]) -> list[str
 
 
 def _nothing(uri: str, explored: Explored, left: list[str]) -> str:
-    seen = (
+    sentence = (
         f"{len(explored.objects)} objects were looked at" if explored.objects else "nothing is stored there"
     )
     return "\n".join(
-        [f"No backup that can be drilled was found below {uri}: {seen}; nothing was written.", *left]
+        [f"No backup that can be drilled was found below {uri}: {sentence}; nothing was written.", *left]
     )
 
 

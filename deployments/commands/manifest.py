@@ -218,10 +218,10 @@ def _connect(dump: Dump) -> Connection:
     return connection
 
 
-def _conninfo(database: str, known: dict[str, str]) -> str:
+def _conninfo(database: str, parameters: dict[str, str]) -> str:
     if "=" in database or database.startswith(("postgres://", "postgresql://")):
-        return make_conninfo(database, **known)
-    return make_conninfo(**known, **({"dbname": database} if database else {}))
+        return make_conninfo(database, **parameters)
+    return make_conninfo(**parameters, **({"dbname": database} if database else {}))
 
 
 def _short(letters: str, left: list[str], options: dict[str, str]) -> None:

@@ -60,9 +60,9 @@ def recover_database(
             state = recover(str(fleet), database, select, str(folder), then, return_state=True)
             document = cast("dict[str, Any]", state.result())
         except DrillError as error:
-            for item in findings_of(error):
-                echo(f"{item.severity.value} {item.rule}: {item.message}", err=True)
-                echo(f"  {item.hint}", err=True)
+            for finding in findings_of(error):
+                echo(f"{finding.severity.value} {finding.rule}: {finding.message}", err=True)
+                echo(f"  {finding.hint}", err=True)
             return exit_code_of(error)
     _tell(document, as_json=as_json)
     if port is not None:
@@ -111,8 +111,8 @@ def _tell(document: dict[str, Any], *, as_json: bool) -> None:
         f"database {document['in_database']}",
         err=as_json,
     )
-    for item in document["findings"]:
-        echo(f"  {item['severity']} {item['rule']}: {item['message']}", err=as_json)
+    for finding in document["findings"]:
+        echo(f"  {finding['severity']} {finding['rule']}: {finding['message']}", err=as_json)
     echo(f"cluster of PostgreSQL {document['postgres_version']}, stopped: {document['data']}", err=as_json)
     echo("what remains:", err=as_json)
     for step in document["remains"]:
@@ -121,34 +121,34 @@ def _tell(document: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _start_command(document: dict[str, Any], port: int) -> list[str]:
-    data = Path(document["data"])
-    log = data.parent / "server.log"
-    options = f"-p {port} -k {shlex.quote(str(data.parent))}"
-    return [f"{document['bindir']}/pg_ctl", "-D", str(data), "-l", str(log), "-o", options, "-w", "start"]
+    data_dir = Path(document["data"])
+    log = data_dir.parent / "server.log"
+    options = f"-p {port} -k {shlex.quote(str(data_dir.parent))}"
+    return [f"{document['bindir']}/pg_ctl", "-D", str(data_dir), "-l", str(log), "-o", options, "-w", "start"]
 
 
 def _start(document: dict[str, Any], port: int, *, as_json: bool) -> None:
     """Start the recovered server as its owner; it is nobody's sandbox any more and outlives this command."""
-    data = Path(document["data"])
+    data_dir = Path(document["data"])
     identity: dict[str, Any] = {}
     if os.geteuid() == 0:
-        status = data.stat()
+        status = data_dir.stat()
         identity = {"user": status.st_uid, "group": status.st_gid, "extra_groups": []}
-    done = subprocess.run(
+    process = subprocess.run(
         _start_command(document, port),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={"PATH": os.defpath, "LC_ALL": "C"},
-        cwd=data,
+        cwd=data_dir,
         timeout=_START_S,
         check=False,
         **identity,
     )
-    where = f"port {port}, socket in {data.parent}"
+    where = f"port {port}, socket in {data_dir.parent}"
     echo(
         f"the server runs: {where}"
-        if done.returncode == 0
-        else f"the server did not start: see {data.parent / 'server.log'}",
-        err=as_json or done.returncode != 0,
+        if process.returncode == 0
+        else f"the server did not start: see {data_dir.parent / 'server.log'}",
+        err=as_json or process.returncode != 0,
     )

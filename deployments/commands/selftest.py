@@ -61,17 +61,19 @@ def document_of(state: State[Any]) -> dict[str, Any]:
     Raises:
         Exception: what the flow raised where there is none.
     """
-    found = state.result(raise_on_failure=False)
-    if isinstance(found, dict):
-        return found
-    raise found if isinstance(found, Exception) else PermanentError("The self test ended without a result.")
+    outcome = state.result(raise_on_failure=False)
+    if isinstance(outcome, dict):
+        return outcome
+    raise (
+        outcome if isinstance(outcome, Exception) else PermanentError("The self test ended without a result.")
+    )
 
 
 def show(document: dict[str, Any], evidence: str) -> None:
     """Print the matrix, the score of each table, what was not caught, and a plain sentence at the end."""
     console = Console(highlight=False)
     *rest, last = lines(document)
-    for text, kind in rest:
-        say(console, text, style=_STYLES.get(kind, ""))
+    for line, kind in rest:
+        say(console, line, style=_STYLES.get(kind, ""))
     say(console, f"result: {evidence.rstrip('/')}/{document_place(document)}")
     say(console, last[0], style=_STYLES.get(last[1], ""))

@@ -66,10 +66,10 @@ def try_on_kept(fleet: Path, database: str, wish: Wish) -> int:
     sweep(utc_now())
     console = Console(highlight=False)
     held = kept_backups(target, utc_now())
-    one = _restore(fleet, target, keep_s, held) if wish.fresh or not held else held[-1]
+    backup = _restore(fleet, target, keep_s, held) if wish.fresh or not held else held[-1]
     until = utc_now() + timedelta(seconds=keep_s)
-    _say_sandbox(console, one, target, until)
-    result = try_suite(one, suite, target, until)
+    _say_sandbox(console, backup, target, until)
+    result = try_suite(backup, suite, target, until)
     _say_result(console, suite, result)
     return exit_code(result)
 
@@ -83,7 +83,7 @@ def drop_kept_backups(fleet: Path, database: str) -> int:
     """
     target = read_target(str(fleet), database)
     held = kept_backups(target, utc_now())
-    left = [path for one in held for path in drop_backup(one)]
+    left = [path for backup in held for path in drop_backup(backup)]
     console = Console(highlight=False)
     for path in left:
         say(console, f"could not be removed: {path}")
@@ -98,16 +98,16 @@ def exit_code(result: SuiteResult) -> int:
     """Return 1 if an expectation fails, 2 if one could not be evaluated or none is there, else 0."""
     if result.count(Outcome.FAILED):
         return 1
-    return 2 if not result.results or any(result.count(one) for one in _UNJUDGED) else 0
+    return 2 if not result.results or any(result.count(outcome) for outcome in _UNJUDGED) else 0
 
 
 def report_lines(suite: Suite, result: SuiteResult) -> Iterator[tuple[str, str]]:
     """Yield the lines that a try prints, each with its style: by table, in the suite's order."""
-    for table in dict.fromkeys(one.table for one in result.results):
-        mine = [one for one in result.results if one.table == table]
+    for table in dict.fromkeys(judged.table for judged in result.results):
+        mine = [judged for judged in result.results if judged.table == table]
         yield f"{table}  {_took(result.table_seconds.get(table))}", "bold"
-        for one in mine:
-            yield from _lines(one, suite)
+        for judged in mine:
+            yield from _lines(judged, suite)
     yield _total(result), ""
     if result.count(Outcome.FAILED):
         yield "The data came out of a backup, so production may hold the same: look there too.", "dim"
@@ -120,8 +120,8 @@ def _restore(fleet: Path, target: Target, keep_s: float, old: Sequence[KeptBacku
 
         keep(str(fleet), target.name, keep_s, return_state=True).result()
     held = kept_backups(target, utc_now())
-    for one in old:
-        drop_backup(one)
+    for backup in old:
+        drop_backup(backup)
     if not held:
         raise PermanentError(
             f"The restored backup of {target.name} was not kept.",
@@ -150,15 +150,15 @@ def _seconds(text: str) -> float:
         raise ConfigInvalid(f"--keep: {error}") from error
 
 
-def _say_sandbox(console: Console, one: KeptBackup, target: Target, until: datetime) -> None:
-    name = printable(one.uri.rstrip("/").rpartition("/")[2])
+def _say_sandbox(console: Console, backup: KeptBackup, target: Target, until: datetime) -> None:
+    name = printable(backup.uri.rstrip("/").rpartition("/")[2])
     say(
         console,
-        f"sandbox: {target.name} as of {_time(one.at)} ({name}), restored {_time(one.restored_at)}, "
+        f"sandbox: {target.name} as of {_time(backup.at)} ({name}), restored {_time(backup.restored_at)}, "
         f"kept until {_time(until)}",
     )
     try:
-        newer = newer_backup(one, target, utc_now())
+        newer = newer_backup(backup, target, utc_now())
     except DrillError as error:
         say(console, f"         whether a newer backup is there could not be seen: {error.what}")
         return
@@ -167,24 +167,24 @@ def _say_sandbox(console: Console, one: KeptBackup, target: Target, until: datet
 
 
 def _say_result(console: Console, suite: Suite, result: SuiteResult) -> None:
-    for text, style in report_lines(suite, result):
-        say(console, text, style=style)
+    for line, style in report_lines(suite, result):
+        say(console, line, style=style)
 
 
-def _lines(one: ExpectationResult, suite: Suite) -> Iterator[tuple[str, str]]:
-    mark, style = _MARKS[one.outcome]
-    observed = "" if one.observed is None else f": {_observed(one)}"
-    weight = "" if one.severity.value == "critical" else f" ({one.severity.value})"
-    yield f"  {mark} {one.expected}{weight}{observed}{_took(one.seconds, ' ')}", style
-    if one.message:
-        yield f"{_INDENT}{one.message}", style
-    if one.outcome in (Outcome.FAILED, *_UNJUDGED):
-        where = f"{suite.path or suite.name}:{one.line}" if one.line else str(suite.path or suite.name)
-        yield f"{_INDENT}{where}" + (f"; why: {one.why}" if one.why else ""), "dim"
+def _lines(judged: ExpectationResult, suite: Suite) -> Iterator[tuple[str, str]]:
+    mark, style = _MARKS[judged.outcome]
+    observed = "" if judged.observed is None else f": {_observed(judged)}"
+    weight = "" if judged.severity.value == "critical" else f" ({judged.severity.value})"
+    yield f"  {mark} {judged.expected}{weight}{observed}{_took(judged.seconds, ' ')}", style
+    if judged.message:
+        yield f"{_INDENT}{judged.message}", style
+    if judged.outcome in (Outcome.FAILED, *_UNJUDGED):
+        where = f"{suite.path or suite.name}:{judged.line}" if judged.line else str(suite.path or suite.name)
+        yield f"{_INDENT}{where}" + (f"; why: {judged.why}" if judged.why else ""), "dim"
 
 
-def _observed(one: ExpectationResult) -> str:
-    return f"{one.observed:,}" if isinstance(one.observed, int) else str(one.observed)
+def _observed(judged: ExpectationResult) -> str:
+    return f"{judged.observed:,}" if isinstance(judged.observed, int) else str(judged.observed)
 
 
 def _total(result: SuiteResult) -> str:
@@ -195,7 +195,9 @@ def _total(result: SuiteResult) -> str:
         Outcome.TABLE_MISSING: "name a table that is not there",
         Outcome.NO_HISTORY: "wait for an earlier drill",
     }
-    counted = [f"{result.count(outcome)} {said}" for outcome, said in words.items() if result.count(outcome)]
+    counted = [
+        f"{result.count(outcome)} {phrase}" for outcome, phrase in words.items() if result.count(outcome)
+    ]
     return f"{len(result.results)} expectations in {format_duration(result.seconds)}: {', '.join(counted)}"
 
 

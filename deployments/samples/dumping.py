@@ -85,10 +85,10 @@ def run_program(source: Sandbox, argv: list[str], what: str) -> bytes:
     """
     program = str(source.postgres.bindir / argv[0])
     env = {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}
-    done = subprocess.run(
+    process = subprocess.run(
         [program, *argv[1:]], env=env, capture_output=True, timeout=_DEADLINE_S, check=False
     )
-    if done.returncode:
-        said = masked(done.stderr.decode("utf-8", "replace")).strip()
-        raise PermanentError(f"{argv[0]} failed on a sample database: {said}", what, rule="drill-crashed")
-    return done.stdout
+    if process.returncode:
+        stderr = masked(process.stderr.decode("utf-8", "replace")).strip()
+        raise PermanentError(f"{argv[0]} failed on a sample database: {stderr}", what, rule="drill-crashed")
+    return process.stdout

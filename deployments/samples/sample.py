@@ -77,8 +77,8 @@ def _play(database: Connection, now: datetime, scale: float) -> None:
 def _as_owner(sample: Sample, database: Connection, *statements: LiteralString) -> None:
     database.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(sample.owner)))
     try:
-        for text in statements:
-            database.execute(text)
+        for statement in statements:
+            database.execute(statement)
     finally:
         database.execute("RESET ROLE")
 

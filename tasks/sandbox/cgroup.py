@@ -28,17 +28,17 @@ def make_groups(drill_id: str, process_bytes: int) -> tuple[Path, ...]:
         process_bytes: what one process may take; all together get at least that.
     """
     limits = _limits(max(process_bytes, memory_bytes() * _SHARE[0] // _SHARE[1]))
-    made: list[Path] = []
+    groups: list[Path] = []
     try:
         for parent in look_at_host().groups:
             group = parent / f"{GROUP_PREFIX}{drill_id}"
             group.mkdir()
-            made.append(group)
+            groups.append(group)
             _set(group, limits)
     except OSError:
-        remove_groups(made)
+        remove_groups(groups)
         return ()
-    return tuple(made)
+    return tuple(groups)
 
 
 def remove_groups(groups: tuple[Path, ...] | list[Path]) -> tuple[str, ...]:

@@ -451,9 +451,9 @@ def _log_tail(root: Path, lines: int) -> tuple[str, ...]:
 
 def _failed(sandbox: Sandbox, what: str, lines: tuple[str, ...], rule: str | None = None) -> PermanentError:
     full = any(_NO_SPACE.search(line) for line in lines)
-    said = " / ".join(lines[-5:]) or "it said nothing"
+    tail = " / ".join(lines[-5:]) or "it said nothing"
     return PermanentError(
-        f"{what}: {said}. Nothing is said about the backup.",
+        f"{what}: {tail}. Nothing is said about the backup.",
         where=str(sandbox.postgres.bindir),
         rule="disk-full" if full else rule or "postgres-failed",
     )

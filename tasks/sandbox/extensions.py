@@ -91,10 +91,10 @@ def library_env(install: PostgresInstall) -> dict[str, str]:
 def share_dir(bindir: Path) -> Path:
     """Return the folder of *bindir*'s support files."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [str(bindir / "pg_config"), "--sharedir"], capture_output=True, text=True, timeout=30, check=False
         )
-        named = done.stdout.strip()
+        named = process.stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         named = ""
     return Path(named) if named and Path(named).is_dir() else bindir.parent / "share"
@@ -110,8 +110,8 @@ def _stood_in(install: PostgresInstall) -> frozenset[str]:
 
 
 def _module_of(control: Path) -> str | None:
-    found = _MODULE.search(control.read_text(encoding="utf-8", errors="replace"))
-    return found["name"] if found else None
+    match = _MODULE.search(control.read_text(encoding="utf-8", errors="replace"))
+    return match["name"] if match else None
 
 
 def _unloadable(bindir: Path) -> frozenset[str]:
@@ -119,7 +119,7 @@ def _unloadable(bindir: Path) -> frozenset[str]:
     folder = bindir.parent / "lib"
     modules = sorted(folder.glob("*.so"))
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["ldd", *map(str, modules)],  # noqa: S607  part of every glibc; without it nothing is excluded
             capture_output=True,
             text=True,
@@ -130,7 +130,7 @@ def _unloadable(bindir: Path) -> frozenset[str]:
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
     missing, module = set(), ""
-    for line in done.stdout.splitlines():
+    for line in process.stdout.splitlines():
         if not line.startswith(("\t", " ")):
             module = Path(line.rstrip(":")).stem
         elif "not found" in line:

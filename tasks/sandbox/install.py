@@ -54,12 +54,12 @@ def find_postgres(major: int, source: str = "auto") -> PostgresInstall:
 
 def list_postgres() -> tuple[PostgresInstall, ...]:
     """Return every complete PostgreSQL of this worker, in the order in which they are preferred."""
-    found: dict[Path, PostgresInstall] = {}
+    installs: dict[Path, PostgresInstall] = {}
     for bindir, source in _bindirs():
         install = inspect_install(bindir, source)
         if install is not None:
-            found.setdefault(install.bindir, install)
-    return tuple(found.values())
+            installs.setdefault(install.bindir, install)
+    return tuple(installs.values())
 
 
 def install_postgres(major: int) -> PostgresInstall:
@@ -116,25 +116,25 @@ def _version(program: Path) -> str | None:
 @functools.lru_cache(maxsize=256)
 def _asked_version(program: str, _mtime_ns: int, _size: int) -> str | None:
     """Ask a program for its version; asked again only when the file has changed."""
-    found = _VERSION.search(_run(program, "--version"))
-    return None if found is None else found["version"]
+    match = _VERSION.search(_run(program, "--version"))
+    return None if match is None else match["version"]
 
 
 def _run(program: str, option: str) -> str:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [program, option], capture_output=True, text=True, timeout=30, check=False, env={"LC_ALL": "C"}
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def _unavailable(major: int, reason: str, fetched: Iterable[int]) -> PermanentError:
     installs = list_postgres()
-    here = ", ".join(f"{install.version} in {install.bindir}" for install in installs) or "none"
+    present = ", ".join(f"{install.version} in {install.bindir}" for install in installs) or "none"
     return PermanentError(
-        f"There is no PostgreSQL {major} on this worker: {reason}. Found: {here}.",
+        f"There is no PostgreSQL {major} on this worker: {reason}. Found: {present}.",
         where=f"looked in {POSTGRES_VARIABLE}, the usual folders, PATH and the cache",
         hint=_newer_hint(major, {install.major for install in installs} | set(fetched)),
         rule="postgres-unavailable",

@@ -146,8 +146,8 @@ def _off(workspace: Workspace) -> str:
 
 def closed_folder(path: Path, os_user: str | None) -> Path | None:
     """Return the uppermost folder on the way to *path* that the sandbox's user may not pass, if any."""
-    known = ids(os_user)
-    return None if known is None else first_closed(path, *known)
+    owner = ids(os_user)
+    return None if owner is None else first_closed(path, *owner)
 
 
 def _uid(name: str | None) -> int:

@@ -79,11 +79,15 @@ def keep_for_later(sandbox: Sandbox, until: datetime, note: Mapping[str, str]) -
 
 def find_kept(fleet: str, database: str, now: datetime) -> tuple[Kept, ...]:
     """Return what `keep_for_later` left for *database* and has not expired, the newest last."""
-    found = (_read(root) for root in sorted((drill_dir() / "drills").glob("*")))
+    sandboxes = (_read(root) for root in sorted((drill_dir() / "drills").glob("*")))
     mine = [
-        one for one in found if one is not None and (one.stamp.fleet, one.stamp.database) == (fleet, database)
+        kept
+        for kept in sandboxes
+        if kept is not None and (kept.stamp.fleet, kept.stamp.database) == (fleet, database)
     ]
-    return tuple(sorted((one for one in mine if now < one.keep_until), key=lambda one: one.stamp.created_at))
+    return tuple(
+        sorted((kept for kept in mine if now < kept.keep_until), key=lambda kept: kept.stamp.created_at)
+    )
 
 
 @contextmanager
@@ -118,15 +122,15 @@ def drop_kept(one: Kept) -> tuple[str, ...]:
 
 
 @contextmanager
-def _leased(one: Kept) -> Iterator[None]:
+def _leased(kept: Kept) -> Iterator[None]:
     try:
-        lease = try_lock(one.root / LEASE_FILE)
+        lease = try_lock(kept.root / LEASE_FILE)
     except OSError as error:
-        raise _unusable(one.root, f"The kept sandbox cannot be used: {error.strerror}.") from error
+        raise _unusable(kept.root, f"The kept sandbox cannot be used: {error.strerror}.") from error
     if lease is None:
         raise PermanentError(
             "The kept sandbox is in use: another command has started its server. Nothing was changed.",
-            where=str(one.root),
+            where=str(kept.root),
             hint="Wait until it has ended.",
             rule="already-running",
         )
@@ -144,9 +148,9 @@ def _prepare(one: Kept, until: datetime) -> None:
         raise _unusable(one.root, f"The kept sandbox cannot be used: {error.strerror}.") from error
 
 
-def _clear(one: Kept) -> None:
+def _clear(kept: Kept) -> None:
     """Remove what a killed server left; its starter is dead, or its lease would not be ours."""
-    workspace = one.sandbox.workspace
+    workspace = kept.sandbox.workspace
     end_processes(workspace.drill_id, workspace.data_dir)
     remove_shared_memory(workspace.data_dir)
     left = [workspace.data_dir / name for name in _LEFT_BY_A_KILL]
@@ -162,14 +166,14 @@ def _read(root: Path) -> Kept | None:
     if stamp is None or stamp.keep_until is None:
         return None
     try:
-        written = read_object(read_regular(root / KEPT_FILE, _LARGEST_BYTES))
-        if written["schema"] != _SCHEMA:
+        record = read_object(read_regular(root / KEPT_FILE, _LARGEST_BYTES))
+        if record["schema"] != _SCHEMA:
             return None
-        facts = dict(written["sandbox"])
+        facts = dict(record["sandbox"])
         install = dict(facts.pop("postgres"))
         postgres = PostgresInstall(**{**install, "bindir": Path(install["bindir"])})
         sandbox = Sandbox(workspace=workspace_of(root, stamp), postgres=postgres, **facts)
-        return Kept(sandbox, stamp, {str(key): str(value) for key, value in written["note"].items()})
+        return Kept(sandbox, stamp, {str(key): str(value) for key, value in record["note"].items()})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

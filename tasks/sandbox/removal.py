@@ -154,58 +154,58 @@ class _Pass:
 
     def over(self, top: int) -> int:
         """Remove what goes of the folder behind *top*; return how much that was."""
-        here = os.dup(top)
+        handle = os.dup(top)
         try:
-            way = [_Level("", os.fstat(here), self._clear(here, self._spared))]
+            way = [_Level("", os.fstat(handle), self._clear(handle, self._spared))]
             while time.monotonic() < self._ends_at:
                 if way[-1].folders:
-                    here = self._descend(here, way)
+                    handle = self._descend(handle, way)
                 elif len(way) == 1:
                     break
                 else:
-                    here = self._ascend(here, way)
+                    handle = self._ascend(handle, way)
         except OSError:  # the tree was changed under our feet: the next pass sees it anew
             return self._removed
         finally:
-            os.close(here)
+            os.close(handle)
         return self._removed
 
-    def _descend(self, here: int, way: list[_Level]) -> int:
+    def _descend(self, handle: int, way: list[_Level]) -> int:
         name = way[-1].folders.pop()
-        inner = _enter(name, here)
+        inner = _enter(name, handle)
         if inner is None:
-            return here
+            return handle
         try:
             identity = os.fstat(inner)
             mounted = identity.st_dev != way[0].identity.st_dev  # something else's, and not ours to empty
             way.append(_Level(name, identity, [] if mounted else self._clear(inner, frozenset())))
         except OSError:
             os.close(inner)
-            return here
-        os.close(here)
+            return handle
+        os.close(handle)
         return inner
 
-    def _ascend(self, here: int, way: list[_Level]) -> int:
-        above = os.open("..", _OPEN_FOLDER, dir_fd=here)
+    def _ascend(self, handle: int, way: list[_Level]) -> int:
+        above = os.open("..", _OPEN_FOLDER, dir_fd=handle)
         if not os.path.samestat(os.fstat(above), way[-2].identity):
             os.close(above)
             raise OSError(errno.ESTALE, "the folder was moved meanwhile")
-        os.close(here)
+        os.close(handle)
         self._removed += _rmdir(way.pop().name, above)
         return above
 
-    def _clear(self, here: int, spared: frozenset[str]) -> list[str]:
-        """Remove the files in *here*; return the names of the folders in it."""
+    def _clear(self, handle: int, spared: frozenset[str]) -> list[str]:
+        """Remove the files in *handle*; return the names of the folders in it."""
         folders = []
-        with os.scandir(here) as entries:
-            listed = [(entry.name, _is_folder(entry)) for entry in islice(entries, _AT_A_TIME)]
-        for name, folder in listed:
+        with os.scandir(handle) as entries:
+            names = [(entry.name, _is_folder(entry)) for entry in islice(entries, _AT_A_TIME)]
+        for name, folder in names:
             if name in spared:
                 continue
             if folder:
                 folders.append(name)
             else:
-                self._removed += _unlink(name, here)
+                self._removed += _unlink(name, handle)
         return folders
 
 

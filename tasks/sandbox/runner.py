@@ -285,7 +285,7 @@ def _program(place: Sandbox | Workspace, name: str) -> str:
     if "/" in name:
         return name
     ours = place.postgres.bindir / name if isinstance(place, Sandbox) else None
-    found = str(ours) if ours is not None and ours.exists() else shutil.which(name)
-    if found is None:
+    program = str(ours) if ours is not None and ours.exists() else shutil.which(name)
+    if program is None:
         raise PermanentError(f"The program {name} is not on this worker.", where=name, rule="postgres-failed")
-    return found
+    return program

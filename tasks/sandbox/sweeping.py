@@ -70,7 +70,9 @@ def sweep(now: datetime) -> SweepReport:
         now: aware UTC.
     """
     reports = [sweep_kind(now) for sweep_kind in SWEEPS]
-    lists = ([item for report in reports for item in getattr(report, name)] for name in SweepReport.__slots__)
+    lists = (
+        [entry for report in reports for entry in getattr(report, name)] for name in SweepReport.__slots__
+    )
     return SweepReport(*map(tuple, lists))
 
 
@@ -80,46 +82,46 @@ def sweep_folders(now: datetime) -> SweepReport:
     Args:
         now: aware UTC.
     """
-    base, seen = drill_dir(), _Seen()
+    base, tally = drill_dir(), _Seen()
     for root in _folders_in(base / "drills"):
         try:
-            _sweep_folder(root, now, seen)
+            _sweep_folder(root, now, tally)
         except (OSError, ValueError) as error:  # one folder's trouble is not the next one's
-            seen.left.append(f"{_name(root)}: {error}")
+            tally.left.append(f"{_name(root)}: {error}")
     _sweep_locks(base / "locks")
     tidy(base)
-    return SweepReport(*(tuple(getattr(seen, name)) for name in SweepReport.__slots__))
+    return SweepReport(*(tuple(getattr(tally, name)) for name in SweepReport.__slots__))
 
 
 SWEEPS: tuple[Callable[[datetime], SweepReport], ...] = (sweep_folders,)
 """One for each kind of sandbox."""
 
 
-def _sweep_folder(root: Path, now: datetime, seen: _Seen) -> None:
+def _sweep_folder(root: Path, now: datetime, tally: _Seen) -> None:
     stamp = read_stamp(root)
     if stamp is None:
-        _sweep_unstamped(root, seen)
+        _sweep_unstamped(root, tally)
     else:
-        _sweep_stamped(root, stamp, now, seen)
+        _sweep_stamped(root, stamp, now, tally)
 
 
-def _sweep_stamped(root: Path, stamp: Stamp, now: datetime, seen: _Seen) -> None:
+def _sweep_stamped(root: Path, stamp: Stamp, now: datetime, tally: _Seen) -> None:
     if stamp.keep_until is not None and now < datetime.fromisoformat(stamp.keep_until):
-        seen.kept.append(stamp.drill_id)
+        tally.kept.append(stamp.drill_id)
     elif owner_lives(root, stamp):
-        seen.living.append(stamp.drill_id)
+        tally.living.append(stamp.drill_id)
     else:
         left = _remove(root, stamp)
         if left is not None:
-            seen.left.extend(left)
-            seen.removed.extend([] if left else [stamp.drill_id])
+            tally.left.extend(left)
+            tally.removed.extend([] if left else [stamp.drill_id])
 
 
-def _sweep_unstamped(root: Path, seen: _Seen) -> None:
+def _sweep_unstamped(root: Path, tally: _Seen) -> None:
     """Remove a folder whose maker died before it had its name; leave every other one alone."""
     unborn = _UNBORN.fullmatch(root.name)
     if unborn is None:
-        seen.unknown.append(_name(root))
+        tally.unknown.append(_name(root))
     elif not _is_being_made(root, int(unborn["pid"]), unborn["started"]):
         stamp = read_draft_stamp(root)
         if stamp is not None:

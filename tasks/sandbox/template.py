@@ -32,11 +32,11 @@ def copy_template(install: PostgresInstall, data_dir: Path, ids: tuple[int, int]
     Raises:
         OSError: it could not be written, as on a full disk.
     """
-    kept = _place(install)
-    if not _is_ours(kept):
+    place = _place(install)
+    if not _is_ours(place):
         return False
     try:
-        _copy(kept / "data", data_dir, ids)
+        _copy(place / "data", data_dir, ids)
     except FileNotFoundError:  # another drill has replaced or removed it in the very moment
         return False
     return True
@@ -44,50 +44,50 @@ def copy_template(install: PostgresInstall, data_dir: Path, ids: tuple[int, int]
 
 def keep_template(install: PostgresInstall, data_dir: Path) -> None:
     """Keep *data_dir*, made by initdb and never started, for the next one; that it cannot be is no error."""
-    kept = _place(install)
+    place = _place(install)
     try:
-        make_folder(kept.parent, 0o755)
-        draft = Path(tempfile.mkdtemp(prefix=".", dir=kept.parent))
+        make_folder(place.parent, 0o755)
+        draft = Path(tempfile.mkdtemp(prefix=".", dir=place.parent))
         try:
             (draft / "data").mkdir(0o700)
             _copy(data_dir, draft / "data", None)
-            draft.rename(kept)
+            draft.rename(place)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
             raise
     except OSError as error:
-        _log.debug("no template kept in %s: %s", kept, error.strerror)
+        _log.debug("no template kept in %s: %s", place, error.strerror)
 
 
 def _place(install: PostgresInstall) -> Path:
     """Return the folder for *install*: another build at the same place is another cluster."""
     status = (install.bindir / "postgres").stat()
-    known = f"{install.bindir}|{install.version}|{status.st_mtime_ns}|{status.st_size}|{os.geteuid()}"
-    return postgres_dir() / "templates" / hashlib.sha256(known.encode()).hexdigest()[:16]
+    identity = f"{install.bindir}|{install.version}|{status.st_mtime_ns}|{status.st_size}|{os.geteuid()}"
+    return postgres_dir() / "templates" / hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def _is_ours(kept: Path) -> bool:
+def _is_ours(place: Path) -> bool:
     with contextlib.suppress(OSError):
-        status = kept.lstat()
-        return status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0 and (kept / "data").is_dir()
+        status = place.lstat()
+        return status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0 and (place / "data").is_dir()
     return False
 
 
 def _copy(source: Path, target: Path, ids: tuple[int, int] | None) -> None:
     for folder, names, files in os.walk(source):
-        there = target / Path(folder).relative_to(source)
+        copied = target / Path(folder).relative_to(source)
         for name in names:
-            (there / name).mkdir(0o700)
+            (copied / name).mkdir(0o700)
             if ids is not None:
-                os.chown(there / name, *ids)
+                os.chown(copied / name, *ids)
         for name in files:
-            _copy_file(f"{folder}/{name}", f"{there}/{name}", ids)
+            _copy_file(f"{folder}/{name}", f"{copied}/{name}", ids)
 
 
 def _copy_file(source: str, target: str, ids: tuple[int, int] | None) -> None:
     """Copy one file without the zeros at its end, which are most of a WAL segment and need no disk."""
-    with open(source, "rb", buffering=0) as read:  # noqa: PTH123  a thousand files: paths and buffers cost
-        content = read.read()
+    with open(source, "rb", buffering=0) as original:  # noqa: PTH123  a thousand files: paths and buffers cost
+        content = original.read()
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with open(handle, "wb", buffering=0) as output:  # noqa: PTH123
         rest = memoryview(content)[: len(content.rstrip(b"\0"))]

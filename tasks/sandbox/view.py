@@ -84,8 +84,8 @@ def view_of(workspace: Workspace, install_dir: Path | None, *, server: bool) -> 
     host = host_files()
     own = (workspace.root, *filter(None, (workspace.sockets,)))
     installs = tuple(filter(None, (install_dir,)))
-    read = (*host, *installs)
-    cover = covered_folders((*own, *read), workspace.os_user)
+    readable = (*host, *installs)
+    cover = covered_folders((*own, *readable), workspace.os_user)
     theirs = [workspace.data_dir, workspace.scratch_dir, workspace.socket_dir]
     theirs += [_SHARED_MEMORY] if "mount" in workspace.isolation else []
     devices = tuple(Path("/dev") / name for name in _DEVICES)
@@ -94,11 +94,11 @@ def view_of(workspace: Workspace, install_dir: Path | None, *, server: bool) -> 
     return View(
         cover=cover,
         devices=_strings(path for path in devices if path.exists()),
-        read=_strings(path for path in read if _is_below(path, cover)),
+        read=_strings(path for path in readable if _is_below(path, cover)),
         write=_strings(own),
         made=_names(workspace) if "/etc" in cover else {},
         readable=_strings(
-            (*_system_files(), *read, *names, *root, Path("/dev/random"), Path("/dev/urandom"))
+            (*_system_files(), *readable, *names, *root, Path("/dev/random"), Path("/dev/urandom"))
         ),
         writable=_strings((*theirs, Path("/dev/null"), Path("/dev/zero"))),
     )
@@ -146,16 +146,16 @@ def user_names(workspace: Workspace) -> tuple[str | None, str | None]:
     if "mount" in workspace.isolation:
         lines = _names(workspace)["/etc/passwd"].splitlines()
         return lines[0].partition(":")[0], lines[-1].partition(":")[0]
-    known = ids(workspace.os_user)
-    return _name_of(os.geteuid()), _name_of(os.geteuid() if known is None else known[0])
+    owner = ids(workspace.os_user)
+    return _name_of(os.geteuid()), _name_of(os.geteuid() if owner is None else owner[0])
 
 
 def _names(workspace: Workspace) -> dict[str, str]:
     """Return the host's users as the sandbox knows them: the drill's and its own."""
     users = {os.geteuid(): ("drill", os.getegid())}
-    known = ids(workspace.os_user)
-    if known is not None:
-        users[known[0]] = ("sandbox", known[1])
+    owner = ids(workspace.os_user)
+    if owner is not None:
+        users[owner[0]] = ("sandbox", owner[1])
     lines = [f"{name}:x:{uid}:{gid}::/:/nonexistent\n" for uid, (name, gid) in users.items()]
     groups = [f"{name}:x:{gid}:\n" for name, gid in users.values()]
     return {

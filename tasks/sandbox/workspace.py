@@ -174,13 +174,13 @@ def workspace_of(root: Path, stamp: Stamp) -> Workspace:
 
 def share_backup(workspace: Workspace) -> None:
     """Let the sandbox's user read what was downloaded, whatever umask the drill runs under."""
-    known = ids(workspace.os_user)
-    if known is None:
+    owner = ids(workspace.os_user)
+    if owner is None:
         return
     for folder, _, names in os.walk(workspace.backup_dir):
-        _share(Path(folder), known[1], 0o050)
+        _share(Path(folder), owner[1], 0o050)
         for name in names:
-            _share(Path(folder) / name, known[1], 0o040)
+            _share(Path(folder) / name, owner[1], 0o040)
 
 
 def remove_all(workspace: Workspace) -> tuple[str, ...]:
@@ -221,10 +221,10 @@ def _with_own_user(base: Path, stamp: Stamp, locks: list[tuple[int, Path]]) -> S
     """Give the sandbox a user whom no other one has, where its own view of the host can name him."""
     if stamp.os_user is None or configured_os_user() or "mount" not in stamp.isolation:
         return stamp
-    taken = take_user(base / "locks")
-    if taken is None:
+    user = take_user(base / "locks")
+    if user is None:
         return stamp
-    number, handle, path = taken
+    number, handle, path = user
     locks.append((handle, path))
     return replace(stamp, os_user=str(number), isolation=tuple(sorted((*stamp.isolation, "own-user"))))
 
@@ -285,16 +285,16 @@ def _take_lease(draft: Path) -> int:
 
 
 def _furnish(root: Path, os_user: str | None, *, own_sockets: bool) -> None:
-    known = ids(os_user)
+    owner = ids(os_user)
     theirs = ("data", "tmp", *(("s",) if own_sockets else ()))
     for name in (*theirs, "backup"):
         (root / name).mkdir()
         (root / name).chmod(0o700)
-        if known is not None and name in theirs:
-            os.chown(root / name, *known)
-    if known is not None:
+        if owner is not None and name in theirs:
+            os.chown(root / name, *owner)
+    if owner is not None:
         for folder, mode in ((root / "backup", 0o2750), (root, 0o750)):
-            os.chown(folder, -1, known[1])
+            os.chown(folder, -1, owner[1])
             folder.chmod(mode)
 
 
@@ -306,11 +306,11 @@ def _short_sockets(root: Path) -> Path | None:
 
 
 def _make_sockets(folder: Path | None, os_user: str | None) -> None:
-    known = ids(os_user)
+    owner = ids(os_user)
     if folder is not None:
         folder.mkdir(0o700)
-        if known is not None:
-            os.chown(folder, *known)
+        if owner is not None:
+            os.chown(folder, *owner)
 
 
 def _closed(path: Path, os_user: str | None) -> Path | None:
