@@ -93,7 +93,7 @@ def document_of(agreement: Agreement, ledgers: list[Ledger]) -> dict[str, Any]:
 def _described(ledger: Ledger) -> dict[str, Any]:
     drill = ledger.drill
     point = drill.chosen_point
-    refused = [item.message for item in drill.findings if item.severity.value == "failure"]
+    refused = [finding.message for finding in drill.findings if finding.severity.value == "failure"]
     return {
         "database": drill.target.name,
         "uri": point.uri,

@@ -87,8 +87,10 @@ def document_of(ledger: Ledger, cluster: HandedOver) -> dict[str, Any]:
         "uri": point.uri,
         "at": iso(point.at),
         "phases_s": {name: round(seconds, 3) for name, seconds in drill.phases_s.items()},
-        "findings": [item.as_dict() for item in drill.findings if item.severity is not Severity.INFO],
+        "findings": [
+            finding.as_dict() for finding in drill.findings if finding.severity is not Severity.INFO
+        ],
         "recovery": restored.recovery,
-        "whole": not any(item.severity is Severity.FAILURE for item in drill.findings),
+        "whole": not any(finding.severity is Severity.FAILURE for finding in drill.findings),
         **cluster.as_dict(),
     }

@@ -55,12 +55,12 @@ def can_i_recover(fleet: Path, databases: tuple[str, ...], to: str, *, as_json: 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda asked: look_up(asked[0], asked[1], now), targets))
     console = Console(highlight=False)
-    for item in answers:
+    for row in answers:
         if as_json:
-            sys.stdout.write(to_json(item.as_dict()))
+            sys.stdout.write(to_json(row.as_dict()))
         else:
-            _print(console, item, fleet)
-    codes = {_EXIT[item.recoverable] for item in answers}
+            _print(console, row, fleet)
+    codes = {_EXIT[row.recoverable] for row in answers}
     return 1 if 1 in codes else max(codes, default=0)
 
 
@@ -92,10 +92,10 @@ def moment_of(text: str, target: Target, now: datetime) -> datetime:
     return moment
 
 
-def _print(console: Console, item: Answer, fleet: Path) -> None:
-    word, style = _WORDS[item.recoverable]
-    say(console, f"{item.target.name}: {word}", style)
-    for line in lines_of(item, fleet):
+def _print(console: Console, answer: Answer, fleet: Path) -> None:
+    word, style = _WORDS[answer.recoverable]
+    say(console, f"{answer.target.name}: {word}", style)
+    for line in lines_of(answer, fleet):
         say(console, f"  {line}")
 
 
@@ -128,11 +128,11 @@ def lines_of(item: Answer, fleet: Path) -> Iterator[str]:
         yield f"prove it: restore-drill run {shlex.quote(str(fleet))} -d {name} --select {select}"
 
 
-def _reach_lines(item: Answer) -> Iterator[str]:
+def _reach_lines(answer: Answer) -> Iterator[str]:
     """Yield how a base backup comes to its moment, and what stands against that."""
-    if item.window is not None:
-        yield f"through {item.window.segments:,} segments of WAL: {item.window.why}"
-    for warning in item.warnings:
+    if answer.window is not None:
+        yield f"through {answer.window.segments:,} segments of WAL: {answer.window.why}"
+    for warning in answer.warnings:
         yield f"{warning.rule}: {warning.message}"
 
 
@@ -142,18 +142,18 @@ def _back_to(item: Answer, backup: Candidate) -> str:
     return f"{item.back_to:%Y-%m-%d %H:%M:%S} UTC, from base backup {_told(backup)}"
 
 
-def _told(item: Candidate) -> str:
-    at = "" if item.at is None else f"{item.at:%Y-%m-%d %H:%M:%S} UTC, "
-    return f"{at}{item.uri} ({format_bytes(item.bytes)})"
+def _told(candidate: Candidate) -> str:
+    at = "" if candidate.at is None else f"{candidate.at:%Y-%m-%d %H:%M:%S} UTC, "
+    return f"{at}{candidate.uri} ({format_bytes(candidate.bytes)})"
 
 
-def _loss(item: Answer) -> str:
-    if item.target.backup.goes_by_wal and item.window is None:
+def _loss(answer: Answer) -> str:
+    if answer.target.backup.goes_by_wal and answer.window is None:
         return (
-            f"{format_duration(item.lost_s)} before the moment asked for; WAL brings back what lies between"
+            f"{format_duration(answer.lost_s)} before the moment asked for; WAL brings back what lies between"
         )
-    loss = f"{format_duration(item.lost_s)} before the moment asked for is lost"
-    if item.within_rpo is None:
+    loss = f"{format_duration(answer.lost_s)} before the moment asked for is lost"
+    if answer.within_rpo is None:
         return loss
-    inside = "within" if item.within_rpo else "beyond"
-    return f"{loss}, {inside} the RPO of {format_duration(item.target.rpo)}"
+    inside = "within" if answer.within_rpo else "beyond"
+    return f"{loss}, {inside} the RPO of {format_duration(answer.target.rpo)}"

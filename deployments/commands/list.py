@@ -34,13 +34,15 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     console = Console(highlight=False)
     try:
         recovery = recovery_of(target)
-        found = recovery.points(target, recovery.reach(target), utc_now(), choose_selection(target, select))
+        discovery = recovery.points(
+            target, recovery.reach(target), utc_now(), choose_selection(target, select)
+        )
     except DrillError as error:
         say(console, str(error), style="red")
         return exit_code_of(error)
-    windows = {printable(window.uri): window for window in found.windows}
+    windows = {printable(window.uri): window for window in discovery.windows}
     if as_json:
-        for candidate in found.candidates:
+        for candidate in discovery.candidates:
             window = windows.get(candidate.uri)
             reach = {} if window is None else {"window": window.as_dict()}
             sys.stdout.write(to_json({**candidate.as_dict(), **reach}))
@@ -48,17 +50,17 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("", "recovery point", "size", "key", "why"):
         table.add_column(title, overflow="fold")
-    for one in sorted(
-        found.candidates, key=lambda c: (c.at is not None, c.at or utc_now(), c.uri), reverse=True
+    for row in sorted(
+        discovery.candidates, key=lambda c: (c.at is not None, c.at or utc_now(), c.uri), reverse=True
     ):
-        at = "" if one.at is None else f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
+        at = "" if row.at is None else f"{row.at:%Y-%m-%d %H:%M:%S} UTC"
         table.add_row(
-            "*" if one.taken else "", at, format_bytes(one.bytes), shown(one.uri), shown(one.reason)
+            "*" if row.taken else "", at, format_bytes(row.bytes), shown(row.uri), shown(row.reason)
         )
     console.print(table)
-    if found.windows:
-        console.print(_windows_table(found.windows))
-    for finding in (*found.findings, *_foreseen(found.points)):
+    if discovery.windows:
+        console.print(_windows_table(discovery.windows))
+    for finding in (*discovery.findings, *_foreseen(discovery.points)):
         say(console, f"{finding.severity.value}: {finding.message}")
     return 0
 

@@ -61,14 +61,14 @@ def _print(console: Console, outlook: Outlook) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("state", "database", ""):
         table.add_column(title, overflow="fold")
-    for item in outlook.standings:
-        style = _STYLES.get(item.state, "bold red")
-        table.add_row(shown(item.state.value, style), shown(item.database), shown(item.said))
+    for row in outlook.standings:
+        style = _STYLES.get(row.state, "bold red")
+        table.add_row(shown(row.state.value, style), shown(row.database), shown(row.said))
     console.print(table)
-    for item in outlook.standings:
-        for seen in item.findings:
-            say(console, f"{seen.severity.value} {seen.rule}: {seen.message}")
-            say(console, f"  {seen.hint}", "dim")
+    for row in outlook.standings:
+        for finding in row.findings:
+            say(console, f"{finding.severity.value} {finding.rule}: {finding.message}")
+            say(console, f"  {finding.hint}", "dim")
     if outlook.untold:
         say(console, f"which databases there are could not be told: {outlook.untold}", "bold yellow")
     say(console, outlook.said, "bold")

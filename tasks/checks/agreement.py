@@ -97,12 +97,12 @@ def compare_databases(first: Side, second: Side, limit: Deadline) -> Agreement:
         outcomes = list(
             pool.map(lambda name: _compare(sides, (tables[0][name], tables[1][name]), limit), compared)
         )
-    failed = {item[0]: item[1] for item in outcomes if isinstance(item, tuple)}
-    differences = [item for item in outcomes if isinstance(item, TableDifference)]
+    failed = {outcome[0]: outcome[1] for outcome in outcomes if isinstance(outcome, tuple)}
+    differences = [outcome for outcome in outcomes if isinstance(outcome, TableDifference)]
     return Agreement(
         tables=len(compared) - len(failed) - 1,  # large objects are no table
-        rows=sum(item.rows[0] for item in differences if item.table != _LARGE_OBJECTS.name),
-        differences=tuple(item for item in differences if _differs(item)),
+        rows=sum(outcome.rows[0] for outcome in differences if outcome.table != _LARGE_OBJECTS.name),
+        differences=tuple(outcome for outcome in differences if _differs(outcome)),
         only_first={kind: names for kind, names in alone[0].items() if names},
         only_second={kind: names for kind, names in alone[1].items() if names},
         not_compared={**not_compared, **failed},
@@ -167,8 +167,8 @@ def _compare(
     )
 
 
-def _differs(item: TableDifference) -> bool:
-    return bool(item.only_first or item.only_second or item.changed or item.columns)
+def _differs(difference: TableDifference) -> bool:
+    return bool(difference.only_first or difference.only_second or difference.changed or difference.columns)
 
 
 def _total(chunks: Mapping[int, tuple[int, object, object]]) -> int:

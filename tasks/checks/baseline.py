@@ -100,8 +100,8 @@ def adopt(inventory: Inventory, other: Inventory, pattern: str) -> Inventory:
 
     def stays(kind: str, name: str) -> bool:
         table = inventory.belongs_to.get(name) or guess_table(name, held)
-        meant = kind == pattern or _named(name, pattern) or table in gone
-        return not meant or name in other.objects.get(kind, ())
+        is_meant = kind == pattern or _named(name, pattern) or table in gone
+        return not is_meant or name in other.objects.get(kind, ())
 
     objects = {
         kind: tuple(name for name in names if stays(kind, name)) for kind, names in inventory.objects.items()

@@ -32,7 +32,7 @@ from tasks.model.rules import finding
 def check_deep(context: Context) -> Checked:
     """Return every deep check: done, over the deadline of *context*, or not configured."""
     levels = context.target.checks
-    done = Checked()
+    checked = Checked()
     for name, level, check in (
         ("triggers", "warning", check_triggers),
         ("collations", "warning", check_collations),
@@ -43,8 +43,8 @@ def check_deep(context: Context) -> Checked:
         ("amcheck", levels.amcheck, check_amcheck),
         ("full-read", levels.full_read, check_full_read),
     ):
-        done += run_check(name, level, check, context)
-    return done
+        checked += run_check(name, level, check, context)
+    return checked
 
 
 def run_check(name: str, level: str, check: Callable[[Context], Checked], context: Context) -> Checked:
@@ -55,12 +55,12 @@ def run_check(name: str, level: str, check: Callable[[Context], Checked], contex
         return _over(name, context.deadline)
     started = time.monotonic()
     try:
-        done = check(context)
+        checked = check(context)
     except psycopg.Error as exc:
-        done = _over(name, context.deadline) if timed_out(exc) else errored(name, why(exc))
+        checked = _over(name, context.deadline) if timed_out(exc) else errored(name, why(exc))
     seconds = time.monotonic() - started
     return replace(
-        done, checks=tuple(replace(check, seconds=check.seconds or seconds) for check in done.checks)
+        checked, checks=tuple(replace(check, seconds=check.seconds or seconds) for check in checked.checks)
     )
 
 

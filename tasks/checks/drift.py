@@ -64,12 +64,12 @@ def judge_drift(
         verdicts.append(_Comparison(without(current, out), compared, drift, frozenset(absent_ok)).findings())
     if not verdicts:
         return ()
-    shown = [{(finding.rule, finding.where) for finding in verdict} for verdict in verdicts[1:]]
+    others_saw = [{(finding.rule, finding.where) for finding in verdict} for verdict in verdicts[1:]]
     return tuple(
         finding
         for finding in verdicts[0]
         if finding.severity is Severity.INFO
-        or all((finding.rule, finding.where) in others for others in shown)
+        or all((finding.rule, finding.where) in others for others in others_saw)
     )
 
 

@@ -163,18 +163,18 @@ def read_manifest(
     point: RecoveryPoint, store: Store, target: Target
 ) -> tuple[dict[str, Any] | None, list[Finding]]:
     """Return the inventory that lies beside the backup, and what is wrong with it or its absence."""
-    wanted = target.dump.manifest
-    if wanted == "none":
+    policy = target.dump.manifest
+    if policy == "none":
         return None, []
     uri = f"{point.uri.rstrip('/')}{MANIFEST_SUFFIX}"
-    found = next((obj for obj in store.list(uri, limit=1) if obj.uri == uri), None)
-    if found is None:
+    stored = next((obj for obj in store.list(uri, limit=1) if obj.uri == uri), None)
+    if stored is None:
         message = (
             "No manifest lies beside the backup, and one is required. Its content cannot be proven exactly."
         )
-        return None, [finding("manifest-missing", message, where=uri)] if wanted == "required" else []
+        return None, [finding("manifest-missing", message, where=uri)] if policy == "required" else []
     try:
-        document = read_object(store.source(found).read(0, min(found.bytes, LARGEST_BYTES + 1)))
+        document = read_object(store.source(stored).read(0, min(stored.bytes, LARGEST_BYTES + 1)))
         manifest.read_manifest(document)
     except (JsonInvalid, ConfigInvalid) as exc:
         message = f"The manifest beside the backup cannot be used: {exc.what}. The source cannot be compared."
@@ -183,7 +183,7 @@ def read_manifest(
 
 
 def _checks(head: ArchiveHead, findings: list[Finding]) -> tuple[Check, ...]:
-    failed = next((found.message for found in findings if found.severity is Severity.FAILURE), None)
+    failed = next((issue.message for issue in findings if issue.severity is Severity.FAILURE), None)
     outcome = Outcome.FAILED if failed else Outcome.PASSED
     return (
         Check("readable", Stage.PREFLIGHT, Outcome.PASSED, head.format.value),

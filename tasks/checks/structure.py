@@ -187,8 +187,8 @@ def _data_excluded(expected: Expected, catalogue: Catalogue, empty: frozenset[st
 def _no_keys(context: Context, catalogue: Catalogue) -> list[Finding]:
     inventory, objects = context.inventory, context.inventory.objects
     tables = [name for name, figures in inventory.tables.items() if figures.partition_of is None]
-    there = objects.get("indexes") or objects.get("triggers") or inventory.keys
-    if not tables or there or context.expected.has_post_data:
+    present = objects.get("indexes") or objects.get("triggers") or inventory.keys
+    if not tables or present or context.expected.has_post_data:
         return []
     sentence = (
         f"None of the {len(tables)} tables has a key, an index or a trigger, and the archive lists none."

@@ -135,11 +135,11 @@ def parameters_of(
     if not before:
         return {}
     last = before[-1]
-    others = sorted(
+    earlier = sorted(
         (record for record in history.records if record.recovery_point_at <= as_of and record is not last),
         key=lambda record: (record.verdict is Verdict.VERIFIED, record.recovery_point_at, record.finished_at),
     )
-    measured = [*others, last]
+    measured = [*earlier, last]
     return {
         table: {
             "last_verified_at": last.finished_at,

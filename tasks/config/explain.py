@@ -185,12 +185,12 @@ def _message(path: KeyPath, errors: list[ErrorDetails], model: type[BaseModel]) 
     value = first["input"]
     if value is None:
         return f"null is no value of this key; leave the key out, or write {_wanted(errors)}"
-    said = next((str(error["ctx"]["error"]) for error in errors if error["type"] == "value_error"), None)
-    others = [error for error in errors if error["type"] != "value_error"]
-    if said:
-        return f"{said}; or write {_wanted(others)}" if others else said
-    seen = "this value" if _KEYS_OF_SECRETS & set(path) else shown(value)
-    return f"{seen} is not valid; write {_wanted(errors)}"
+    reason = next((str(error["ctx"]["error"]) for error in errors if error["type"] == "value_error"), None)
+    other_errors = [error for error in errors if error["type"] != "value_error"]
+    if reason:
+        return f"{reason}; or write {_wanted(other_errors)}" if other_errors else reason
+    subject = "this value" if _KEYS_OF_SECRETS & set(path) else shown(value)
+    return f"{subject} is not valid; write {_wanted(errors)}"
 
 
 def _unknown_kind(details: ErrorDetails, model: type[BaseModel]) -> str:

@@ -36,35 +36,35 @@ def load_fleet(path: Path | str, *, today: date | None = None) -> Fleet:
             `file:line: path: fact; remedy`.
     """
     document = read_yaml(Path(path), str(path))
-    data = _mapping(document)
-    secrets = list(find_secrets(data))
+    keys = _mapping(document)
+    secrets = list(find_secrets(keys))
     problems: list[Problem] = []
     today = today or utc_now().date()
-    file = _fleet_file(data, today, problems)
+    file = _fleet_file(keys, today, problems)
     databases = [
-        _database(data, i, document, today, problems)
-        for i, own in enumerate(_databases(data))
+        _database(keys, i, document, today, problems)
+        for i, own in enumerate(_databases(keys))
         if isinstance(own, dict)
     ]
-    _check_names(data, problems)
+    _check_names(keys, problems)
     if secrets or problems or file is None:
-        told = {secret.path for secret in secrets}  # what else is wrong with a secret could repeat it
-        raise invalid(str(path), [*secrets, *(p for p in problems if p.path not in told)], document)
+        places = {secret.path for secret in secrets}  # what else is wrong with a secret could repeat it
+        raise invalid(str(path), [*secrets, *(p for p in problems if p.path not in places)], document)
     return _fleet(document, file, [database for database in databases if database])
 
 
 def _mapping(document: Document) -> dict[str, Any]:
-    data = document.data
-    if not isinstance(data, dict):
+    keys = document.data
+    if not isinstance(keys, dict):
         problem = Problem(
-            (), f"a fleet file is a mapping of keys, this is {shown(data)}; begin with version: 1", 1
+            (), f"a fleet file is a mapping of keys, this is {shown(keys)}; begin with version: 1", 1
         )
         raise invalid(str(document.path), [problem])
-    return {key: value for key, value in data.items() if value is not None or key not in _TOP_SECTIONS}
+    return {key: value for key, value in keys.items() if value is not None or key not in _TOP_SECTIONS}
 
 
-def _fleet_file(data: dict[str, Any], today: date, problems: list[Problem]) -> FleetFile | None:
-    file = _validated(FleetFile, data, problems)
+def _fleet_file(keys: dict[str, Any], today: date, problems: list[Problem]) -> FleetFile | None:
+    file = _validated(FleetFile, keys, problems)
     if file is None:
         return None
     if file.schedule and file.schedules:
@@ -86,28 +86,28 @@ def _fleet_file(data: dict[str, Any], today: date, problems: list[Problem]) -> F
     return file
 
 
-def _databases(data: dict[str, Any]) -> list[Any]:
-    databases = data.get("databases")
+def _databases(keys: dict[str, Any]) -> list[Any]:
+    databases = keys.get("databases")
     return databases if isinstance(databases, list) else []
 
 
 def _database(
-    data: dict[str, Any], index: int, document: Document, today: date, problems: list[Problem]
+    keys: dict[str, Any], index: int, document: Document, today: date, problems: list[Problem]
 ) -> Database | None:
     """Return the database *index*, defaults merged in; what is wrong with it goes to *problems*."""
-    own = data["databases"][index]
+    own = keys["databases"][index]
     trees: tuple[tuple[KeyPath, Any], ...] = (
         (("databases", index), own),
-        (("defaults",), data.get("defaults")),
-        ((), {"store": data.get("store")}),
+        (("defaults",), keys.get("defaults")),
+        ((), {"store": keys.get("store")}),
     )
     merged = _merged(trees)
-    found: list[Problem] = []
-    merged = resolve.resolved(merged, str(data.get("fleet")), document.path.resolve().parent, found)
-    database = _validated(Database, merged, found)
-    if database and not found:
-        found += senseless(database, today)
-    problems += [Problem(_place(problem.path, trees), problem.message) for problem in found]
+    own_problems: list[Problem] = []
+    merged = resolve.resolved(merged, str(keys.get("fleet")), document.path.resolve().parent, own_problems)
+    database = _validated(Database, merged, own_problems)
+    if database and not own_problems:
+        own_problems += senseless(database, today)
+    problems += [Problem(_place(problem.path, trees), problem.message) for problem in own_problems]
     return database
 
 
@@ -122,9 +122,9 @@ def _merged(trees: tuple[tuple[KeyPath, Any], ...]) -> dict[str, Any]:
 def _place(path: KeyPath, trees: tuple[tuple[KeyPath, Any], ...]) -> KeyPath:
     """Return where the merged value at *path* was written: by the database, else by the defaults."""
     for above, tree in trees:
-        there = _within(tree, path)
-        if there:
-            return (*above, *there)
+        inner = _within(tree, path)
+        if inner:
+            return (*above, *inner)
     return (*trees[0][0], *path)
 
 
@@ -148,25 +148,27 @@ def _validated(model: type[Model], data: object, problems: list[Problem]) -> Mod
     return None
 
 
-def _check_names(data: dict[str, Any], problems: list[Problem]) -> None:
-    fleet = data.get("fleet")
+def _check_names(keys: dict[str, Any], problems: list[Problem]) -> None:
+    fleet = keys.get("fleet")
     if isinstance(fleet, str) and not _DNS_LABEL.fullmatch(fleet):
         remedy = re.sub(r"[^a-z0-9]+", "-", fleet.lower()).strip("-")[:63] or "shop"
         problems.append(Problem(("fleet",), f"{shown(fleet)} is not a DNS label; write {remedy}"))
-    seen: dict[str, int] = {}
-    for i, own in enumerate(_databases(data)):
+    first_of: dict[str, int] = {}
+    for i, own in enumerate(_databases(keys)):
         name = own.get("name") if isinstance(own, dict) else None
         if not isinstance(name, str):
             continue
         if not _NAME.fullmatch(name):
             remedy = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:63] or "orders"
-            text = f"{shown(name)} cannot be a name here; write {remedy}, and the real one as backup.database"
-            problems.append(Problem(("databases", i, "name"), text))
-        if name in seen:
-            text = f'"{name}" is databases[{seen[name]}] already; give each database its own name'
-            problems.append(Problem(("databases", i, "name"), text))
-        seen.setdefault(name, i)
-    if isinstance(data.get("defaults"), dict) and "name" in data["defaults"]:
+            problem = (
+                f"{shown(name)} cannot be a name here; write {remedy}, and the real one as backup.database"
+            )
+            problems.append(Problem(("databases", i, "name"), problem))
+        if name in first_of:
+            problem = f'"{name}" is databases[{first_of[name]}] already; give each database its own name'
+            problems.append(Problem(("databases", i, "name"), problem))
+        first_of.setdefault(name, i)
+    if isinstance(keys.get("defaults"), dict) and "name" in keys["defaults"]:
         problems.append(Problem(("defaults", "name"), "each database has its own name; take this line out"))
 
 

@@ -30,12 +30,12 @@ def fill(text: str, database: str, fleet: str) -> str:
     Raises:
         ValueError: another word stands in braces.
     """
-    known = {"database": database, "fleet": fleet}
+    fields = {"database": database, "fleet": fleet}
 
     def value(found: re.Match[str]) -> str:
         word = found[1].strip()
-        if word in known:
-            return known[word]
+        if word in fields:
+            return fields[word]
         near = difflib.get_close_matches(word, _PLACEHOLDERS, 1)
         raise ValueError(f'"{{{word}}}" is not known; write {{{near[0] if near else "database"}}}')
 
@@ -53,9 +53,9 @@ def check_pattern(at: str) -> None:
         _check_bucket(at, rest)
     elif separator and scheme != "file":
         other = _OTHER_STORES.get(scheme)
-        known = f" ({other})" if other else ""
+        hint = f" ({other})" if other else ""
         raise ValueError(
-            f"{scheme}://{known} is no store that can be read; write s3://bucket/key, file:///path or a path"
+            f"{scheme}://{hint} is no store that can be read; write s3://bucket/key, file:///path or a path"
         )
     _check_fields(at)
     _check_steps(at, is_s3=scheme == "s3" and bool(separator))
@@ -63,7 +63,7 @@ def check_pattern(at: str) -> None:
 
 def has_time(at: str) -> bool:
     """Say whether the pattern holds a field of time at all; without one LastModified counts."""
-    return any(found[1] != "%" for found in _FIELD.finditer(at))
+    return any(match[1] != "%" for match in _FIELD.finditer(at))
 
 
 def _check_bucket(at: str, rest: str) -> None:
@@ -77,7 +77,7 @@ def _check_bucket(at: str, rest: str) -> None:
 
 
 def _check_fields(at: str) -> None:
-    fields = [found[1] for found in _FIELD.finditer(at)]
+    fields = [match[1] for match in _FIELD.finditer(at)]
     for field in fields:
         if field not in DIRECTIVES:
             shown = f"%{field}" if field else "a % at the end"
@@ -87,8 +87,10 @@ def _check_fields(at: str) -> None:
             )
     used = set(fields) - {"%"}
     if used and not used & _DATES:
-        said = "a time and no date" if used <= _TIMES else "no year"
-        raise ValueError(f"its fields name {said}; add %Y%m%d, or write * there and let LastModified count")
+        lacking = "a time and no date" if used <= _TIMES else "no year"
+        raise ValueError(
+            f"its fields name {lacking}; add %Y%m%d, or write * there and let LastModified count"
+        )
 
 
 def _check_steps(at: str, *, is_s3: bool) -> None:

@@ -118,8 +118,8 @@ class Fleet(Strict):
                 return target
         names = [target.name for target in self.targets]
         near = difflib.get_close_matches(name, names, 1)
-        said = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(names)}"
-        raise ConfigInvalid(f'{self.path.name}: the fleet "{self.name}" has no database "{name}"; {said}')
+        hint = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(names)}"
+        raise ConfigInvalid(f'{self.path.name}: the fleet "{self.name}" has no database "{name}"; {hint}')
 
     def chosen(self, names: tuple[str, ...] | list[str]) -> tuple[Target, ...]:
         """Return the databases *names* in the file's order; all when none is named.
@@ -127,5 +127,5 @@ class Fleet(Strict):
         Raises:
             ConfigInvalid: one of them is not in the fleet.
         """
-        wanted = {self.target(name).name for name in names}
-        return tuple(target for target in self.targets if not wanted or target.name in wanted)
+        chosen_names = {self.target(name).name for name in names}
+        return tuple(target for target in self.targets if not chosen_names or target.name in chosen_names)

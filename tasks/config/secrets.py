@@ -41,9 +41,9 @@ def is_secret_key(key: str) -> bool:
 def find_secrets(value: object, path: KeyPath = ()) -> Iterator[Problem]:
     """Yield a problem for every secret in a document, at its place."""
     if isinstance(value, str):
-        found = secret_in(value)
-        if found:
-            yield Problem(path, found)
+        secret = secret_in(value)
+        if secret:
+            yield Problem(path, secret)
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from find_secrets(inner, (*path, key))

@@ -30,20 +30,20 @@ def endless(exempt: Iterable[Exempt], today: date) -> Iterator[Problem]:
 def _endless(until: date, path: KeyPath, today: date) -> Iterator[Problem]:
     latest = today + timedelta(days=ACCEPT_DAYS)
     if until > latest:
-        text = f'"{until}" is more than {ACCEPT_DAYS} days ahead; write {latest} at the latest'
-        yield Problem((*path, "until"), text)
+        sentence = f'"{until}" is more than {ACCEPT_DAYS} days ahead; write {latest} at the latest'
+        yield Problem((*path, "until"), sentence)
 
 
 def _zeros(database: Database) -> Iterator[Problem]:
-    values: tuple[tuple[KeyPath, float | None, str], ...] = (
+    limits: tuple[tuple[KeyPath, float | None, str], ...] = (
         (("backup", "window"), database.backup.window, "30d"),
         (("deadline",), database.deadline, "4h"),
         (("verified_within",), database.verified_within, "8d"),
         (("rpo",), database.rpo, "26h"),
         (("rto", "objective"), database.rto.objective if database.rto else None, "1h"),
     )
-    for path, value, usual in values:
-        if value == 0:
+    for path, limit, usual in limits:
+        if limit == 0:
             yield Problem(path, f"0 can never be met; write a duration such as {usual}")
 
 
@@ -74,12 +74,14 @@ def _acceptances(database: Database, today: date) -> Iterator[Problem]:
 def _acceptance(entry: Accepted, path: KeyPath, today: date) -> Iterator[Problem]:
     if entry.rule not in RULES:
         near = difflib.get_close_matches(entry.rule, sorted(ACCEPTABLE), 1)
-        said = f'did you mean "{near[0]}"?' if near else f"write one of {', '.join(sorted(ACCEPTABLE))}"
-        yield Problem((*path, "rule"), f'"{entry.rule}" is no rule; {said}')
+        hint = f'did you mean "{near[0]}"?' if near else f"write one of {', '.join(sorted(ACCEPTABLE))}"
+        yield Problem((*path, "rule"), f'"{entry.rule}" is no rule; {hint}')
     elif entry.rule not in ACCEPTABLE:
-        known = ", ".join(sorted(ACCEPTABLE))
-        text = f'"{entry.rule}" cannot be accepted, only drift can; take the entry out (drift: {known})'
-        yield Problem((*path, "rule"), text)
+        acceptable = ", ".join(sorted(ACCEPTABLE))
+        sentence = (
+            f'"{entry.rule}" cannot be accepted, only drift can; take the entry out (drift: {acceptable})'
+        )
+        yield Problem((*path, "rule"), sentence)
     yield from _endless(entry.until, path, today)
 
 

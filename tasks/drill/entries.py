@@ -94,8 +94,8 @@ def add_teardown(drill: Drill, left_behind: tuple[str, ...], at: datetime) -> No
         drill.destroyed_at = at
         drill.passed("nothing-left-behind", 0, 0)
         return
-    listed = ", ".join(left_behind[:3])
-    drill.add(finding("teardown-incomplete", f"The teardown left {listed} behind.", where=listed))
+    names = ", ".join(left_behind[:3])
+    drill.add(finding("teardown-incomplete", f"The teardown left {names} behind.", where=names))
     drill.checks += (Check("nothing-left-behind", Stage.TEARDOWN, Outcome.FAILED, len(left_behind), 0),)
 
 

@@ -78,8 +78,8 @@ def serve(requests: socket.socket) -> NoReturn:
     copies: dict[int, socket.socket] = {}
     unwanted: set[int] = set()
     while True:
-        wanted = [end for pid, end in copies.items() if pid not in unwanted]
-        watched: list[socket.socket | int] = [requests, wakeup_read, *wanted]
+        ends = [end for pid, end in copies.items() if pid not in unwanted]
+        watched: list[socket.socket | int] = [requests, wakeup_read, *ends]
         ready, _, _ = select.select(watched, [], [])
         if wakeup_read in ready:
             with contextlib.suppress(BlockingIOError):
@@ -145,9 +145,9 @@ def _reap(copies: dict[int, socket.socket]) -> None:
         if pid == 0:
             return
         end = copies.pop(pid)
-        said = {"code": os.waitstatus_to_exitcode(status), "peak_bytes": usage.ru_maxrss << 10}
+        report = {"code": os.waitstatus_to_exitcode(status), "peak_bytes": usage.ru_maxrss << 10}
         with contextlib.suppress(OSError):
-            end.sendall(json.dumps(said).encode())
+            end.sendall(json.dumps(report).encode())
         end.close()
 
 

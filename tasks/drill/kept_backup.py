@@ -69,8 +69,8 @@ def keep_backup(drill: Drill, until: datetime) -> None:
 
 def kept_backups(target: Target, now: datetime) -> tuple[KeptBackup, ...]:
     """Return what is kept of *target* as its fleet file names it, the newest last."""
-    found = find_kept(target.fleet, target.name, now)
-    return tuple(_told(one) for one in found if one.note.get("fleet_file") == str(target.fleet_file))
+    sandboxes = find_kept(target.fleet, target.name, now)
+    return tuple(_told(kept) for kept in sandboxes if kept.note.get("fleet_file") == str(target.fleet_file))
 
 
 def drop_backup(one: KeptBackup) -> tuple[str, ...]:
@@ -131,12 +131,12 @@ def newer_backup(one: KeptBackup, target: Target, now: datetime) -> RecoveryPoin
     return newest if newest.at > one.at else None
 
 
-def _told(one: Kept) -> KeptBackup:
-    note = one.note
+def _told(kept: Kept) -> KeptBackup:
+    note = kept.note
     return KeptBackup(
-        kept=one,
+        kept=kept,
         uri=note.get("uri", ""),
-        at=datetime.fromisoformat(note.get("at", one.stamp.created_at)),
-        restored_at=datetime.fromisoformat(note.get("restored_at", one.stamp.created_at)),
-        database=note.get("database", one.stamp.database),
+        at=datetime.fromisoformat(note.get("at", kept.stamp.created_at)),
+        restored_at=datetime.fromisoformat(note.get("restored_at", kept.stamp.created_at)),
+        database=note.get("database", kept.stamp.database),
     )

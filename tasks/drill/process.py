@@ -275,13 +275,13 @@ class _Living:
         with contextlib.suppress(OSError):
             self.status.sendall(fork_server.KILL)
         self.channel.close()
-        said = b""
+        report = b""
         with contextlib.suppress(OSError):
             self.status.settimeout(_ENDED_WITHIN_S)
             while chunk := self.status.recv(4096):
-                said += chunk
+                report += chunk
         self.status.close()
-        return dict(json.loads(said)) if said.endswith(b"}") else {}
+        return dict(json.loads(report)) if report.endswith(b"}") else {}
 
 
 class _Server:
@@ -405,8 +405,8 @@ def _out_of_memory(size: int) -> PermanentError:
     return PermanentError(f"{OUT_OF_MEMORY} It had come to {format_bytes(size)}.", rule="drill-out-of-memory")
 
 
-def _died(said: Mapping[str, int]) -> PermanentError:
-    code = said.get("code")
+def _died(report: Mapping[str, int]) -> PermanentError:
+    code = report.get("code")
     how = "how is not known" if code is None else f"exit code {code}"
     if code is not None and code < 0:
         how = f"signal {-code}, {signal.strsignal(-code) or 'unknown'}"

@@ -69,5 +69,5 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
 def restrict_mount(path: str, flags: int) -> None:
     """Add *flags* to the mount at *path*, whose own stay."""
     had = os.statvfs(path).f_flag
-    kept = sum(flag for bit, flag in _KEPT_FLAGS.items() if had & bit)
-    mount(None, path, None, MS_REMOUNT | MS_BIND | kept | flags)
+    flags_kept = sum(flag for bit, flag in _KEPT_FLAGS.items() if had & bit)
+    mount(None, path, None, MS_REMOUNT | MS_BIND | flags_kept | flags)

@@ -26,8 +26,8 @@ def set_limits(limits: dict[str, int]) -> None:
     for name, kind in _LIMITS.items():
         if name in limits:
             hard = resource.getrlimit(kind)[1]
-            wanted = limits[name] if hard == resource.RLIM_INFINITY else min(hard, limits[name])
-            resource.setrlimit(kind, (wanted, wanted))
+            limit = limits[name] if hard == resource.RLIM_INFINITY else min(hard, limits[name])
+            resource.setrlimit(kind, (limit, limit))
 
 
 def die_first() -> None:

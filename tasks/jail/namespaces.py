@@ -33,10 +33,10 @@ def isolate(parts: list[str], *, userns: bool) -> None:
         check(LIBC.unshare(flags), "namespaces")
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, line: str) -> None:
     try:
         with open(path, "w") as file:  # noqa: PTH123  pathlib would be one more import at every start
-            file.write(text)
+            file.write(line)
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise

@@ -246,14 +246,14 @@ def _end_adopted() -> None:
 
 def _children() -> list[int]:
     """Return our children; with /proc hidden there is a pid namespace, which died with its first process."""
-    found = []
+    pids = []
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123
                 fields = stat.read().rpartition(b")")[2].split()
                 if int(fields[1]) == os.getpid():
-                    found.append(int(name))
-    return found
+                    pids.append(int(name))
+    return pids
 
 
 def _reap(child: int) -> int | None:

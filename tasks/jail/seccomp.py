@@ -160,8 +160,8 @@ def install(*, ask_exec: bool, connect: bool) -> int:
     """
     program = build(MACHINE, ask_exec=ask_exec, connect=connect)
     packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    text = ctypes.create_string_buffer(packed, len(packed))
-    argument = struct.pack("@HP", len(program), ctypes.addressof(text))
+    code = ctypes.create_string_buffer(packed, len(packed))
+    argument = struct.pack("@HP", len(program), ctypes.addressof(code))
     flags = _SPEC_ALLOW | (_NEW_LISTENER if ask_exec else 0)
     handle = call("seccomp", _SECCOMP[MACHINE], _SET_MODE_FILTER, flags, ctypes.c_char_p(argument))
     return handle if ask_exec else -1
@@ -190,41 +190,41 @@ class Doorkeeper:
         """Take one question and answer it; one whose asker is gone meanwhile is forgotten."""
         try:
             notice = fcntl.ioctl(self._listener, _RECV, bytes(_NOTICE.size))
-            asked, pid, _, data = _NOTICE.unpack(notice)
-            fcntl.ioctl(self._listener, _SEND, self._verdict(asked, pid, data))
+            cookie, pid, _, call_data = _NOTICE.unpack(notice)
+            fcntl.ioctl(self._listener, _SEND, self._verdict(cookie, pid, call_data))
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
                 raise
 
-    def _verdict(self, asked: int, pid: int, data: bytes) -> bytes:
+    def _verdict(self, cookie: int, pid: int, call_data: bytes) -> bytes:
         if pid == self._child and self._times > 0:
             self._times -= 1
-            return _ANSWER.pack(asked, 0, 0, _CONTINUE)
-        if self._helpers and pid != self._child and self._asks_for_helper(asked, pid, data):
-            return _ANSWER.pack(asked, 0, 0, _CONTINUE)
-        return _ANSWER.pack(asked, 0, -errno.EACCES, 0)
+            return _ANSWER.pack(cookie, 0, 0, _CONTINUE)
+        if self._helpers and pid != self._child and self._asks_for_helper(cookie, pid, call_data):
+            return _ANSWER.pack(cookie, 0, 0, _CONTINUE)
+        return _ANSWER.pack(cookie, 0, -errno.EACCES, 0)
 
-    def _asks_for_helper(self, asked: int, pid: int, data: bytes) -> bool:
+    def _asks_for_helper(self, cookie: int, pid: int, call_data: bytes) -> bool:
         """Say whether *pid*, who is stopped in execve and still the one who asked, names a helper."""
-        if _CALL.unpack_from(data)[0] != _EXECVE["execve"][MACHINES.index(MACHINE)]:
+        if _CALL.unpack_from(call_data)[0] != _EXECVE["execve"][MACHINES.index(MACHINE)]:
             return False
-        path = _text_of(pid, _CALL_ARGUMENTS.unpack_from(data, _ARGUMENTS)[0])
-        fcntl.ioctl(self._listener, _STILL_VALID, struct.pack("=Q", asked))
+        path = _text_of(pid, _CALL_ARGUMENTS.unpack_from(call_data, _ARGUMENTS)[0])
+        fcntl.ioctl(self._listener, _STILL_VALID, struct.pack("=Q", cookie))
         return path in self._helpers
 
 
 def _text_of(pid: int, address: int) -> bytes:
     """Return the short text at *address* in the memory of *pid*; nothing where it cannot be read."""
-    text = ctypes.create_string_buffer(_LONGEST_PATH)
+    buffer = ctypes.create_string_buffer(_LONGEST_PATH)
     room = _LONGEST_PATH
     while room:
-        local = (ctypes.c_uint64 * 2)(ctypes.addressof(text), room)
+        local = (ctypes.c_uint64 * 2)(ctypes.addressof(buffer), room)
         remote = (ctypes.c_uint64 * 2)(address, room)
         if (
             LIBC.process_vm_readv(pid, local, ctypes.c_ulong(1), remote, ctypes.c_ulong(1), ctypes.c_ulong(0))
             > 0
         ):
-            return text.raw.partition(b"\0")[0]
+            return buffer.raw.partition(b"\0")[0]
         room //= 2  # the text may lie at the end of its page
     return b""
 

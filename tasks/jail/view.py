@@ -40,17 +40,17 @@ def build_view(view: dict[str, Any]) -> None:
     """
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     flags = {"devices": MS_NOSUID | MS_NOEXEC, "read": MS_NOSUID | MS_NODEV | MS_RDONLY, "write": _BARE}
-    kept = [
+    brought_back = [
         (path, os.open(path, os.O_PATH | os.O_CLOEXEC), flags[kind])
         for kind in flags
         for path in view.get(kind, ())
     ]
     for folder in view["cover"]:
         mount("tmpfs", folder, "tmpfs", _BARE, _EMPTY)
-    for path, handle, restrictions in kept:
+    for path, handle, restrictions in brought_back:
         _bring_back(path, handle, restrictions)
-    for path, text in view.get("made", {}).items():
-        _make(path, text)
+    for path, content in view.get("made", {}).items():
+        _make(path, content)
     for folder in view.get("shared_memory", ()):
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103  pathlib would be one more import
         mount("tmpfs", folder, "tmpfs", _BARE, "mode=1777,size=16m")
@@ -81,7 +81,7 @@ def _make_place(path: str, *, folder: bool) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644))
 
 
-def _make(path: str, text: str) -> None:
+def _make(path: str, content: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with os.fdopen(handle, "w") as file:
-        file.write(text)
+        file.write(content)

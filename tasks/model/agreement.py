@@ -68,7 +68,7 @@ class Agreement:
             "agreement": self.word,
             "tables": self.tables,
             "rows": self.rows,
-            "differences": [item.as_dict() for item in self.differences],
+            "differences": [difference.as_dict() for difference in self.differences],
             "only_first": {kind: list(names) for kind, names in self.only_first.items()},
             "only_second": {kind: list(names) for kind, names in self.only_second.items()},
             "not_compared": dict(self.not_compared),

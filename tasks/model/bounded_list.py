@@ -21,8 +21,8 @@ def listing(
         between: what stands between two names.
     """
     left = len(names) - shown
-    said = between.join(names[:shown])
-    return f"{said} and {left:,} more{place}" if left > 0 else said
+    sentence = between.join(names[:shown])
+    return f"{sentence} and {left:,} more{place}" if left > 0 else sentence
 
 
 def beyond(names: Sequence[str], shown: int = SHOWN) -> Sequence[str]:

@@ -33,8 +33,8 @@ class Deadline:
     @classmethod
     def within(cls, seconds: float | None, rule: str = "stage-deadline") -> Deadline:
         """Return the deadline that lies *seconds* from now; None: so far away that it is none."""
-        given = NO_LIMIT_S if seconds is None else seconds
-        return cls(given, time.monotonic() + given, rule)
+        limit_s = NO_LIMIT_S if seconds is None else seconds
+        return cls(limit_s, time.monotonic() + limit_s, rule)
 
     @property
     def left_s(self) -> float:

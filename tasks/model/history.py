@@ -96,8 +96,8 @@ class History:
     @property
     def verified(self) -> tuple[PastDrill, ...]:
         """The records that are baselines, by recovery point, oldest first."""
-        found = (record for record in self.records if record.verdict is Verdict.VERIFIED)
-        return tuple(sorted(found, key=lambda record: (record.recovery_point_at, record.finished_at)))
+        records = (record for record in self.records if record.verdict is Verdict.VERIFIED)
+        return tuple(sorted(records, key=lambda record: (record.recovery_point_at, record.finished_at)))
 
 
 def inventory_from_dict(document: object, *, where: str = "inventory", strict: bool = True) -> Inventory:
@@ -213,13 +213,13 @@ def _mapping(value: object, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _known(value: Mapping[str, Any], known: frozenset[str], where: str) -> None:
-    unknown = sorted(str(key) for key in set(value) - known)
+def _known(value: Mapping[str, Any], keys: frozenset[str], where: str) -> None:
+    unknown = sorted(str(key) for key in set(value) - keys)
     if unknown:
         raise ConfigInvalid(
             f'"{unknown[0]}" is no part of an inventory: it would not be compared',
             where,
-            f"Known: {', '.join(sorted(known))}.",
+            f"Known: {', '.join(sorted(keys))}.",
         )
 
 
@@ -237,7 +237,7 @@ def _count(value: object, where: str) -> int | None:
     return value
 
 
-def _wrong(where: str, wanted: str) -> ConfigInvalid:
+def _wrong(where: str, form: str) -> ConfigInvalid:
     return ConfigInvalid(
-        f"{where} is not {wanted}", where, "Compare it with the `inventory` of an evidence record."
+        f"{where} is not {form}", where, "Compare it with the `inventory` of an evidence record."
     )

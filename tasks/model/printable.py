@@ -45,5 +45,5 @@ def escaped(letter: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004
 
 
-def _shown(found: re.Match[str]) -> str:
-    return found[0] if is_printable(found[0]) else escaped(found[0])
+def _shown(match: re.Match[str]) -> str:
+    return match[0] if is_printable(match[0]) else escaped(match[0])

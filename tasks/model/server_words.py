@@ -104,16 +104,16 @@ class Refusal:
         if self._made_up:
             return None
         words, group = self._one_line, self.sqlstate[:2]
-        fitting = (one for one in _sentences() if group in ("", one.sqlstate[:2]))
-        return next((one for one in fitting if one.pattern.fullmatch(words)), None)
+        fitting = (candidate for candidate in _sentences() if group in ("", candidate.sqlstate[:2]))
+        return next((candidate for candidate in fitting if candidate.pattern.fullmatch(words)), None)
 
 
 def of_error(error: psycopg.Error, names: Collection[str] = frozenset()) -> str:
     """Return in our own words what the server, or the way to it, made of a statement."""
     text = str(error)[:WORDS_CHARS]
     if error.sqlstate is None and not _SEVERITY.search(text):
-        told = (ours for words, ours in CONNECTION.items() if words in text)
-        return next(told, "the connection to the server failed")
+        sentences = (ours for words, ours in CONNECTION.items() if words in text)
+        return next(sentences, "the connection to the server failed")
     return Refusal.of(error).told(names)
 
 
@@ -172,8 +172,8 @@ def _end_of(text: str, quote: str, start: int) -> int:
         match = _ESCAPED.match(text, start)
         return -1 if match is None else match.end()
     end = _ENDS.get(quote, quote)
-    found = text.find(end, start)
-    return -1 if found < 0 else found + len(end)
+    end_at = text.find(end, start)
+    return -1 if end_at < 0 else end_at + len(end)
 
 
 def _behind_severity(text: str) -> str:
@@ -199,10 +199,10 @@ class _Sentence(NamedTuple):
     def told(self, words: str, names: Collection[str]) -> str:
         match = self.pattern.fullmatch(words)
         groups = () if match is None else match.groups()
-        shown = [_shown(slot, text, names) for slot, text in zip(self.slots, groups, strict=False)]
+        filled = [_shown(slot, text, names) for slot, text in zip(self.slots, groups, strict=False)]
         pieces = _SLOT.split(self.ours)
         return pieces[0] + "".join(
-            name + piece for name, piece in zip((*shown, *[_MASK] * len(pieces)), pieces[1:], strict=False)
+            name + piece for name, piece in zip((*filled, *[_MASK] * len(pieces)), pieces[1:], strict=False)
         )
 
 

@@ -72,9 +72,9 @@ def format_duration(seconds: float | None) -> str:  # noqa: PLR0911  one per sca
         return f"{seconds:.1f} s"
     if seconds < 60:  # noqa: PLR2004
         return f"{seconds:.0f} s"
-    whole = round(seconds)
-    if whole < 3600:  # noqa: PLR2004
-        return _two(whole // 60, "min", whole % 60, "s")
+    whole_s = round(seconds)
+    if whole_s < 3600:  # noqa: PLR2004
+        return _two(whole_s // 60, "min", whole_s % 60, "s")
     minutes = round(seconds / 60)
     if minutes < 48 * 60:
         return _two(minutes // 60, "h", minutes % 60, "min")
@@ -85,30 +85,30 @@ def format_bytes(size: int | None) -> str:
     """Return bytes as a person reads them, binary units: `812 B`, `1.4 GiB`."""
     if size is None:
         return "unknown"
-    value = float(size)
+    amount = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:  # noqa: PLR2004
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
+        if amount < 1024:  # noqa: PLR2004
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
 
 
 def _split(text: object, kind: str, example: str) -> tuple[float, str]:
-    found = _NUMBER.fullmatch(str(text).strip()) if isinstance(text, (str, int, float)) else None
-    if found is None or isinstance(text, bool):
+    match = _NUMBER.fullmatch(str(text).strip()) if isinstance(text, (str, int, float)) else None
+    if match is None or isinstance(text, bool):
         raise ValueError(f'"{text}" is not {kind}; write a number with its unit, such as {example}')
-    return float(found["number"]), found["unit"]
+    return float(match["number"]), match["unit"]
 
 
 def _shown(text: object) -> str:
-    said = str(text)
-    return said if len(said) <= _SHOWN_CHARS else f"{said[:_SHOWN_CHARS]}..."
+    words = str(text)
+    return words if len(words) <= _SHOWN_CHARS else f"{words[:_SHOWN_CHARS]}..."
 
 
-def _unit_error(text: object, unit: str, known: tuple[str, ...], number: float, usual: str) -> str:
+def _unit_error(text: object, unit: str, units: tuple[str, ...], number: float, usual: str) -> str:
     if not unit:
         return f'"{text}" has no unit; write {number:g}{usual}'
-    return f'"{text}" has an unknown unit "{unit}"; known: {", ".join(known)}'
+    return f'"{text}" has an unknown unit "{unit}"; known: {", ".join(units)}'
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:

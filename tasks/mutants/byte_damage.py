@@ -72,16 +72,16 @@ def spoils(original: Path, backup: LocalBackup, seed: int) -> Iterator[Spoilt]:
 
 
 def _of_folder(folder: Path, chance: random.Random) -> Iterator[Spoilt]:
-    data = sorted(
+    members = sorted(
         (path for path in folder.iterdir() if path.is_file() and path.name != _TOC and ".dat" in path.name),
         key=lambda path: (-path.stat().st_size, path.name),
     )
-    if data:
-        largest = data[0].name
+    if members:
+        largest = members[0].name
         yield _in_folder("file-truncated", largest, f"the file {largest} cut in half", _halve)
         yield _in_folder("file-missing", largest, f"the file {largest} missing", Path.unlink)
         yield _in_folder("file-empty", largest, f"the file {largest} empty", _empty)
-        at = _within(0.5, 0, data[0].stat().st_size, chance)
+        at = _within(0.5, 0, members[0].stat().st_size, chance)
         yield _in_folder("flipped-byte-data", largest, f"a byte of {largest} turned", partial(_turn, at=at))
     yield _in_folder("truncated-contents", _TOC, f"{_TOC} cut in half", _halve)
     yield _in_folder("truncated-head", _TOC, f"{_TOC} cut after a few bytes", partial(_keep, at=8))

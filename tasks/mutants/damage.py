@@ -101,13 +101,13 @@ def _first(session: Connection, damage: Damage) -> int | None:
     """Return the rows of the first attempt that touches any."""
     for statement in damage.attempts:
         try:
-            done = session.execute(statement)
+            cursor = session.execute(statement)
         except _REFUSED as error:
             raise Void(f"the database refuses it ({type(error).__name__})") from None
         if not damage.content:
             return None
-        if done.rowcount > 0:
-            return done.rowcount
+        if cursor.rowcount > 0:
+            return cursor.rowcount
     raise Void("it changes nothing here")
 
 

@@ -105,13 +105,13 @@ def _duplicated(site: Site) -> Iterator[Damage]:
     columns = [sql.Identifier(c.name) for c in table.columns.values() if c.written and not c.counted]
     if not columns:
         return
-    listed = sql.SQL(", ").join(columns)
+    column_list = sql.SQL(", ").join(columns)
     kind = "rows-duplicated"
     statement = sql.SQL(
         "INSERT INTO {into} ({columns}) SELECT {columns} FROM {source} WHERE {chosen}"
     ).format(
         into=sql.Identifier(table.schema, table.name),
-        columns=listed,
+        columns=column_list,
         source=table.source,
         chosen=hit(site.salt(kind), 100),
     )
@@ -359,9 +359,9 @@ def _references(site: Site) -> Iterator[tuple[Column, Table, str]]:
         if parent is not None and column is not None and column.written and column.name not in fixed:
             yield column, parent, key.parent_columns[0]
     for column in _values(table, Kind.NUMBER, Kind.BOOL, Kind.UUID):
-        meant = _meant(column.name, table, tables)
-        if meant is not None:
-            yield column, meant, meant.primary_key[0]
+        referenced = _meant(column.name, table, tables)
+        if referenced is not None:
+            yield column, referenced, referenced.primary_key[0]
 
 
 def _meant(column: str, table: Table, tables: Mapping[str, Table]) -> Table | None:
@@ -370,8 +370,8 @@ def _meant(column: str, table: Table, tables: Mapping[str, Table]) -> Table | No
         return None
     names = [f"{table.schema}.{stem}{end}" for end in _PLURALS]
     names.append(f"{table.schema}.{stem.removesuffix('y')}ies")
-    found = next((tables[name] for name in names if name in tables), None)
-    return found if found is not None and found is not table and len(found.primary_key) == 1 else None
+    parent = next((tables[name] for name in names if name in tables), None)
+    return parent if parent is not None and parent is not table and len(parent.primary_key) == 1 else None
 
 
 def _no_parent(column: Column, parent: Table, key: str) -> sql.Composed | None:

@@ -84,10 +84,10 @@ def dump_again(
     place = dsn(sandbox, database, sandbox.owner)
     encoding = f"--encoding={_encoding(sandbox, database)}"
     argv = ["pg_dump", "-Fc", "-Z1", encoding, *options, "-f", str(inside), "-d", place]
-    done = run_tool(sandbox, argv, env={}, deadline_s=deadline_s)
-    if done.exit_code != 0:
-        words = (line.partition("ERROR:")[2].strip() for line in done.stderr_lines if "ERROR:" in line)
-        cause = next((Refusal(line).told() for line in words), f"it ended with exit code {done.exit_code}")
+    tool = run_tool(sandbox, argv, env={}, deadline_s=deadline_s)
+    if tool.exit_code != 0:
+        words = (line.partition("ERROR:")[2].strip() for line in tool.stderr_lines if "ERROR:" in line)
+        cause = next((Refusal(line).told() for line in words), f"it ended with exit code {tool.exit_code}")
         raise PermanentError(f"pg_dump could not make the backup anew: {cause}.", rule="tool-killed")
     inside.replace(to)  # out of the sandbox's reach; only now can what it is be looked at
     if not stat.S_ISREG(to.lstat().st_mode):

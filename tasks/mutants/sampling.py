@@ -29,17 +29,17 @@ def choose(
         found = {kind: found[kind] for kind in QUICK}
         wanted = min(wanted, sum(1 for damages in found.values() if damages))
     left = {kind: _shuffled(damages, seed, kind) for kind, damages in found.items() if damages}
-    taken: Counter[str] = Counter()
+    per_table: Counter[str] = Counter()
     chosen: list[Damage] = []
     while left and len(chosen) < wanted:
         for kind in list(left):
             if len(chosen) == wanted:
                 break
-            best = min(left[kind], key=lambda damage: (taken[damage.table], taken[_place(damage)]))
+            best = min(left[kind], key=lambda damage: (per_table[damage.table], per_table[_place(damage)]))
             left[kind].remove(best)
             chosen.append(best)
-            taken[best.table] += 1
-            taken[_place(best)] += 1
+            per_table[best.table] += 1
+            per_table[_place(best)] += 1
             if not left[kind]:
                 del left[kind]
     return _with_stand_ins(chosen, left)

@@ -210,19 +210,17 @@ def read_schema(connection: Connection, figures: Mapping[str, TableFigures]) -> 
         connection: any role; only the catalogue is read.
         figures: by table, as the inventory has them.
     """
-    listed: dict[int, _Row] = {}
+    rows: dict[int, _Row] = {}
     for *facts, key in connection.execute(_TABLES.encode()):
         row = _Row(*facts)
         row.key = tuple(key)
-        listed[row.oid] = row
-    for member in listed.values():
-        if member.parent in listed:
-            listed[member.parent].children.append(member.oid)
-    roots = [oid for oid, member in listed.items() if not member.partition]
-    read = _Parts(
-        connection, roots, {oid: f"{member.schema}.{member.name}" for oid, member in listed.items()}
-    )
-    tables = [_table(listed, oid, read, figures) for oid in roots]
+        rows[row.oid] = row
+    for member in rows.values():
+        if member.parent in rows:
+            rows[member.parent].children.append(member.oid)
+    roots = [oid for oid, member in rows.items() if not member.partition]
+    parts = _Parts(connection, roots, {oid: f"{member.schema}.{member.name}" for oid, member in rows.items()})
+    tables = [_table(rows, oid, parts, figures) for oid in roots]
     encoding = connection.execute("SELECT pg_catalog.current_setting('server_encoding')").fetchone()
     return Schema({table.full_name: table for table in tables}, utf8=encoding == ("UTF8",))
 
@@ -259,14 +257,14 @@ def _kind(name: str, enum: bool) -> Kind:
 
 
 def _table(
-    listed: Mapping[int, _Row],
+    rows: Mapping[int, _Row],
     oid: int,
-    read: _Parts,
+    parts: _Parts,
     figures: Mapping[str, TableFigures],
 ) -> Table:
-    row = listed[oid]
-    below = _below(listed, oid)
-    names = {f"{listed[child].schema}.{listed[child].name}" for child in below}
+    row = rows[oid]
+    below = _below(rows, oid)
+    names = {f"{rows[child].schema}.{rows[child].name}" for child in below}
     ranks = {leaf: seen.partition_rank for leaf in names if (seen := figures.get(leaf, _UNSEEN)).rows != 0}
     leaves = sorted((rank, leaf) for leaf, rank in ranks.items() if rank is not None)
     name = f"{row.schema}.{row.name}"
@@ -276,27 +274,27 @@ def _table(
         name=row.name,
         rows=seen.rows,
         bytes=seen.bytes,
-        columns=read.columns[oid],
+        columns=parts.columns[oid],
         partitioned=row.partitioned,
-        keys=tuple(read.keys[oid]),
-        indexes=tuple(read.indexes[oid]),
-        triggers=tuple(read.triggers[oid]),
-        sequences=tuple(read.sequences[oid]),
-        family=frozenset({name, *names, *_above(listed, oid)}),
+        keys=tuple(parts.keys[oid]),
+        indexes=tuple(parts.indexes[oid]),
+        triggers=tuple(parts.triggers[oid]),
+        sequences=tuple(parts.sequences[oid]),
+        family=frozenset({name, *names, *_above(rows, oid)}),
         leaves=tuple(leaf for _, leaf in leaves),
-        partitioned_by=frozenset(column for part in (oid, *below) for column in listed[part].key),
+        partitioned_by=frozenset(column for part in (oid, *below) for column in rows[part].key),
     )
 
 
-def _below(listed: Mapping[int, _Row], oid: int) -> list[int]:
-    found = list(listed[oid].children)
-    for child in listed[oid].children:
-        found += _below(listed, child)
-    return found
+def _below(rows: Mapping[int, _Row], oid: int) -> list[int]:
+    oids = list(rows[oid].children)
+    for child in rows[oid].children:
+        oids += _below(rows, child)
+    return oids
 
 
-def _above(listed: Mapping[int, _Row], oid: int) -> list[str]:
-    parent = listed[oid].parent
-    if parent is None or parent not in listed:
+def _above(rows: Mapping[int, _Row], oid: int) -> list[str]:
+    parent = rows[oid].parent
+    if parent is None or parent not in rows:
         return []
-    return [f"{listed[parent].schema}.{listed[parent].name}", *_above(listed, parent)]
+    return [f"{rows[parent].schema}.{rows[parent].name}", *_above(rows, parent)]

@@ -47,10 +47,10 @@ class Rerun:
             return self.before
         part = replace(suite, expectations=tuple(suite.expectations[at] for at in again))
         ran = run_suite(part, url, as_of=as_of, parameters=parameters, deadline_s=deadline_s)
-        results = list(self.before.results)
+        merged = list(self.before.results)
         for at, result in zip(again, ran.results, strict=True):
-            results[at] = result
-        return replace(self.before, results=tuple(results), documents={}, seconds=ran.seconds)
+            merged[at] = result
+        return replace(self.before, results=tuple(merged), documents={}, seconds=ran.seconds)
 
     def may_differ(self, expectation: Expectation) -> bool:
         """Say whether the outcome of *expectation* can depend on what changed."""

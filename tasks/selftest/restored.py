@@ -231,11 +231,11 @@ def damage_copy(
         except Void as void:
             reason = str(void)
             continue
-        seen = _as_restored(sandbox, name, damage, deadline)
+        as_restored = _as_restored(sandbox, name, damage, deadline)
         expected = restored.expected
         if damage.kind == "sequence-set-back":  # a backup of the damaged copy sets them as they are there
             expected = as_dumped(sandbox, name, expected)
-        return Damaged(damage, rows, seen, replace(restored, database=name, expected=expected))
+        return Damaged(damage, rows, as_restored, replace(restored, database=name, expected=expected))
     return Judged(mutant_of(slot[0]), Fate.NOT_APPLICABLE, why=reason)
 
 
