@@ -60,6 +60,8 @@ def list_recovery_points(fleet: Path, database: str, select: str, *, as_json: bo
     console.print(table)
     if discovery.windows:
         console.print(_windows_table(discovery.windows))
+    for line in _aims(discovery.points):
+        say(console, line)
     for finding in (*discovery.findings, *_foreseen(discovery.points)):
         say(console, f"{finding.severity.value}: {finding.message}")
     return 0
@@ -81,6 +83,17 @@ def _windows_table(windows: Sequence[RecoverableWindow]) -> Table:
             shown(why),
         )
     return table
+
+
+def _aims(points: Sequence[RecoveryPoint]) -> list[str]:
+    """Return to which moments a drill of *points* would recover, where one is asked for."""
+    bases = [point for point in points if isinstance(point, BasePoint)]
+    return [
+        f"a drill would recover {shown(point.label)} to {point.recover_to:%Y-%m-%d %H:%M:%S} UTC: with WAL, "
+        "a time is the moment to recover to"
+        for point in bases
+        if point.recover_to is not None
+    ]
 
 
 def _foreseen(points: Sequence[RecoveryPoint]) -> list[Finding]:

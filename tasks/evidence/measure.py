@@ -91,7 +91,7 @@ def measure(facts: Drill) -> Checked:
 def _age_s(facts: Drill) -> float | None:
     if facts.point is None:
         return None
-    now = facts.judged_at if facts.is_newest else facts.started_at
+    now = facts.judged_at if facts.is_newest and facts.recovers_to is None else facts.started_at
     return max(0.0, (now - facts.point.at).total_seconds())
 
 

@@ -29,6 +29,7 @@ class BasePoint(RecoveryPoint):
         segment_bytes: of its cluster's WAL.
         unpacked_bytes: what it takes on disk.
         has_own_wal: it brings the WAL from start to stop itself; None where only its bytes tell.
+        recover_to: the moment that it is to be recovered to; None: as the fleet file says.
         foreseen: what a listing of its WAL says of it.
         members: its files, where they are read one by one: below its uri.
     """
@@ -45,5 +46,6 @@ class BasePoint(RecoveryPoint):
     segment_bytes: int | None = None
     unpacked_bytes: int | None = None
     has_own_wal: bool | None = False
+    recover_to: datetime | None = None
     foreseen: Foreseen = field(default_factory=Foreseen)
     members: tuple[StoredObject, ...] = ()

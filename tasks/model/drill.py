@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from tasks.model.backup import ArchiveHead, Discovery, LocalBackup, Material, RecoveryPoint
+from tasks.model.base_point import BasePoint
 from tasks.model.clock import iso
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
@@ -114,9 +115,11 @@ class Drill:
             raise StageFailed(failures)
 
     def take_point(self, point: RecoveryPoint) -> None:
-        """Be the drill of *point*: any but the newest is judged at its own time."""
+        """Be the drill of *point*: any but the newest is judged at its own time, or the one recovered to."""
         self.point = point
-        if not self.is_newest:
+        if self.recovers_to is not None:
+            self.as_of = self.recovers_to
+        elif not self.is_newest:
             self.as_of = point.at
         self.passed("recovery-point", point.label)
 
@@ -133,6 +136,11 @@ class Drill:
         return self.selected.kind == "newest"
 
     @property
+    def recovers_to(self) -> datetime | None:
+        """The moment that a recovery is asked for; None where it is the backup's own, or the newest."""
+        return self.point.recover_to if isinstance(self.point, BasePoint) else None
+
+    @property
     def judged_at(self) -> datetime:
         """The moment that the data is judged at: now for the newest, else the recovery point's own time."""
         if self.as_of is not None:
@@ -145,7 +153,8 @@ class Drill:
         With WAL that is the newest that its archive brings back, else the backup's own.
         """
         point = self.chosen_point
-        moment = None if self.restored is None else self.restored.recoverable_to
+        reached = None if self.restored is None else self.restored.recoverable_to
+        moment = reached or self.recovers_to
         return {"uri": point.uri, "at": iso(max(moment or point.at, point.at)), "drill_id": self.drill_id}
 
     @property

@@ -230,15 +230,20 @@ class DumpBackup(Backup):
         return (self.at, self.globals)
 
 
-_RECOVER_FORMS = "latest, immediate, {time: 2026-01-31T03:00:00Z}, {name: before_upgrade} or {lsn: 0/16B3748}"
+_RECOVER_FORMS = (
+    "latest, immediate, {time: 2026-01-31T03:00:00Z}, {name: before_upgrade}, {lsn: 0/16B3748} or "
+    "{random: {within: 7d}}"
+)
 
 
 def _recover_to(value: object) -> str:
-    """Return a recovery's target in one word: `latest`, `immediate`, `time:...`, `name:...` or `lsn:...`."""
+    """Return a recovery's target in one word: `latest`, `time:...` and so on, `random:SECONDS:SEED`."""
     if isinstance(value, str) and value in {"latest", "immediate"}:
         return value
     if isinstance(value, dict) and len(value) == 1:
         kind, argument = next(iter(value.items()))
+        if kind == "random" and isinstance(argument, dict):
+            return str(RandomMoment.model_validate(argument))
         text = argument.isoformat() if isinstance(argument, datetime) else str(argument)
         if kind == "time" and _has_offset(text):
             return f"time:{text}"
@@ -247,6 +252,22 @@ def _recover_to(value: object) -> str:
         if kind == "lsn" and _LSN.fullmatch(text):
             return f"lsn:{text}"
     raise ValueError(f"{value!r} is no target of a recovery; write {_RECOVER_FORMS}; a time names its offset")
+
+
+class RandomMoment(Strict):
+    """A moment drawn out of those that can be recovered.
+
+    Attributes:
+        within: seconds back from now.
+        seed: None: another each time; the evidence holds it.
+    """
+
+    within: Duration
+    seed: int | None = Field(None, ge=0, lt=1 << 32)
+
+    def __str__(self) -> str:
+        """Return it as one word."""
+        return f"random:{self.within}:{'' if self.seed is None else self.seed}"
 
 
 def _has_offset(text: str) -> bool:
@@ -267,12 +288,29 @@ class Recover(Strict):
     """How far the recovery of a physical backup goes.
 
     Attributes:
-        to: `latest`, `immediate`, `time:...`, `name:...` or `lsn:...`.
+        to: `latest`, `immediate`, `time:...`, `name:...`, `lsn:...` or `random:SECONDS:SEED`.
         timeline: `latest`, as PostgreSQL's own default, `current` or a number.
     """
 
     to: Annotated[str, BeforeValidator(_recover_to)] = "latest"
     timeline: Annotated[str, BeforeValidator(_recover_timeline)] = "latest"
+
+    @property
+    def moment(self) -> datetime | None:
+        """The moment of `time`, aware; None for another target."""
+        kind, _, text = self.to.partition(":")
+        return datetime.fromisoformat(text) if kind == "time" else None
+
+    @property
+    def random(self) -> RandomMoment | None:
+        """What is to be drawn; None for another target."""
+        kind, _, text = self.to.partition(":")
+        within, _, seed = text.partition(":")
+        return (
+            RandomMoment.model_construct(within=float(within), seed=int(seed) if seed else None)
+            if kind == "random"
+            else None
+        )
 
 
 class PhysicalBackup(Backup):
@@ -286,6 +324,17 @@ class PhysicalBackup(Backup):
 
     database: str | None = None
     recover: Recover = Recover()
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> PhysicalBackup:
+        """Refuse a selection beside a moment: the moment says which base backup it takes."""
+        chosen = self.recover.moment is not None or self.recover.random is not None
+        if chosen and "select" in self.model_fields_set:
+            raise ValueError(
+                "recover.to names a moment, and that chooses the base backup: take select out, or recover "
+                "to latest"
+            )
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:

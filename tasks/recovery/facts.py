@@ -51,7 +51,7 @@ def recovery_before(point: BasePoint, archive: Archive, reached: Window, target:
         target: whose recovery was meant.
     """
     return {
-        "target": target.physical.recover.to,
+        "target": target.physical.recover.to if point.recover_to is None else f"time {point.recover_to}",
         "base": {
             "label": point.label,
             "system_identifier": None if point.system_identifier is None else str(point.system_identifier),

@@ -20,7 +20,7 @@ from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding, FindingClass
 from tasks.model.reach import Foreseen, RecoverableWindow
 from tasks.model.rules import RULES, finding
-from tasks.model.target import Target
+from tasks.model.target import Selection, Target
 from tasks.model.units import format_duration
 from tasks.physical.archived import archive_of, timeline_of
 from tasks.recovery.facts import recovery_before
@@ -51,9 +51,17 @@ class Seen:
 
 
 def foresee(
-    repository: Repository, discovery: Discovery[BasePoint], target: Target, store: Store, now: datetime
+    repository: Repository,
+    discovery: Discovery[BasePoint],
+    target: Target,
+    store: Store,
+    now: datetime,
+    selection: Selection,
 ) -> Discovery[BasePoint]:
-    """Return *discovery* with the windows of its base backups, and what is foreseen of those to drill."""
+    """Return *discovery* with the windows of its base backups, and what is foreseen of each.
+
+    Whether the archive stands still is said of the newest, where that is asked for: as the RPO is judged.
+    """
     eligible = {point.uri: point for point in (*discovery.eligible[-_LOOKED_AT:], *discovery.points)}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         closer = pool.map(lambda point: repository.look_closer(point, store, target), eligible.values())
@@ -66,13 +74,14 @@ def foresee(
         return replace(discovery, points=points, eligible=())
     windows = tuple(_window_of(seen) for _, seen in sorted(sights.items(), key=_newest_first))
     foreseen = {uri: _foreseen(seen, target, now) for uri, seen in sights.items()}
-    points = tuple(
-        replace(known[point.uri], foreseen=foreseen.get(point.uri, Foreseen())) for point in discovery.points
-    )
+    newest = max(sights.values(), key=lambda seen: seen.point.at, default=None)
+    if newest is not None and selection.kind in {"newest", "all"}:
+        foreseen[newest.point.uri] = _with_stopped(foreseen[newest.point.uri], newest, target, now)
+    told = {uri: replace(point, foreseen=foreseen.get(uri, Foreseen())) for uri, point in known.items()}
     return replace(
         discovery,
-        points=points,
-        eligible=(),
+        points=tuple(told[point.uri] for point in discovery.points),
+        eligible=tuple(told[point.uri] for point in discovery.eligible if point.uri in told),
         windows=windows,
         most_wal_bytes=_most_wal(list(sights.values())),
     )
@@ -142,19 +151,18 @@ def _foreseen(seen: Seen, target: Target, now: datetime) -> Foreseen:
     findings = window_findings(seen.window, now)
     if seen.usable is False:
         return Foreseen(blocking=findings, recovery=recovery)
-    if not seen.window.gaps:
-        findings = (*findings, *_stopped(seen, target, now))
     return Foreseen(standing=findings, recovery=recovery)
 
 
-def _stopped(seen: Seen, target: Target, now: datetime) -> tuple[Finding, ...]:
-    """Return a finding if the newest moment that comes back is already older than the RPO allows."""
-    if target.rpo is None or target.backup.stops_early:
-        return ()
+def _with_stopped(foreseen: Foreseen, seen: Seen, target: Target, now: datetime) -> Foreseen:
+    """Add a finding if the newest moment that comes back is already older than the RPO allows."""
+    if target.rpo is None or target.backup.stops_early or foreseen.blocking or seen.window.gaps:
+        return foreseen
     moment = max(seen.point.at, seen.window.last_at or seen.point.at)
     if now - moment <= timedelta(seconds=target.rpo):
-        return ()
-    return (archiving_stopped((now - moment).total_seconds(), target.rpo),)
+        return foreseen
+    stopped = archiving_stopped((now - moment).total_seconds(), target.rpo)
+    return replace(foreseen, standing=(*foreseen.standing, stopped))
 
 
 def archiving_stopped(age_s: float, rpo_s: float) -> Finding:

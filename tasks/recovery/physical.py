@@ -38,6 +38,7 @@ from tasks.physical.target import Aim, RecoveryTarget
 from tasks.recovery.facts import recoverable_to, recovery_facts
 from tasks.recovery.foresight import foresee
 from tasks.recovery.handover_copy import hand_over_copy
+from tasks.recovery.moments import aim, catalogue_selection
 from tasks.recovery.repository import Repository
 from tasks.sandbox.removal import empty_folder
 from tasks.stores import Store
@@ -93,8 +94,9 @@ class PhysicalRecovery:
         self, target: Target, store: Store, now: datetime, selection: Selection
     ) -> Discovery[BasePoint]:
         """Read the catalogue and choose; say from one listing of the WAL how far each reaches."""
-        discovery = self.repository.points(target, store, now, selection)
-        return foresee(self.repository, discovery, target, store, now)
+        discovery = self.repository.points(target, store, now, catalogue_selection(target, selection))
+        seen = foresee(self.repository, discovery, target, store, now, selection)
+        return replace(aim(seen, target, selection, now), eligible=())
 
     def preflight(
         self, point: BasePoint, store: Store, target: Target, last_restored_bytes: int | None
@@ -195,24 +197,24 @@ class PhysicalRecovery:
         """Neutralise the copy, replay its WAL to the target, start it, choose the database to verify."""
         begun_s = time.monotonic()
         adopted = take_over(sandbox)
-        aim = recovery_target(target)
+        aim_at = recovery_target(target, material.point.recover_to)
         reached = self._reached(material, adopted, target, deadline)
         if reached is not None and not reached.window.usable:
             raise StageFailed(reached.findings)
-        progress(f"replaying WAL to {aim}")
-        brought = bring_up(material.copy, adopted, aim, deadline, reached)
+        progress(f"replaying WAL to {aim_at}")
+        brought = bring_up(material.copy, adopted, aim_at, deadline, reached)
         database = database_of(target, brought.facts.databases)
         return Restored(
             database=database,
             findings=(*_unforeseen(reached, material.point), *brought.findings),
-            checks=_checks(brought, aim),
-            commands=self._commands(material.point, target, aim, time.monotonic() - begun_s),
+            checks=_checks(brought, aim_at),
+            commands=self._commands(material.point, target, aim_at, time.monotonic() - begun_s),
             roles=_roles(sandbox),
             other_databases=tuple(name for name in brought.facts.databases if name != database),
             unproven_keys=None,
             origin=Origin(server_version=sandbox.postgres.version, database=database),
-            recovery=recovery_facts(material.copy, material.point.label, brought, aim, reached),
-            recoverable_to=recoverable_to(brought, aim, reached),
+            recovery=recovery_facts(material.copy, material.point.label, brought, aim_at, reached),
+            recoverable_to=recoverable_to(brought, aim_at, reached),
             neutralised=tuple(sorted(set(brought.neutralised))),
             restore_s=sum(brought.recovered.phases_s.values()),
         )
@@ -247,16 +249,18 @@ def _unforeseen(reached: Reach | None, point: BasePoint) -> tuple[Finding, ...]:
     return tuple(item for item in findings if (item.rule, item.where) not in foreseen)
 
 
-def recovery_target(target: Target) -> RecoveryTarget:
-    """Return how far the fleet file wants the recovery to go."""
+def recovery_target(target: Target, moment: datetime | None = None) -> RecoveryTarget:
+    """Return how far the recovery is to go: to *moment*, else as the fleet file wants it."""
     recover = target.physical.recover
+    if moment is not None:
+        return RecoveryTarget(Aim.TIME, time=moment, timeline=recover.timeline)
     kind, _, argument = recover.to.partition(":")
-    aim = Aim(kind)
+    goal = Aim.LATEST if recover.random is not None else Aim(kind)
     return RecoveryTarget(
-        aim,
-        time=datetime.fromisoformat(argument) if aim is Aim.TIME else None,
-        name=argument if aim is Aim.NAME else "",
-        lsn=parse_lsn(argument) if aim is Aim.LSN else 0,
+        goal,
+        time=recover.moment,
+        name=argument if goal is Aim.NAME else "",
+        lsn=parse_lsn(argument) if goal is Aim.LSN else 0,
         timeline=recover.timeline,
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasks.model.clock import iso
 from tasks.sandbox import find_postgres
 from tests.corpus.base_backups import production
 from tests.fix_drill import Fleet, Here, hours_ago, rules_of, validate
@@ -31,14 +32,16 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def add(fleet: Fleet, folder: Path, *, rpo: str | None = None, **backup: object) -> None:
+def add(
+    fleet: Fleet, folder: Path, *, rpo: str | None = None, required: str = "shop.marks", **backup: object
+) -> None:
     place = {
         "kind": "basebackup",
         "at": f"{folder}/base/%Y%m%dT%H%M%SZ/",
         "wal": f"{folder}/wal",
         "database": "shop",
     }
-    expect = {"suite": None, "required_tables": ["shop.marks"]}
+    expect = {"suite": None, "required_tables": [required]}
     keys: dict[str, Any] = {"rpo": rpo} if rpo else {}
     fleet.add("shop", backup={**place, **backup}, expect=expect, **keys)
 
@@ -134,3 +137,35 @@ def test_a_database_that_is_not_in_the_cluster_is_no_verdict_about_it(
     ran = here("run", fleet.path, "--json")
     assert (ran.exit_code, ran.document["verdict"]) == (2, "inconclusive")
     assert "config-invalid" in rules_of(ran.document)
+
+
+def test_a_time_on_the_command_line_is_the_moment_to_recover_to(
+    here: Here, fleet: Fleet, repository: Path
+) -> None:
+    add(fleet, repository, rpo="1s")  # of another moment than the latest nothing is said about the RPO
+    archived = sorted((repository / "wal").glob("[0-9A-F]" * 24))
+    moment = datetime.fromtimestamp(
+        archived[-2].stat().st_mtime + 0.001, UTC
+    )  # m2 is archived, m3 not yet written
+    ran = here("run", fleet.path, "-d", "shop", "--select", f"at:{moment.isoformat()}", "--json")
+    assert (ran.exit_code, rules_of(ran.document)) == (0, set())
+    assert ran.document["inventory"]["tables"]["shop.marks"]["rows"] == 2
+    recovery = ran.document["recovery"]
+    assert recovery["target"] == f"time {moment}"
+    assert recovery["reached"]["last_commit_at"] <= iso(moment) < recovery["reached"]["next_commit_at"]
+    assert ran.document["as_of"] == iso(moment)
+    listed = here("list", fleet.path, "-d", "shop", "--select", f"at:{moment.isoformat()}")
+    assert "a time is the moment to recover to" in " ".join(listed.out.split())
+
+
+def test_a_random_moment_is_drawn_from_the_windows_by_its_seed(
+    here: Here, fleet: Fleet, repository: Path
+) -> None:
+    drawn = {"to": {"random": {"within": "2h", "seed": 7}}}
+    add(fleet, repository, recover=drawn, required="shop.orders")  # the first mark may be younger
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, rules_of(ran.document)) == (0, set())
+    (window,) = ran.document["recovery"]["windows"]
+    assert ran.document["config"]["seed"] == 7
+    assert window["from"] <= ran.document["as_of"] <= window["to"]
+    validate(ran.document)
