@@ -1,4 +1,4 @@
-"""Backup tools that the tests run for real, fetched without root: `python -m tests.real_tools`.
+"""Tools that the tests run for real, fetched without root: `python -m tests.real_tools`.
 
 Debian's packages are downloaded by apt from this machine's own sources, with the suite's name replaced, into
 lists and a cache of our own, and unpacked. Nothing is installed, and nobody but the tests looks there. What
@@ -14,13 +14,32 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tasks.sandbox.paths import make_folder, postgres_dir
 
-SUITES = ("bookworm", "trixie")
-"""Of Debian: pgBackRest 2.45, which knows PostgreSQL up to 15, and 2.55.1, which knows 18."""
+
+class Tool(NamedTuple):
+    """A package of one of Debian's suites, and how one sees that its program runs."""
+
+    package: str
+    suite: str
+    program: str
+    shows_version: str
+
+    @property
+    def name(self) -> str:
+        """Of the folder that it is unpacked into."""
+        return f"{self.package}-{self.suite}"
+
+
+TOOLS = (
+    Tool("pgbackrest", "bookworm", "usr/bin/pgbackrest", "version"),  # 2.45: PostgreSQL up to 15
+    Tool("pgbackrest", "trixie", "usr/bin/pgbackrest", "version"),  # 2.55.1: up to 18
+    Tool("prometheus", "bookworm", "usr/bin/promtool", "--version"),
+)
 ESSENTIAL = [pytest.mark.essential] if shutil.which("apt-get") else []
 """The mark of tests that run a fetched tool: where there is no apt they are skipped, and say so."""
 _SUITE_OF = {14: "bookworm", 15: "bookworm", 16: "trixie", 17: "trixie", 18: "trixie"}
@@ -36,17 +55,27 @@ def tools_dir() -> Path:
 
 def pgbackrest_for(major: int) -> Path | None:
     """Return a pgBackRest that knows PostgreSQL *major*; None where it was not fetched."""
-    path = tools_dir() / f"pgbackrest-{_SUITE_OF[major]}" / "usr" / "bin" / "pgbackrest"
+    return _program("pgbackrest", _SUITE_OF[major])
+
+
+def promtool() -> Path | None:
+    """Return Prometheus's own checker of rules and metrics; None where it was not fetched."""
+    return _program("prometheus", "bookworm")
+
+
+def _program(package: str, suite: str) -> Path | None:
+    tool = next(tool for tool in TOOLS if (tool.package, tool.suite) == (package, suite))
+    path = tools_dir() / tool.name / tool.program
     return path if path.is_file() else None
 
 
 def fetch() -> list[str]:
     """Fetch what is not there yet; return what could not be had, and why."""
-    return [trouble for suite in SUITES if (trouble := _fetch_suite(suite)) is not None]
+    return [trouble for tool in TOOLS if (trouble := _fetch_tool(tool)) is not None]
 
 
-def _fetch_suite(suite: str) -> str | None:
-    name = f"pgbackrest-{suite}"
+def _fetch_tool(tool: Tool) -> str | None:
+    name = tool.name
     home = tools_dir() / name
     if home.is_dir():
         return None
@@ -56,7 +85,7 @@ def _fetch_suite(suite: str) -> str | None:
         make_folder(tools_dir(), 0o755)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=tools_dir()) as work:
             Path(work).chmod(0o755)  # apt reads it as another user
-            _unpack(suite, Path(work))
+            _unpack(tool, Path(work))
             (Path(work) / "unpacked").rename(home)
     except (OSError, subprocess.SubprocessError, StopIteration) as error:
         said = getattr(error, "stderr", None) or b""
@@ -64,11 +93,11 @@ def _fetch_suite(suite: str) -> str | None:
     return None
 
 
-def _unpack(suite: str, work: Path) -> None:
-    """Let apt download the package of *suite* into *work*, unpack it, and see whether it runs."""
+def _unpack(tool: Tool, work: Path) -> None:
+    """Let apt download the package of *tool* into *work*, unpack it, and see whether it runs."""
     for folder in ("lists/partial", "cache/archives/partial", "sources"):
         (work / folder).mkdir(parents=True)
-    (work / "sources" / "here.list").write_text("\n".join(sources_of(suite, _codename())) + "\n")
+    (work / "sources" / "here.list").write_text("\n".join(sources_of(tool.suite, _codename())) + "\n")
     options = {
         "Dir::State::lists": work / "lists",
         "Dir::Cache": work / "cache",
@@ -79,11 +108,11 @@ def _unpack(suite: str, work: Path) -> None:
     }
     apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in options.items())]
     _run([*apt, "update"], work)
-    _run([*apt, "download", "pgbackrest"], work)
+    _run([*apt, "download", tool.package], work)
     (work / "unpacked").mkdir()
     _run(["dpkg-deb", "-x", str(next(work.glob("*.deb"))), "unpacked"], work)
     (work / "unpacked").chmod(0o755)
-    _run([str(work / "unpacked" / "usr" / "bin" / "pgbackrest"), "version"], work)
+    _run([str(work / "unpacked" / tool.program), tool.shows_version], work)
 
 
 def sources_of(suite: str, own: str, apt: Path = _APT) -> list[str]:
