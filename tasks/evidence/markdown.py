@@ -108,6 +108,9 @@ def _objectives(evidence: Document) -> str:
             facts["rto_basis"] or _NOTHING,
         ),
     ]
+    if facts.get("worst_rto_s") is not None:
+        worst = _seconds(facts["worst_rto_s"], sign)
+        rows.append(("RTO, just before the next base backup", worst, _seconds(facts["rto_s"]), "forecast"))
     return _section("Objectives", _table(("objective", "achieved", "limit", "basis"), rows))
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from tasks.evidence.forecast import judge_forecast, worst_rto_s
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Finding, FindingClass, Outcome, Severity, Stage
 from tasks.model.restored import Checked
@@ -35,6 +36,7 @@ class Objectives:
         worst_gap_s: the largest interval between neighbouring recovery points in the window.
         rpo_basis: what the achieved RPO rests on: `name`, `modified`, `content` or `wal`.
         rto_basis: `measured`, or `lower_bound` under settings unlike production's.
+        worst_rto_s: with the most WAL between two base backups; None without WAL, or without a rate.
     """
 
     rpo_s: float | None
@@ -47,6 +49,7 @@ class Objectives:
     overhead_s: float | None
     achieved_rto_s: float | None
     rto_basis: str | None
+    worst_rto_s: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the objectives as the evidence holds them."""
@@ -73,6 +76,7 @@ def objectives_of(facts: Drill) -> Objectives:
         overhead_s=None if rto is None else rto.overhead,
         achieved_rto_s=achieved_rto_s,
         rto_basis=None if achieved_rto_s is None else _rto_basis(facts),
+        worst_rto_s=worst_rto_s(facts, achieved_rto_s),
     )
 
 
@@ -82,7 +86,8 @@ def measure(facts: Drill) -> Checked:
     *facts* are those known once the restored database has been looked at; teardown comes later.
     """
     objectives = objectives_of(facts)
-    return _judge_rpo(facts, objectives) + _judge_rto(objectives) + _judge_cadence(facts)
+    forecast = judge_forecast(facts, objectives.achieved_rto_s)
+    return _judge_rpo(facts, objectives) + _judge_rto(objectives) + forecast + _judge_cadence(facts)
 
 
 # --- RPO

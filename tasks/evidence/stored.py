@@ -113,7 +113,8 @@ _OBJECTIVES = record(
         "achieved_rto_s": maybe(number),
         "rpo_basis": maybe(text),
         "rto_basis": maybe(text),
-    }
+    },
+    {"worst_rto_s": maybe(number)},
 )
 _TABLE = record(
     {"rows": maybe(count), "bytes": maybe(count)},

@@ -64,6 +64,14 @@ RULES = (
         "Look at the segment where it ended: it is damaged, of another cluster, or could not be read.",
     ),
     Rule(
+        "replay-forecast",
+        FindingClass.SLOW,
+        Severity.WARNING,
+        Stage.MEASURE,
+        "With the most WAL that lies between two base backups, the recovery takes longer than the RTO.",
+        "Take base backups more often, or incremental ones, so that less WAL is to be replayed.",
+    ),
+    Rule(
         "archive-hostile",
         FindingClass.DATA,
         Severity.FAILURE,
