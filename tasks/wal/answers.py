@@ -39,7 +39,7 @@ class Answers:
         absent: what was proven absent, the first few, in the order of asking.
         absent_count: how many of them there were.
         troubles: what recovery stopped for, the first few.
-        end: the newest segment that was asked for and absent.
+        end: the segment farthest on that was asked for and absent; of a later timeline, earlier ones are too.
     """
 
     first: str | None = None
@@ -72,7 +72,8 @@ class Answers:
     def add_absent(self, name: str) -> None:
         """Note what was proven absent."""
         self.absent_count += 1
-        self.end = self.end if is_history_name(name) else name
+        if not is_history_name(name):
+            self.end = max(self.end or "", name, key=_number)
         if len(self.absent) < _KEPT:
             self.absent.append(name)
 

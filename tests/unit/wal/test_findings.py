@@ -91,6 +91,12 @@ class TestEnd:
         assert self.judged(answered(19, 20), 19 * SIZE + 800) == []
         assert self.judged(answered(19, 20), 20 * SIZE) == []
 
+    def test_a_newer_timeline_that_has_no_segment_yet_changes_no_end(self) -> None:
+        answers = answered(19, 20)
+        answers.add_absent(name(2, 20))
+        answers.add_absent(name(2, 19))  # the last segment is looked for again, the newest timeline first
+        assert self.judged(answers, 20 * SIZE) == []
+
     def test_what_was_archived_meanwhile_is_no_fault(self) -> None:
         assert self.judged(answered(22, 23), 22 * SIZE + 800) == []
 
