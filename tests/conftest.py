@@ -13,15 +13,16 @@ pytest_plugins = [
     "tests.fix_essential",
     "tests.fix_hostile_folder",
     "tests.fix_postgres",
-    "tests.fix_pgbackrest",
     "tests.fix_physical",
     "tests.fix_prefect",
     "tests.fix_proxy",
     "tests.fix_restore",
     "tests.fix_s3",
+    "tests.fix_tls",
     "tests.fix_wal",
     "tests.fix_drill",  # imports others, which must be known as plugins by then
     "tests.fix_recovered",
+    "tests.fix_pgbackrest",
     "tests.fix_worker",
 ]
 

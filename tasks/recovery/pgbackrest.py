@@ -41,6 +41,7 @@ _ASK_S = 300.0
 _ENCRYPTED = b"Salted__"
 _LOUDLY = "[ $code -le 1 ] || code=255; exit $code"
 """PostgreSQL takes every other error for the end of the WAL."""
+_GONE = frozenset({"object-gone", "path-missing"})
 _INFO_FILES = ("backup.info", "backup.info.copy")
 
 
@@ -182,7 +183,7 @@ def _require_passphrase(backup: PgBackRestBackup, store: Store) -> None:
     """Say that a repository is encrypted, or is not, before the tool calls both a damaged file.
 
     Raises:
-        PermanentError: `cipher-missing`, `cipher-wrong`.
+        PermanentError: `cipher-missing`, `cipher-wrong`; as `_head`.
     """
     head = _head(backup, store)
     if head is None:
@@ -204,13 +205,18 @@ def _require_passphrase(backup: PgBackRestBackup, store: Store) -> None:
 
 
 def _head(backup: PgBackRestBackup, store: Store) -> bytes | None:
-    """Return how the catalogue begins; None where it is not there or not to be had: the tool says why."""
+    """Return how the catalogue begins; None where it is not there: the tool says what that means.
+
+    Raises:
+        DrillError: it may not be read, or the store cannot be reached.
+    """
     for name in _INFO_FILES:
         try:
             stored = store.head(f"{normalised(backup.at)}/backup/{backup.stanza}/{name}")
             return store.source(stored).read(0, len(_ENCRYPTED))
-        except DrillError:
-            continue
+        except DrillError as error:
+            if error.rule not in _GONE:
+                raise
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -106,6 +107,8 @@ def _s3_client(
     config: StoreConfig, session: boto3.session.Session, attempts: int, verify: bool | str = True
 ) -> S3Client:
     endpoint = endpoint_of(config, "S3")
+    if verify is False:  # it was asked for: once is enough
+        warnings.filterwarnings("ignore", message="Unverified HTTPS request")
     try:
         return session.client(
             "s3",

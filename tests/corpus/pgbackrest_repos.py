@@ -89,10 +89,42 @@ def make_stanza(folder: Path, program: Path, major: int) -> Stanza:
         marked["m3"] = maker.mark("m3")
         maker.backup("incr")
         marked |= {name: maker.mark(name) for name in _BEHIND}
+        control = _control_of(folder)
+        (control / "global").mkdir(parents=True)
+        shutil.copy(source.data_dir / "global" / "pg_control", control / "global")
         shutil.move(maker.repository, folder)
     labels = sorted(path.name for path in (folder / "backup" / STANZA).glob("2*F*"))
     segments = tuple(sorted((folder / "archive" / STANZA).glob("*-1/*/*-*")))
     return Stanza(folder, program, major, tuple(labels), segments, marked)
+
+
+def fork(repository: Stanza, original: Stanza, mark: str) -> None:
+    """Archive the history of a timeline 2 that left timeline 1 in the segment of *mark*, as a test restore does."""
+    number = int(repository.marked[mark][8:16], 16) << 32 | int(repository.marked[mark][16:], 16) << 24
+    history = repository.folder.with_name("00000002.history")
+    history.write_text(f"1\t{number >> 32:X}/{number & 0xFFFFFFFF:X}\tno recovery target specified\n")
+    done = subprocess.run(
+        [
+            *(str(repository.program), "--config=/dev/null", f"--stanza={STANZA}"),
+            *(f"--repo1-path={repository.folder}", f"--pg1-path={_control_of(original.folder)}"),
+            *("--log-level-file=off", "--log-level-console=off", "archive-push", str(history)),
+        ],
+        env=SECRETS,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    (pushed,) = repository.wal.parent.glob("00000002.history")
+    status = repository.wal.stat()
+    os.chown(pushed, status.st_uid, status.st_gid)
+    os.utime(pushed, (status.st_mtime - 3600,) * 2)
+
+
+def _control_of(folder: Path) -> Path:
+    """Return where the control file of a repository's production is kept, as its data folder."""
+    return folder.with_name(f"{folder.name}-control")
 
 
 class _Maker:

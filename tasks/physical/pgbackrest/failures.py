@@ -67,8 +67,8 @@ _MEANINGS = (
         "its address.",
     ),
     _means(
-        r"HTTP request failed with \d|\[HostConnectError\]|\[049\]|unable to get address|unexpected eof"
-        r"|TLS error|\[ProtocolError\]|\[ServiceError\]|timeout (?:connecting|waiting)|\[FileReadError\]",
+        r"HTTP request failed with \d|\[HostConnectError\]|\[049\]|unable to get address|unexpected eof while"
+        r"|TLS error|\[ServiceError\]|timeout (?:connecting|waiting)",
         "store-unreachable",
         "The store did not answer pgBackRest as it should.",
     ),
@@ -120,7 +120,9 @@ def restore_failure(done: Done, label: str, where: str) -> DrillError:
     if missing is not None:
         return _missing_file(missing["path"], label, where)
     text = "\n".join(done.lines)
-    if done.exit_code != _NO_BACKUP_SET and "cipher" not in text and _DAMAGED.search(text):
+    barred = _meaning(done.lines)
+    in_the_way = barred is not None and barred.rule != "cipher-wrong"  # the catalogue was opened with it
+    if done.exit_code != _NO_BACKUP_SET and not in_the_way and _DAMAGED.search(text):
         return PermanentError(
             f"A file of the backup {label} is not what pgBackRest stored: it does not unpack, or has another "
             "checksum.",

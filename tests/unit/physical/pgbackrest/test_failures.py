@@ -52,6 +52,7 @@ def test_a_missing_file_is_the_chains_or_the_backups_own() -> None:
     "line",
     [
         "ERROR: [029]: raised from local-1 protocol: zlib threw error: [-3] data error",
+        "ERROR: [095]: raised from local-1 protocol: cipher header missing",
         "ERROR: [026]: actual checksum does not match",
     ],
 )
@@ -72,6 +73,10 @@ def test_a_refusal_in_a_restore_is_no_damage() -> None:
             "cannot be read back",
         ),
         ("       repo1: 17-1/0/0B-f1.gz [CryptoError] unable to flush", "cannot be read back"),
+        (
+            "       repo1: 17-1/0/0B-f1.gz [FormatError] unexpected eof in compressed data",
+            "cannot be read back",
+        ),
         ("ERROR: [045]: duplicates found for WAL segment 0B:", "stands twice"),
     ],
 )
