@@ -98,14 +98,19 @@ def stanza_drill(workspace: Workspace, passphrase: None) -> StanzaDrill:
     return StanzaDrill(workspace)
 
 
-def target_of(repository: Stanza, store: StoreConfig | None = None, **backup: Any) -> Target:
-    """Return a target whose backups are in *repository*; *backup* replaces its keys."""
-    keys = {
+def place_of(repository: Stanza) -> dict[str, Any]:
+    """Return a fleet file's `backup` for *repository*."""
+    return {
+        "kind": "pgbackrest",
         "at": str(repository.folder),
         "stanza": STANZA,
         "cipher": {"passphrase_env": VARIABLE},
         "database": "shop",
         "tool": str(repository.program),
     }
-    place = PgBackRestBackup.model_validate({**keys, **backup})
+
+
+def target_of(repository: Stanza, store: StoreConfig | None = None, **backup: Any) -> Target:
+    """Return a target whose backups are in *repository*; *backup* replaces its keys."""
+    place = PgBackRestBackup.model_validate({**place_of(repository), **backup})
     return Target(fleet="tests", name="shop", evidence="/nowhere", backup=place, store=store or StoreConfig())

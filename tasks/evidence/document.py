@@ -193,7 +193,24 @@ def _recovery_point(facts: Drill) -> dict[str, Any] | None:
         "sha256": facts.backup.sha256 if facts.backup else None,
         "integrity": facts.backup.integrity if facts.backup else None,
         "candidates": [_candidate(item.as_dict()) for item in candidates],
-    } | _archive(facts)
+        **_archive(facts),
+        **_base_backup(facts),
+    }
+
+
+def _base_backup(facts: Drill) -> dict[str, Any]:
+    """Return what a physical backup is called by, is made of and was brought by."""
+    point = facts.point
+    if not isinstance(point, BasePoint):
+        return {}
+    recovery = (None if facts.restored is None else facts.restored.recovery) or {}
+    return {
+        "kind": facts.target.backup.kind,
+        "label": point.label,
+        "type": point.type,
+        "chain": list(point.chain),
+        "tool": recovery.get("tool"),
+    }
 
 
 def _recovery(facts: Drill) -> dict[str, Any] | None:
@@ -204,7 +221,8 @@ def _recovery(facts: Drill) -> dict[str, Any] | None:
     if not recovered:
         return None
     windows = () if facts.discovery is None else facts.discovery.windows[:_MOST_WINDOWS]
-    return dict(recovered) | {"windows": [item.as_dict() for item in windows]}
+    without_tool = {name: value for name, value in recovered.items() if name != "tool"}
+    return without_tool | {"windows": [item.as_dict() for item in windows]}
 
 
 def _candidate(item: dict[str, Any]) -> dict[str, Any]:

@@ -213,7 +213,10 @@ class PhysicalRecovery:
             other_databases=tuple(name for name in brought.facts.databases if name != database),
             unproven_keys=None,
             origin=Origin(server_version=sandbox.postgres.version, database=database),
-            recovery=recovery_facts(material.copy, material.point.label, brought, aim_at, reached),
+            recovery={
+                **recovery_facts(material.copy, material.point.label, brought, aim_at, reached),
+                "tool": self.repository.tool(material.point, target).as_dict(),
+            },
             recoverable_to=recoverable_to(brought, aim_at, reached),
             neutralised=tuple(sorted(set(brought.neutralised))),
             restore_s=sum(brought.recovered.phases_s.values()),

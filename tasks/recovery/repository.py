@@ -36,6 +36,10 @@ class Tool:
     name: str
     version: str | None = None
 
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the tool as the evidence holds it."""
+        return {"name": self.name, "version": self.version}
+
 
 class Repository(Protocol):
     """One tool's base backups and WAL. Whatever goes wrong is a `DrillError` with a rule."""

@@ -6,30 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.corpus.pgbackrest_repos import MARKS, PASSPHRASE, STANZA, Stanza
-from tests.fix_drill import Fleet, Here, validate
+from tasks.physical.pgbackrest.program import find_program
+from tests.corpus.pgbackrest_repos import MARKS, PASSPHRASE, Stanza
+from tests.fix_drill import Fleet, Here, rules_of, validate
+from tests.fix_pgbackrest import place_of
 from tests.real_tools import ESSENTIAL
 
-pytestmark = ESSENTIAL
-VARIABLE = "ORDERS_REPO_PASSPHRASE"
-
-
-@pytest.fixture(autouse=True)
-def passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, PASSPHRASE)
-
-
-def add(fleet: Fleet, repository: Stanza, **backup: object) -> None:
-    place = {
-        "kind": "pgbackrest",
-        "at": str(repository.folder),
-        "stanza": STANZA,
-        "tool": str(repository.program),
-        "cipher": {"passphrase_env": VARIABLE},
-        "database": "shop",
-    }
-    expect = {"suite": None, "required_tables": ["shop.marks"]}
-    fleet.add("shop", backup={**place, **backup}, expect=expect)
+pytestmark = [*ESSENTIAL, pytest.mark.usefixtures("passphrase")]
 
 
 @pytest.mark.parametrize("major", [15, 17])
@@ -37,10 +20,27 @@ def test_the_newest_backup_with_its_wal_is_verified(
     here: Here, fleet: Fleet, stanza: Callable[[int], Stanza], major: int
 ) -> None:
     repository = stanza(major)
-    add(fleet, repository)
+    expect = {"suite": None, "required_tables": ["shop.marks"]}
+    fleet.add("shop", backup=place_of(repository), expect=expect)
     ran = here("run", fleet.path, "--json")
     assert ran.exit_code == 0, ran
     validate(ran.document)
     assert ran.document["verdict"] == "verified"
     assert {item["severity"] for item in ran.document["findings"]} <= {"info"}
     assert ran.document["inventory"]["tables"]["shop.marks"]["rows"] == len(MARKS)
+    point = ran.document["recovery_point"]
+    assert (point["label"], point["type"]) == (repository.labels[2], "incr")
+    assert point["chain"] == ran.document["recovery"]["base"]["chain"] == [*repository.labels[:2]]
+    release = find_program(str(repository.program)).release
+    assert point["tool"] == {"name": "pgbackrest", "version": release}
+    assert PASSPHRASE not in ran.out + ran.err
+
+
+def test_a_worker_without_the_tool_says_nothing_of_the_backup(
+    here: Here, fleet: Fleet, stanza: Callable[[int], Stanza]
+) -> None:
+    fleet.add("shop", backup={**place_of(stanza(17)), "tool": "/nowhere/pgbackrest"}, expect={"suite": None})
+    ran = here("run", fleet.path, "--json")
+    assert (ran.exit_code, ran.document["verdict"]) == (2, "inconclusive")
+    assert rules_of(ran.document) == {"tool-missing"}
+    validate(ran.document)

@@ -121,6 +121,7 @@ def _copy(point: BasePoint, workspace: Workspace, size: int) -> Copy:
         bytes=size,
         proven=True,
         stop_lsn=point.stop_lsn,
+        chain=point.chain,
         has_own_wal=(data_dir / "pg_wal" / label.segment).is_file(),
     )
 
