@@ -16,11 +16,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from expectations.results import SuiteResult
-from tasks.checks import Context
+from tasks.checks import Context, check_databases
 from tasks.config import choose_selection, read_target
 from tasks.discover import find_recovery_points, open_backup_store
 from tasks.drill.closing import closed, verdict_of
 from tasks.drill.entries import (
+    add_ages,
     add_companions,
     add_crash,
     add_discovery,
@@ -30,6 +31,7 @@ from tasks.drill.entries import (
     add_recoverable,
     add_restored,
     add_sandbox,
+    add_stock,
     add_suite,
 )
 from tasks.drill.ledger import Ledger, StageRun
@@ -188,7 +190,7 @@ def rebuild(ledger: Ledger) -> None:
         add_material(drill, stage.run(prove_backup, download, point, target, workspace, deadline))
         add_companions(drill, stage.run(download_companions, point, store, target, workspace, deadline))
     with ledger.entering(Stage.PROVISION) as stage:
-        if target.expect.suite is not None:
+        if target.has_suite:
             prepare_validation()
         install = stage.run(choose_postgres, recovery_of(target).major(drill.material, target), target)
         add_sandbox(drill, stage.run(provision_sandbox, point, workspace, install, target, stage.deadline))
@@ -208,17 +210,23 @@ def recall(ledger: Ledger, stage: StageRun) -> None:
 
 
 def prove(ledger: Ledger) -> SuiteResult | None:
-    """From a restored database to what it is worth; return how the suite came out, None without one."""
+    """From restored databases to what they are worth; return how the last one's suite came out, if any."""
     drill = ledger.drill
     sandbox, restored, target = drill.running_sandbox, drill.completed_restore, drill.target
     with ledger.entering(Stage.VERIFY) as stage:
-        drill.inventory = stage.run(take_stock, sandbox, restored, target, stage.deadline)
-        context = Context.of(drill, stage.deadline)
-        drill.take(stage.run(verify_database, context))
-        drill.content_age_s, fresh = stage.run(check_freshness, context)
-        drill.take(fresh)
+        ages_s = []
+        for name in drill.databases:
+            add_stock(drill, name, stage.run(take_stock, sandbox, restored.of(name), target, stage.deadline))
+            context = Context.of(drill, name, stage.deadline)
+            drill.take(stage.run(verify_database, context))
+            age_s, fresh = stage.run(check_freshness, context)
+            drill.take(fresh)
+            ages_s += [age_s] if context.target.asks_freshness else []
+        add_ages(drill, ages_s)
+        drill.take(check_databases(drill))
     with ledger.entering(Stage.VALIDATE) as stage:
-        run = ledger.options.run_suite
-        outcome = stage.run(validate_database, context.until(stage.deadline), run)
-        add_suite(drill, outcome)
+        for name in drill.databases:
+            context = Context.of(drill, name, stage.deadline)
+            outcome = stage.run(validate_database, context, ledger.options.run_suite)
+            add_suite(drill, outcome)
     return outcome.ran

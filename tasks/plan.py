@@ -35,7 +35,7 @@ def begin(
     drill = Drill(
         drill_id=uuid.uuid4().hex[:12], target=target, selection=selection, started_at=now, as_of=now
     )
-    runner = runner or TaskRuns(DrillProcess(target.name), suite=target.expect.suite is not None)
+    runner = runner or TaskRuns(DrillProcess(target.name), suite=target.has_suite)
     return Ledger(drill, options or DrillOptions(), runner)
 
 

@@ -129,7 +129,7 @@ def without_details(drill: Drill) -> Drill:
         restored=drill.restored and replace(drill.restored, findings=(), checks=()),
         history=History(),
         inventory=None,
-        suite_sha256=None,
+        suites_sha256={},
         suite_results={},
     )
 

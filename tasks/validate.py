@@ -10,4 +10,4 @@ from tasks.drill.step import step
 def validate_database(context: Context, run: RunSuite) -> SuiteOutcome:
     """Run the suite and judge its results; without a suite there is nothing to validate."""
     context.deadline.check()
-    return check_suite(context, run)
+    return check_suite(context, run).within(context.database)

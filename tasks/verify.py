@@ -47,11 +47,12 @@ def take_stock(sandbox: Sandbox, restored: Restored, target: Target, deadline: D
 def verify_database(context: Context) -> Checked:
     """Run the structure, drift and deep checks."""
     context.deadline.check()
-    return verify(context)
+    return verify(context).within(context.database)
 
 
 @step("measure freshness")
 def check_freshness(context: Context) -> tuple[float | None, Checked]:
     """Measure the age of the newest row at the moment that is judged."""
     context.deadline.check()
-    return measure_freshness(context)
+    age_s, checked = measure_freshness(context)
+    return age_s, checked.within(context.database)

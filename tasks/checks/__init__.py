@@ -2,6 +2,7 @@
 
 from tasks.checks.accept import ACCEPTABLE_RULES, apply_acceptances
 from tasks.checks.context import Context
+from tasks.checks.databases import check_databases
 from tasks.checks.freshness import measure_freshness
 from tasks.checks.inventory import take_inventory
 from tasks.checks.suites import RunSuite, SuiteOutcome, check_suite
@@ -13,6 +14,7 @@ __all__ = [
     "RunSuite",
     "SuiteOutcome",
     "apply_acceptances",
+    "check_databases",
     "check_suite",
     "measure_freshness",
     "take_inventory",

@@ -115,6 +115,11 @@ def adopt(inventory: Inventory, other: Inventory, pattern: str) -> Inventory:
         keys=None if inventory.keys is None else tuple(key for key in inventory.keys if key in left),
         large_objects=large.large_objects,
         large_object_bytes=large.large_object_bytes,
+        databases={
+            name: held
+            for name, held in inventory.databases.items()
+            if name in other.databases or not _named(name, pattern)
+        },
     )
 
 

@@ -24,6 +24,7 @@ class Context:
     """A restored database, and what it is held against.
 
     Attributes:
+        database: of a cluster with several, the one that is looked at; None for one by itself.
         manifest: the document that was written at the source, if one lies beside the backup.
         as_of: the moment that is judged, aware UTC.
         deadline: by when the checks must be done.
@@ -37,19 +38,22 @@ class Context:
     manifest: Mapping[str, Any] | None
     as_of: datetime
     deadline: Deadline
+    database: str | None = None
 
     @classmethod
-    def of(cls, drill: Drill, deadline: Deadline) -> Context:
-        """Return the context of *drill*, whose database has been restored and counted."""
+    def of(cls, drill: Drill, database: str | None, deadline: Deadline) -> Context:
+        """Return the context of *drill*, whose *database* has been restored and counted."""
+        restored, history = drill.completed_restore, drill.history
         return cls(
             drill.running_sandbox,
-            drill.completed_restore,
-            drill.counted,
-            drill.target,
-            drill.history,
+            restored.of(database),
+            drill.counted_in(database),
+            drill.target.of_database(database),
+            history.of_only(restored.database) if database is None else history.of_database(database),
             drill.manifest,
             drill.judged_at,
             deadline,
+            database,
         )
 
     @property

@@ -4,7 +4,9 @@ Decided here:
 - A dump always holds a data entry for an ordinary table, also an empty one; so "all empty and no data entry"
   is a schema-only dump, and a single table without one had its rows left out on purpose (a warning: people
   do that).
-- Every table empty is a failure, unless the manifest or the baseline says that they were.
+- Every table empty, or none at all, is a failure, unless the manifest or the baseline says that they were.
+  Of a cluster's several databases it is a warning: a physical copy loses no single one's rows, and a database
+  that nothing was put into yet is rightly empty. Which must hold rows `required_tables` says.
 - A required table without a row is a failure, unless it was so at the source: by the manifest, else by the
   baseline, else because the archive holds a data entry for it and in that no row.
 - What this host or policy kept out is no finding here: the finding that names the cause has said it.
@@ -23,7 +25,7 @@ from psycopg import sql
 from tasks.checks.context import Context
 from tasks.checks.drift import all_of, some_of
 from tasks.checks.inventory import Table, count_rows, read_tables
-from tasks.checks.outcome import at_source, errored, judged, not_configured, not_run
+from tasks.checks.outcome import at_source, errored, judged, lowered, not_configured, not_run
 from tasks.checks.session import Connection, translated
 from tasks.model.bounded_list import listing
 from tasks.model.expected import Expected
@@ -138,6 +140,8 @@ def _tables_present(
         lost_here = any(name in inventory.tables or name in expected.tables for name in restored.kept_out)
         severity = Severity.WARNING if lost_here else None  # rows that this host or policy kept out
         findings.append(replace(_all_empty(expected, len(tables)), severity=severity or Severity.FAILURE))
+    if restored.databases:
+        findings = [lowered(item, "warning") for item in findings]
     rows = sum(inventory.tables[name].rows or 0 for name in tables)
     return judged(
         "tables-present", findings, observed=f"{len(tables)} tables, {rows} rows", expected="some of both"

@@ -32,6 +32,7 @@ from tasks.checks.outcome import errored, not_configured
 from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.findings import Check, Finding, Outcome, Severity, Stage, Verdict
 from tasks.model.history import History, PastDrill
+from tasks.model.located import located
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
 from tasks.model.target import Target
@@ -55,6 +56,7 @@ class SuiteOutcome:
         ran: its results; None without a suite.
         sha256: of the suite's file.
         newest_age_s: what the next drill compares its newest rows with, as the inventory keeps it.
+        database: of a cluster with several, the one that it ran in.
     """
 
     seen: Checked
@@ -62,10 +64,22 @@ class SuiteOutcome:
     sha256: str | None = None
     newest_age_s: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
+    database: str | None = None
+
     @property
     def results(self) -> Mapping[str, Mapping[str, Any]]:
         """Suite name to its results, as they are stored beside the evidence."""
-        return {} if self.ran is None else {self.ran.suite: self.ran.as_dict()}
+        if self.ran is None:
+            return {}
+        results: dict[str, Any] = self.ran.as_dict()
+        tables = [
+            {**result, "table": located(self.database, str(result["table"]))} for result in results["results"]
+        ]
+        return {located(self.database, self.ran.suite): {**results, "results": tables}}
+
+    def within(self, database: str | None) -> SuiteOutcome:
+        """Return the same as a drill of several databases calls it; None stands for the only one."""
+        return replace(self, seen=self.seen.within(database), database=database)
 
 
 RunSuite = Callable[..., SuiteResult]

@@ -45,13 +45,31 @@ def resolved(database: dict[str, Any], fleet: str, base: Path, problems: list[Pr
         (("backup", "stanza"), lambda text: fill(text, name, fleet)),
         (("backup", "tool"), lambda text: _tool(text, base)),
         (("backup", "select"), lambda value: selection_from(value, _timezone(database))),
-        (("expect", "suite"), lambda text: find_suite(fill(text, name, fleet), base)),
-        (("expect", "drift", "baseline", "seed"), lambda text: _file(fill(text, name, fleet), base)),
+        *_expectations(("expect",), name, fleet, base),
         *((path, lambda text: _below(base, text)) for path in _KEY_FILES),
     ]
+    for inside in _databases_inside(database):
+        steps += _expectations(("expect", "databases", inside), inside, fleet, base)
     for path, step in steps:
         _apply(database, path, step, problems)
     return database
+
+
+def _expectations(
+    above: KeyPath, name: str, fleet: str, base: Path
+) -> list[tuple[KeyPath, Callable[[Any], Any]]]:
+    """Return what is resolved of the expectations at *above*, of the database *name*."""
+    return [
+        ((*above, "suite"), lambda text: find_suite(fill(text, name, fleet), base)),
+        ((*above, "drift", "baseline", "seed"), lambda text: _file(fill(text, name, fleet), base)),
+    ]
+
+
+def _databases_inside(database: dict[str, Any]) -> list[str]:
+    """Return the names of the databases of a cluster that something is expected of."""
+    expect = database.get("expect")
+    inside = expect.get("databases") if isinstance(expect, dict) else None
+    return [str(name) for name in inside] if isinstance(inside, dict) else []
 
 
 def evidence(text: str, base: Path, problems: list[Problem]) -> str:

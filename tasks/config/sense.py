@@ -10,7 +10,7 @@ from tasks.config.schema import Exempt
 from tasks.config.yaml_source import KeyPath, Problem
 from tasks.model.rules import RULES
 from tasks.model.rules.content import ACCEPTABLE
-from tasks.model.target import Accepted, Backup, Database, DumpBackup
+from tasks.model.target import Accepted, Backup, Database, DumpBackup, Expectations, PhysicalBackup
 
 ACCEPT_DAYS = 180
 """An exception that nobody looks at for longer is no exception any more."""
@@ -18,7 +18,13 @@ ACCEPT_DAYS = 180
 
 def senseless(database: Database, today: date) -> list[Problem]:
     """Return what is wrong with a well-formed database as of *today*."""
-    return [*_zeros(database), *_tables(database), *_acceptances(database, today), *_keys(database)]
+    return [
+        *_zeros(database),
+        *_tables(database),
+        *_databases(database),
+        *_acceptances(database, today),
+        *_keys(database),
+    ]
 
 
 def endless(exempt: Iterable[Exempt], today: date) -> Iterator[Problem]:
@@ -48,14 +54,42 @@ def _zeros(database: Database) -> Iterator[Problem]:
 
 
 def _tables(database: Database) -> Iterator[Problem]:
-    expect = database.expect
+    yield from _tables_of(database.expect, ("expect",))
+    for name, expect in database.expect.databases.items():
+        yield from _tables_of(expect, ("expect", "databases", name))
+
+
+def _tables_of(expect: Expectations, above: KeyPath) -> Iterator[Problem]:
     for i, name in enumerate(expect.required_tables):
-        yield from _table(name, ("expect", "required_tables", i))
+        yield from _table(name, (*above, "required_tables", i))
     if expect.freshness:
-        yield from _table(expect.freshness.table, ("expect", "freshness", "table"))
+        yield from _table(expect.freshness.table, (*above, "freshness", "table"))
     for pattern in expect.drift.tables:
         if "*" not in pattern:
-            yield from _table(pattern, ("expect", "drift", "tables", pattern))
+            yield from _table(pattern, (*above, "drift", "tables", pattern))
+
+
+def _databases(database: Database) -> Iterator[Problem]:
+    """Yield what of several databases is said where there is one, or of one where there are several."""
+    backup: Backup = database.backup
+    several, named = database.several, database.expect.databases
+    if named and not isinstance(backup, PhysicalBackup):
+        text = "a dump is of one database, a physical backup of several; take the names out"
+        yield Problem(("expect", "databases"), text)
+    elif named and isinstance(backup, PhysicalBackup) and backup.database is not None:
+        yield Problem(
+            ("backup", "database"),
+            "one database is named and expect.databases names several; take one of them out",
+        )
+    elif isinstance(several, tuple):
+        for name in sorted(set(named) - set(several)):
+            text = f'"{name}" is not among backup.databases; add it there, or take it out here'
+            yield Problem(("expect", "databases", name), text)
+    if several is not None:
+        for key in ("suite", "required_tables", "freshness"):
+            if getattr(database.expect, key):
+                text = "of which of the cluster's databases is not said; write it below expect.databases"
+                yield Problem(("expect", key), text)
 
 
 def _table(name: str, path: KeyPath) -> Iterator[Problem]:

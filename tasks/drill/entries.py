@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from tasks.model.clock import iso
 from tasks.model.drill import Drill
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Check, Outcome, Severity, Stage, Verdict
+from tasks.model.inventory import Inventory
 from tasks.model.restored import Restored
 from tasks.model.rules import finding
 from tasks.model.sandbox import Sandbox
@@ -79,12 +80,30 @@ def add_restored(drill: Drill, restored: Restored) -> None:
     drill.checks += restored.checks
 
 
+def add_stock(drill: Drill, database: str | None, inventory: Inventory) -> None:
+    """Add what *database* holds; None stands for the only one."""
+    if database is None:
+        drill.inventory = inventory
+        return
+    held = {} if drill.inventory is None else drill.inventory.databases
+    drill.inventory = Inventory.of_databases({**held, database: inventory})
+
+
+def add_ages(drill: Drill, ages_s: Sequence[float | None]) -> None:
+    """Add the ages of the newest rows, of each database whose age was asked for: the oldest counts."""
+    known = [age_s for age_s in ages_s if age_s is not None]
+    drill.content_age_s = max(known) if known and len(known) == len(ages_s) else None
+
+
 def add_suite(drill: Drill, outcome: SuiteOutcome) -> None:
-    """Add what the data team's suite showed."""
-    drill.suite_sha256, drill.suite_results = outcome.sha256, outcome.results
+    """Add what the data team's suite showed, of the database that it ran in."""
     drill.take(outcome.seen)
-    if drill.inventory is not None and outcome.newest_age_s:
-        drill.inventory = replace(drill.inventory, newest_age_s=outcome.newest_age_s)
+    if outcome.sha256 is not None:
+        drill.suites_sha256 = {**drill.suites_sha256, outcome.database: outcome.sha256}
+    drill.suite_results = {**drill.suite_results, **outcome.results}
+    inventory = None if drill.inventory is None else drill.inventory.of(outcome.database)
+    if inventory is not None and outcome.newest_age_s:
+        add_stock(drill, outcome.database, replace(inventory, newest_age_s=outcome.newest_age_s))
 
 
 def add_teardown(drill: Drill, left_behind: tuple[str, ...], at: datetime) -> None:

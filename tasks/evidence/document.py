@@ -283,7 +283,7 @@ def _config(facts: Drill) -> dict[str, Any]:
     target = facts.target
     return {
         "fleet_sha256": target.fleet_sha256 or None,
-        "suite_sha256": facts.suite_sha256,
+        "suite_sha256": facts.suites_sha256.get(None),
         "suite": target.expect.suite.stem if target.expect.suite else None,
         "checks_off": list(checks_off(target.checks)),
         "selection": str(facts.selected),
@@ -292,6 +292,18 @@ def _config(facts: Drill) -> dict[str, Any]:
         "owner": target.owner,
         "tier": target.tier,
         "labels": dict(target.labels),
+    } | _config_of_several(facts)
+
+
+def _config_of_several(facts: Drill) -> dict[str, Any]:
+    if facts.target.several is None:
+        return {}
+    suites = {name: expect.suite for name, expect in facts.target.expect.databases.items() if expect.suite}
+    return {
+        "suites": {
+            name: {"suite": suite.stem, "sha256": facts.suites_sha256.get(name)}
+            for name, suite in suites.items()
+        }
     }
 
 

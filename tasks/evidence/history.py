@@ -185,4 +185,5 @@ class _Reading:
             bytes=point["bytes"],
             accepted=(*document["accepted"], *accepted),
             path=name.uri,
+            source_database=point.get("source_database"),
         )

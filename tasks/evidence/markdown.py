@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.evidence.databases import database_rows
 from tasks.evidence.markup import cell, code, fenced, link, text
 from tasks.evidence.recovery_text import TITLE, recovery_lines
 from tasks.evidence.sentence import Document, cause, cause_class, caveat, minute, state_message
@@ -34,6 +35,7 @@ def markdown(evidence: Document, report_url: str | None = None) -> str:
         _headline(evidence, report_url),
         _findings(evidence),
         _objectives(evidence),
+        _databases(evidence),
         _section("Checks", _table(("check", "outcome", "observed", "expected"), _rows_of_checks(evidence))),
         _section("Not proven", _bullets(map(text, evidence["not_proven"]))),
         _section(TITLE, _bullets(recovery_lines(evidence.get("recovery")))),
@@ -112,6 +114,14 @@ def _objectives(evidence: Document) -> str:
         worst = _seconds(facts["worst_rto_s"], sign)
         rows.append(("RTO, just before the next base backup", worst, _seconds(facts["rto_s"]), "forecast"))
     return _section("Objectives", _table(("objective", "achieved", "limit", "basis"), rows))
+
+
+def _databases(evidence: Document) -> str:
+    rows = [
+        (row["name"], str(row["tables"]), f"{row['rows']:,}", format_bytes(row["bytes"]), row["checks"])
+        for row in database_rows(evidence)
+    ]
+    return _section("Databases", _table(("database", "tables", "rows", "size", "checks"), rows))
 
 
 def _rows_of_checks(evidence: Document) -> Iterator[Sequence[str]]:

@@ -12,7 +12,7 @@ from tasks.evidence.measure import restore_completed
 from tasks.model.bounded_list import listing
 from tasks.model.drill import Drill
 from tasks.model.findings import Outcome
-from tasks.model.target import Checks
+from tasks.model.target import Checks, PhysicalBackup
 
 _NAMES_SHOWN = 5
 _SWITCHED_OFF = {
@@ -87,7 +87,11 @@ def _not_restored(facts: Drill) -> Iterator[str]:
     if facts.restored.not_restored:
         yield f"Entries that were left out of the restore: {_some(facts.restored.not_restored)}."
     if facts.restored.other_databases:
-        yield f"Other databases of the same dump: {_some(facts.restored.other_databases)}."
+        yield f"Other databases of the same {_whole(facts)}: {_some(facts.restored.other_databases)}."
+
+
+def _whole(facts: Drill) -> str:
+    return "cluster" if isinstance(facts.target.backup, PhysicalBackup) else "dump"
 
 
 def _integrity(facts: Drill) -> Iterator[str]:
@@ -107,17 +111,25 @@ def _named_by_findings(facts: Drill) -> Iterator[str]:
 
 
 def _not_configured(facts: Drill) -> Iterator[str]:
-    expect = facts.target.expect
-    if expect.suite is None:
-        yield "What the data team knows of its data: no suite is named."
+    yield from _no_suite(facts)
     for name, results in facts.suite_results.items():
         if results.get("gate") == "report":
             yield f"That the expectations of {name} hold: the suite only reports, it gates nothing."
         elif all(result.get("severity") in {"warning", "info"} for result in results.get("results", ({},))):
             yield f"That the expectations of {name} hold: none of them is critical, so none fails a drill."
         yield from _unjudged(results.get("results", ()))
-    if expect.freshness is None:
+    if not facts.target.asks_freshness:
         yield "How old the newest row is: no freshness is configured."
+
+
+def _no_suite(facts: Drill) -> Iterator[str]:
+    if not facts.target.has_suite:
+        yield "What the data team knows of its data: no suite is named."
+        return
+    databases = () if facts.restored is None else facts.restored.databases
+    without = [name for name in databases if facts.target.expect.of(name).suite is None]
+    if without:
+        yield f"What the data team knows of its data in {_some(without)}: no suite is named for it."
 
 
 def _unjudged(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:

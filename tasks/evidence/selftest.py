@@ -97,7 +97,7 @@ def build_selftest(
         "kinds": _scores(rows, lambda row: row.mutant.kind),
         "tables": _scores(rows, lambda row: row.mutant.table),
         "rows": [_row(row) for row in rows],
-        "suite": {"sha256": facts.suite_sha256, "gate": gate},
+        "suite": {"sha256": facts.suites_sha256.get(None), "gate": gate},
         "sandbox": {
             "postgres_version": None if facts.sandbox is None else facts.sandbox.postgres.version,
             "destroyed_at": iso(facts.destroyed_at),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from tasks.evidence.databases import tables_of
 from tasks.model.findings import FindingClass
 from tasks.model.printable import printable
 from tasks.model.units import format_bytes, format_duration
@@ -90,7 +91,7 @@ def restored_bytes(evidence: Document) -> int | None:
     inventory = evidence.get("inventory")
     if not inventory:
         return None
-    sizes = [t["bytes"] for t in inventory["tables"].values() if not t.get("partition_of")]
+    sizes = [t["bytes"] for t in tables_of(evidence).values() if not t.get("partition_of")]
     sizes.append(inventory.get("large_objects", {}).get("bytes"))
     measured_sizes = [size for size in sizes if size is not None]
     return sum(measured_sizes) if measured_sizes else None

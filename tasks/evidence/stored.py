@@ -88,7 +88,12 @@ _POINT = record(
         "sha256": maybe(text),
         "candidates": each(_CANDIDATE),
     },
-    {"dated_by": maybe(text), "wrappers": each(text), "integrity": maybe(text)},
+    {
+        "dated_by": maybe(text),
+        "wrappers": each(text),
+        "integrity": maybe(text),
+        "source_database": maybe(text),
+    },
 )
 _SANDBOX = record(
     {
@@ -120,18 +125,17 @@ _TABLE = record(
     {"rows": maybe(count), "bytes": maybe(count)},
     {"partition_of": maybe(text), "partition_rank": maybe(count)},
 )
-_INVENTORY = record(
-    {
-        "tables": mapping(_TABLE),
-        "objects": mapping(each(text)),
-        "large_objects": record({"count": count, "bytes": count}),
-    },
-    {
-        "keys": maybe(each(text)),
-        "belongs_to": mapping(text),
-        "newest_age_s": mapping(mapping(maybe(number))),
-    },
-)
+_HELD = {
+    "tables": mapping(_TABLE),
+    "objects": mapping(each(text)),
+    "large_objects": record({"count": count, "bytes": count}),
+}
+_HELD_SINCE = {
+    "keys": maybe(each(text)),
+    "belongs_to": mapping(text),
+    "newest_age_s": mapping(mapping(maybe(number))),
+}
+_INVENTORY = record(_HELD, {**_HELD_SINCE, "databases": mapping(record(_HELD, _HELD_SINCE))})
 _RECOVERABLE = maybe(record({"uri": text, "at": time}, {"drill_id": maybe(text)}))
 _HOST = record(
     {"cpus": maybe(count), "memory_bytes": maybe(count), "disk": maybe(mapping(maybe(scalar)))},
@@ -146,6 +150,7 @@ _CONFIG = record(
     },
     {
         "suite": maybe(text),
+        "suites": mapping(record({"suite": text, "sha256": maybe(text)})),
         "walk_back": maybe(count),
         "seed": maybe(number),
         "owner": maybe(text),

@@ -43,7 +43,8 @@ def settle(
     """
     all_findings = list(findings)
     all_findings += [_unexplained(check) for check in checks if _is_unexplained(check, all_findings)]
-    if inventory is not None and not inventory.tables and not _failed(all_findings):
+    empty = inventory is not None and not any(held.tables for held in inventory.each)
+    if empty and not _failed(all_findings):
         all_findings.append(
             finding("nothing-restored", "The restored database holds no table. Nothing was recovered.")
         )

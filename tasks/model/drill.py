@@ -45,7 +45,9 @@ class Drill:
         head: what the backup's first bytes tell.
         manifest: the inventory that was taken at the source, if one lies beside the backup.
         history: what earlier drills found.
-        content_age_s: seconds from the newest row to `as_of`; None where it was not measured.
+        content_age_s: seconds from the newest row to `as_of`; None where it was not measured. Of several
+            databases the oldest counts, and one whose age could not be measured leaves none to say.
+        suites_sha256: of the suites' files, by the database that they ran in, None for the only one.
         suite_results: suite name to its results, as they are stored beside the evidence.
         newest_recoverable: `{uri, at, drill_id}` of the newest point that is known to come back.
         destroyed_at, left_behind: the teardown's receipt.
@@ -78,7 +80,7 @@ class Drill:
     restored: Restored | None = None
     inventory: Inventory | None = None
     content_age_s: float | None = None
-    suite_sha256: str | None = None
+    suites_sha256: Mapping[str | None, str] = field(default_factory=dict)
     suite_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     newest_recoverable: Mapping[str, Any] | None = None
     destroyed_at: datetime | None = None
@@ -192,10 +194,15 @@ class Drill:
         """The restored database; restore has run."""
         return _present(self.restored, "a restored database")
 
+    def counted_in(self, database: str | None) -> Inventory:
+        """What *database* holds, None the only one; stock has been taken."""
+        inventory = _present(self.inventory, "an inventory")
+        return _present(inventory.of(database), "an inventory of it")
+
     @property
-    def counted(self) -> Inventory:
-        """What the database holds; stock has been taken."""
-        return _present(self.inventory, "an inventory")
+    def databases(self) -> tuple[str | None, ...]:
+        """The databases that are verified, None for the only one; restore has run."""
+        return self.completed_restore.each
 
     @property
     def last_restored_bytes(self) -> int | None:
@@ -203,9 +210,8 @@ class Drill:
         verified = self.history.verified
         if not verified:
             return None
-        return sum(
-            table.bytes or 0 for table in verified[-1].inventory.tables.values() if not table.partition_of
-        )
+        tables = (table for held in verified[-1].inventory.each for table in held.tables.values())
+        return sum(table.bytes or 0 for table in tables if not table.partition_of)
 
 
 def _present(value: T | None, what: str) -> T:

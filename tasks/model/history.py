@@ -9,7 +9,7 @@ not run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from expectations.yaml_text import Unreadable, decode, read_bytes, read_yaml
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
+from tasks.model.located import place_in
 
-_PARTS = frozenset({"tables", "objects", "large_objects", "keys", "belongs_to", "newest_age_s"})
+_PARTS = frozenset({"tables", "objects", "large_objects", "keys", "belongs_to", "newest_age_s", "databases"})
 _LONGEST_AGE_S = 10_000 * 366 * 86400.0
 _FIGURES = frozenset({"rows", "bytes", "partition_of", "partition_rank"})
 
@@ -35,6 +36,7 @@ class PastDrill:
         accepted: the changes taken in with `restore-drill accept` (and dated entries that applied): each has
             at least `rule` and `where`.
         path: where the evidence lies.
+        source_database: what the database was called at its source; None where that is not known.
     """
 
     drill_id: str
@@ -46,6 +48,21 @@ class PastDrill:
     bytes: int | None = None
     accepted: tuple[dict[str, Any], ...] = ()
     path: str = ""
+    source_database: str | None = None
+
+    def of_database(self, database: str) -> PastDrill | None:
+        """Return what it tells of one of a cluster's databases; None where it did not look at that."""
+        if not self.inventory.databases:
+            return self if self.source_database == database else None
+        inventory = self.inventory.of(database)
+        if inventory is None:
+            return None
+        accepted = tuple(
+            {**entry, "where": place}
+            for entry in self.accepted
+            if (place := place_in(database, str(entry["where"]))) is not None
+        )
+        return replace(self, inventory=inventory, accepted=accepted)
 
     @property
     def taken_in(self) -> tuple[dict[str, Any], ...]:
@@ -92,6 +109,18 @@ class History:
     records: tuple[PastDrill, ...] = ()
     seed: Inventory | None = None
     unreadable: tuple[UnreadRecord, ...] = ()
+
+    def of_database(self, database: str) -> History:
+        """Return what they tell of one of a cluster's databases."""
+        parts = (record.of_database(database) for record in self.records)
+        return replace(self, records=tuple(part for part in parts if part is not None))
+
+    def of_only(self, database: str) -> History:
+        """Return what they tell of the only database, called *database*, also where it was one of several."""
+        parts = (
+            record.of_database(database) if record.inventory.databases else record for record in self.records
+        )
+        return replace(self, records=tuple(part for part in parts if part is not None))
 
     @property
     def verified(self) -> tuple[PastDrill, ...]:
@@ -140,6 +169,10 @@ def inventory_from_dict(document: object, *, where: str = "inventory", strict: b
         newest_age_s={
             str(table): _ages(ages, f"{where}.newest_age_s.{table}")
             for table, ages in _mapping(parts.get("newest_age_s"), f"{where}.newest_age_s").items()
+        },
+        databases={
+            str(name): inventory_from_dict(held, where=f"{where}.databases.{name}", strict=strict)
+            for name, held in _mapping(parts.get("databases"), f"{where}.databases").items()
         },
     )
 

@@ -59,6 +59,7 @@ class Inventory:
         belongs_to: index, sequence or constraint to its table, where the name does not tell.
         newest_age_s: of the columns whose newest row a suite compares with, by table: its age at the moment
             that was judged; None where no row has a time.
+        databases: of a cluster with several, what each holds; then nothing else is said here but sums.
     """
 
     tables: dict[str, TableFigures]
@@ -68,6 +69,26 @@ class Inventory:
     keys: tuple[str, ...] | None = None
     belongs_to: dict[str, str] = field(default_factory=dict)
     newest_age_s: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    databases: Mapping[str, Inventory] = field(default_factory=dict)
+
+    @classmethod
+    def of_databases(cls, databases: Mapping[str, Inventory]) -> Inventory:
+        """Return what a cluster holds in *databases*."""
+        return cls(
+            tables={},
+            large_objects=sum(inventory.large_objects for inventory in databases.values()),
+            large_object_bytes=sum(inventory.large_object_bytes for inventory in databases.values()),
+            databases=dict(databases),
+        )
+
+    @property
+    def each(self) -> tuple[Inventory, ...]:
+        """What each database holds, of a cluster or of the only one."""
+        return tuple(self.databases.values()) or (self,)
+
+    def of(self, database: str | None) -> Inventory | None:
+        """Return what *database* of a cluster holds, None if it has none; None is the only one."""
+        return self if database is None else self.databases.get(database)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the inventory as the evidence, a seed or a manifest holds it."""
@@ -82,4 +103,6 @@ class Inventory:
             document["belongs_to"] = dict(sorted(self.belongs_to.items()))
         if self.newest_age_s:
             document["newest_age_s"] = {table: dict(ages) for table, ages in self.newest_age_s.items()}
+        if self.databases:
+            document["databases"] = {name: held.as_dict() for name, held in sorted(self.databases.items())}
         return document

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from tasks.model.expected import Expected, Origin
 from tasks.model.findings import Check, Finding
+from tasks.model.located import located
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Restored:
         not_restored: entries left out by policy, `DESC schema.name`.
         left_out: every entry that did not come back, whatever the reason.
         roles: the roles that the backup, with its globals, brought (not those merely referred to).
-        other_databases: databases of a cluster dump that were not restored.
+        other_databases: databases of the cluster, or of its dump, that are not verified.
+        databases: of a cluster with several, those that are verified; () for one by itself.
         kept_out: what this host or policy kept out, by the catalogue's names, and the rule that says so:
             what misses it is no finding about the backup.
         unproven_keys: valid foreign keys, `schema.table.name`, that this restore did not prove; None for all.
@@ -86,6 +88,7 @@ class Restored:
     left_out: tuple[LeftOut, ...] = ()
     roles: tuple[str, ...] = ()
     other_databases: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
     kept_out: Mapping[str, str] = field(default_factory=dict)
     unproven_keys: frozenset[str] | None = frozenset()
     expected: Expected = field(default_factory=Expected)
@@ -95,6 +98,15 @@ class Restored:
     neutralised: tuple[str, ...] = ()
     restore_s: float = 0.0
     analyze_s: float = 0.0
+
+    @property
+    def each(self) -> tuple[str | None, ...]:
+        """The databases that are verified; None stands for the only one."""
+        return self.databases or (None,)
+
+    def of(self, database: str | None) -> Restored:
+        """Return the same with *database* as the one that is looked at."""
+        return self if database is None else replace(self, database=database)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +118,17 @@ class Checked:
 
     def __add__(self, other: Checked) -> Checked:
         return Checked(self.checks + other.checks, self.findings + other.findings)
+
+    def within(self, database: str | None) -> Checked:
+        """Return the same as a drill of several databases calls it; None stands for the only one."""
+        if database is None:
+            return self
+        return Checked(
+            tuple(replace(check, name=located(database, check.name)) for check in self.checks),
+            tuple(_within(finding, database) for finding in self.findings),
+        )
+
+
+def _within(finding: Finding, database: str) -> Finding:
+    place = database if finding.where is None else located(database, finding.where)
+    return replace(finding, where=place, names=tuple(located(database, name) for name in finding.names))

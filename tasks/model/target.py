@@ -25,6 +25,7 @@ from pydantic import (
 
 from tasks.model.by_kind import ByKind
 from tasks.model.errors import ConfigInvalid, PermanentError
+from tasks.model.located import place_in
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
 
@@ -320,9 +321,15 @@ class PhysicalBackup(Backup):
 
     Attributes:
         database: which of the cluster's is verified; None: the target's name, else the only one.
+        databases: which of several are verified: `all` or their names; None: one, or `all` where
+            `expect.databases` names any.
     """
 
     database: str | None = None
+    databases: Annotated[
+        Literal["all"] | Annotated[tuple[str, ...], Field(min_length=1)] | None,
+        BeforeValidator(lambda value: list(value) if isinstance(value, tuple) else value),
+    ] = None
     recover: Recover = Recover()
 
     @model_validator(mode="after")
@@ -336,10 +343,17 @@ class PhysicalBackup(Backup):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_or_several(self) -> PhysicalBackup:
+        if self.database is not None and self.databases is not None:
+            raise ValueError("database names one and databases several; keep one of them")
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
-        """The database's name inside the cluster, where that is another one."""
-        return () if self.database is None else (self.database,)
+        """The databases' names inside the cluster, where they are others."""
+        several = self.databases if isinstance(self.databases, tuple) else ()
+        return several if self.database is None else (self.database,)
 
     @property
     def goes_by_wal(self) -> bool:
@@ -498,14 +512,38 @@ class Drift(Strict):
     baseline: Baseline = Baseline()
 
 
-class Expect(Strict):
-    """What must hold in the restored database. *suite* is a resolved file, or None where none is named."""
+class Expectations(Strict):
+    """What must hold in a restored database. *suite* is a resolved file, or None where none is named."""
 
     suite: Path | None = None
     required_tables: tuple[str, ...] = ()
     required_roles: tuple[str, ...] = ()
     freshness: Freshness | None = None
     drift: Drift = Drift()
+
+
+def _each(value: object) -> object:
+    """Return the expectations by database; of one that nothing is said of, none."""
+    if not isinstance(value, dict):
+        return value
+    return {name: {} if expected is None else expected for name, expected in value.items()}
+
+
+class Expect(Expectations):
+    """The same, or of a cluster with several databases what must hold in each.
+
+    Attributes:
+        databases: by name; `drift` and `required_roles` beside it are for those that do not say their own.
+    """
+
+    databases: Annotated[dict[str, Expectations], BeforeValidator(_each)] = {}
+
+    def of(self, database: str) -> Expect:
+        """Return what must hold in *database*, as if it were the only one."""
+        own = self.databases.get(database, Expectations())
+        shared = {key: getattr(self, key) for key in ("drift", "required_roles")}
+        said = {key: getattr(own, key) for key in own.model_fields_set}
+        return Expect.model_construct(**{**dict(Expect()), **shared, **said})
 
 
 class Checks(Strict):
@@ -562,6 +600,29 @@ class Database(Strict):
     deadline: Duration = 4 * 3600.0
     verified_within: Duration | None = None
 
+    @property
+    def several(self) -> Literal["all"] | tuple[str, ...] | None:
+        """Which of a cluster's databases are verified; None where it is one by itself."""
+        backup: Backup = self.backup
+        if not isinstance(backup, PhysicalBackup):
+            return None
+        return backup.databases or ("all" if self.expect.databases else None)
+
+    @property
+    def expectations(self) -> tuple[Expectations, ...]:
+        """What must hold, of each database that something is said of."""
+        return (self.expect, *self.expect.databases.values())
+
+    @property
+    def has_suite(self) -> bool:
+        """Whether a suite is to be run."""
+        return any(expect.suite is not None for expect in self.expectations)
+
+    @property
+    def asks_freshness(self) -> bool:
+        """Whether the age of newest rows is to be measured."""
+        return any(expect.freshness is not None for expect in self.expectations)
+
 
 class Target(Database):
     """One database, ready to be drilled: its own keys, and what it takes from its fleet.
@@ -588,6 +649,17 @@ class Target(Database):
             PermanentError: `drill-crashed`: the backups are of another kind.
         """
         return self.backup_as(DumpBackup)
+
+    def of_database(self, database: str | None) -> Target:
+        """Return what one of a cluster's databases is held against; None stands for the only one."""
+        if database is None:
+            return self
+        accept = tuple(
+            entry.model_copy(update={"where": place})
+            for entry in self.accept
+            if (place := place_in(database, entry.where)) is not None
+        )
+        return self.model_copy(update={"expect": self.expect.of(database), "accept": accept})
 
     def require_dump(self, command: str) -> None:
         """Refuse a *command* that only dumps have.

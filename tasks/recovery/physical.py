@@ -21,7 +21,7 @@ from tasks.model.base_point import BasePoint
 from tasks.model.bounded_list import listing
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
-from tasks.model.errors import ConfigInvalid, StageFailed
+from tasks.model.errors import ConfigInvalid, PermanentError, StageFailed
 from tasks.model.expected import Origin
 from tasks.model.findings import Check, Finding, Outcome, Stage
 from tasks.model.recovered import HandedOver
@@ -203,14 +203,20 @@ class PhysicalRecovery:
             raise StageFailed(reached.findings)
         progress(f"replaying WAL to {aim_at}")
         brought = bring_up(material.copy, adopted, aim_at, deadline, reached)
-        database = database_of(target, brought.facts.databases)
+        databases = databases_of(target, brought.facts.databases)
+        database = databases[0] if databases else database_of(target, brought.facts.databases)
         return Restored(
             database=database,
             findings=(*_unforeseen(reached, material.point), *brought.findings),
             checks=_checks(brought, aim_at),
             commands=self._commands(material.point, target, aim_at, time.monotonic() - begun_s),
             roles=_roles(sandbox),
-            other_databases=tuple(name for name in brought.facts.databases if name != database),
+            other_databases=tuple(
+                name
+                for name in (*brought.facts.databases, *brought.facts.closed)
+                if name not in (databases or (database,))
+            ),
+            databases=databases,
             unproven_keys=None,
             origin=Origin(server_version=sandbox.postgres.version, database=database),
             recovery={
@@ -268,6 +274,27 @@ def recovery_target(target: Target, moment: datetime | None = None) -> RecoveryT
     )
 
 
+def databases_of(target: Target, databases: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of a cluster's several databases are verified; () where the fleet file means one.
+
+    Those that are named and absent are told by the check `databases`.
+
+    Raises:
+        PermanentError: `required-database-missing`, `nothing-restored`: none is there.
+    """
+    several = target.several
+    if several is None:
+        return ()
+    present = databases if several == "all" else tuple(name for name in several if name in databases)
+    if not present:
+        raise PermanentError(
+            f"The cluster came back with {listing(databases, place='') or 'no database besides its own'}: "
+            "none of the databases that are to be verified is there.",
+            rule="nothing-restored" if several == "all" else "required-database-missing",
+        )
+    return present
+
+
 def database_of(target: Target, databases: tuple[str, ...]) -> str:
     """Return which of the cluster's databases is verified.
 
@@ -283,7 +310,7 @@ def database_of(target: Target, databases: tuple[str, ...]) -> str:
     raise ConfigInvalid(
         f"The cluster came back with the databases {names}, and none is {asked or target.name}: which "
         "one is to be verified is not said.",
-        hint="Write its name as backup.database; each further one is an entry of its own.",
+        hint="Write its name as backup.database, or backup.databases: all to verify every one.",
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tasks.evidence.databases import database_rows, object_counts, tables_of
 from tasks.evidence.markdown import SPELLED_OUT
 from tasks.evidence.report.plots import phase_bars, sparkline
 from tasks.evidence.report.summary import Summary, database_row
@@ -17,6 +19,7 @@ MOST_PLOTS = 15
 MOST_NULLS = 4
 MOST_AGES = 3
 MOST_TABLES = 60
+_OF_A_SUITE = re.compile(r"([^:]+:)?suite\.")
 _BEFORE_OTHERS = ("failed", "not_run", "passed")
 _POINT = (
     "uri",
@@ -63,7 +66,7 @@ def drill_context(
         suites: file name to the results that it holds, as far as they could be read.
     """
     klass = cause_class(evidence)
-    objects = _object_counts(evidence)
+    objects = object_counts(evidence)
     tables = _tables(evidence)
     return {
         "ev": evidence,
@@ -89,7 +92,9 @@ def drill_context(
         "acceptances": acceptances,
         "recoverable": _recoverable(evidence, history),
         "restored_bytes": restored_bytes(evidence),
+        "databases": database_rows(evidence),
         "tables": tables[:MOST_TABLES],
+        "table_count": len(tables),
         "tables_left": max(0, len(tables) - MOST_TABLES),
         "objects": objects,
         "object_count": sum(count for _, count in objects),
@@ -128,7 +133,7 @@ def _checks(evidence: Document, *, shown_elsewhere: bool) -> list[Mapping[str, A
     checks = [
         check
         for check in evidence["checks"]
-        if check["outcome"] in _BEFORE_OTHERS and not (shown_elsewhere and check["name"].startswith("suite."))
+        if check["outcome"] in _BEFORE_OTHERS and not (shown_elsewhere and _OF_A_SUITE.match(check["name"]))
     ]
     return sorted(checks, key=lambda check: _BEFORE_OTHERS.index(check["outcome"]))
 
@@ -194,13 +199,7 @@ def _counted(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _tables(evidence: Document) -> list[tuple[str, Mapping[str, Any]]]:
-    tables = (evidence["inventory"] or {}).get("tables", {})
-    return sorted(tables.items(), key=lambda item: (-(item[1]["bytes"] or 0), item[0]))
-
-
-def _object_counts(evidence: Document) -> list[tuple[str, int]]:
-    objects = (evidence["inventory"] or {}).get("objects", {})
-    return [(kind, len(names)) for kind, names in objects.items() if names]
+    return sorted(tables_of(evidence).items(), key=lambda item: (-(item[1]["bytes"] or 0), item[0]))
 
 
 # --- plots

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tasks.evidence.databases import tables_of
 from tasks.evidence.drilled import took_newest
 from tasks.evidence.report.trends import newest_ages_s, null_shares
 from tasks.evidence.sentence import Document, cause, cause_class, restored_bytes
@@ -125,9 +126,10 @@ def worst_first(rows: Sequence[DatabaseRow]) -> list[DatabaseRow]:
 
 
 def _rows(evidence: Document) -> dict[str, int]:
-    tables = (evidence["inventory"] or {}).get("tables", {})
     whole = {
-        name: t["rows"] for name, t in tables.items() if t["rows"] is not None and not t.get("partition_of")
+        name: t["rows"]
+        for name, t in tables_of(evidence).items()
+        if t["rows"] is not None and not t.get("partition_of")
     }
     return dict(sorted(whole.items(), key=lambda item: (-item[1], item[0]))[:_TABLES_KEPT])
 

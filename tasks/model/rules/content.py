@@ -95,6 +95,22 @@ RULES = (
         "Nothing.",
     ),
     Rule(
+        "required-database-missing",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.VERIFY,
+        "A database that the fleet file names is not in the cluster that came back.",
+        "Check its name in `expect.databases` and `backup.databases`, and that this is the right cluster's backup.",
+    ),
+    Rule(
+        "database-lost",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.VERIFY,
+        "A database that the last verified drills of the cluster held is gone.",
+        "If it was dropped on purpose, take the change in with `restore-drill accept`.",
+    ),
+    Rule(
         "table-lost",
         FindingClass.DATA,
         Severity.FAILURE,
@@ -282,6 +298,7 @@ RULES = (
 
 ACCEPTABLE = frozenset(
     {
+        "database-lost",
         "large-objects-dropped",
         "object-lost",
         "object-lost-minor",

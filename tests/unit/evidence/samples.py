@@ -257,7 +257,7 @@ def verified(
         inventory=inventory(scale),
         content_age_s=4.2 * 3600,
         identity="arn:aws:sts::123456789012:assumed-role/recovery/drill",
-        suite_sha256="c4" * 32,
+        suites_sha256={None: "c4" * 32},
         actor="dba@worker-1",
         suite_results={"orders": suite_results()},
         host=HOST,
@@ -314,7 +314,7 @@ def truncated(now: datetime = NOW, name: str = "customers") -> Drill:
         inventory=None,
         content_age_s=None,
         suite_results={},
-        suite_sha256=None,
+        suites_sha256={},
         findings=(finding("archive-truncated", message, where=cut.uri),),
         checks=(
             Check("restore-errors", Stage.RESTORE, Outcome.NOT_RUN, why="the archive is truncated"),
