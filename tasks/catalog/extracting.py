@@ -61,7 +61,7 @@ class StoredFile:
     refusal: PermanentError | None = None
 
 
-def extract(kind: str, path: Path, dest: Path, extraction: Extraction) -> tuple[Finding, ...]:
+def extract(kind: str, path: Path, dest: Path, extraction: Extraction) -> tuple[str, tuple[Finding, ...]]:
     """Write the dump that is meant to *dest*: a file, or the folder of a directory dump.
 
     Args:
@@ -71,7 +71,7 @@ def extract(kind: str, path: Path, dest: Path, extraction: Extraction) -> tuple[
         extraction: what is meant, and for how long.
 
     Returns:
-        Warnings on the container itself.
+        Where in the container it is, and warnings on the container itself.
 
     Raises:
         PermanentError: the `archive-*` rules, `format-unsupported`, `database-choice-ambiguous`,
@@ -81,16 +81,16 @@ def extract(kind: str, path: Path, dest: Path, extraction: Extraction) -> tuple[
     files, findings = (_zipped if kind == ZIP else _tarred)(source, extraction.name)
     files = application_dumps(files) or files
     folders = directory_dumps(files)
-    file = None if _are_whole(folders) else _file_meant(files, extraction, alone=not folders)
-    if file is not None:
-        _write_file(file, dest, extraction)
+    place = None if _are_whole(folders) else _file_meant(files, extraction, alone=not folders)
+    if place is not None:
+        _write_file(files[place], dest, extraction)
     elif folders:
         places = [Contained(place, _databases_of(members)) for place, members in folders.items()]
-        meant = choose(places, extraction.wanted, extraction.name)
-        _write_folder(folders[meant.place], dest, extraction)
+        place = choose(places, extraction.wanted, extraction.name).place
+        _write_folder(folders[place], dest, extraction)
     else:
         raise _no_dump(files, kind, extraction)
-    return findings
+    return place, findings
 
 
 def member_pieces(source: FileSource, member: tar.TarMember) -> Iterator[bytes]:
@@ -185,13 +185,13 @@ def _are_whole(folders: Mapping[str, Mapping[str, StoredFile]]) -> bool:
     return any(TOC_NAME in members for members in folders.values())
 
 
-def _file_meant(files: Mapping[str, StoredFile], extraction: Extraction, *, alone: bool) -> StoredFile | None:
-    """Return the one file that is the backup, the only dump that can be meant; None where none is a dump.
+def _file_meant(files: Mapping[str, StoredFile], extraction: Extraction, *, alone: bool) -> str | None:
+    """Return the place of the one dump that can be meant; None where no file is a dump.
 
     Where it stands *alone*, the only file is the backup whatever it looks like.
     """
     if alone and len(files) == 1:
-        return next(iter(files.values()))
+        return next(iter(files))
     dumps: list[Contained] = []
     closed: list[Contained] = []
     for name, file in files.items():
@@ -200,7 +200,7 @@ def _file_meant(files: Mapping[str, StoredFile], extraction: Extraction, *, alon
             (closed if databases is _CLOSED else dumps).extend(_contained(name, databases))
     called = [archive for archive in closed if archive.stem == extraction.wanted.database_or_name]
     dumps += called or ([] if dumps else closed)
-    return files[choose(dumps, extraction.wanted, extraction.name).place] if dumps else None
+    return choose(dumps, extraction.wanted, extraction.name).place if dumps else None
 
 
 def _contained(name: str, databases: tuple[str, ...] | None) -> tuple[Contained, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.catalog import script, tar
+from tasks.catalog import script, tar, unpacking
 from tasks.catalog import terminal_lines as terminal
 from tasks.catalog.compression import COMPRESSIONS, proves_content, unwrap_all
 from tasks.catalog.contained import Wanted
@@ -29,6 +29,7 @@ from tasks.model.backup import ArchiveHead, Extent, Format, LocalBackup
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding, Severity
+from tasks.model.restored import RecoveryCommand
 from tasks.model.rules import finding
 from tasks.model.target import Decrypt
 
@@ -55,12 +56,16 @@ class _Layers:
         removed: wrappers taken off so far, outermost first.
         made: files of ours on the way, which are superseded by the next.
         seconds: that decrypting and unwrapping took; proving is not in it: a recovery does not wait for that.
+        called: what a person has it as.
+        commands: that a person types to get so far.
     """
 
     path: Path
+    called: str
     removed: tuple[str, ...] = ()
     made: tuple[Path, ...] = ()
     seconds: float = 0.0
+    commands: tuple[RecoveryCommand, ...] = ()
 
 
 def open_backup(
@@ -97,8 +102,8 @@ def open_backup(
     """
     job = _Job(name, decrypt, workdir, Deadline.within(deadline_s), wanted)
     if path.is_dir():
-        folder, head, findings = _open_folder(path, job)
-        opened = _Layers(folder)
+        place, head, findings = _open_folder(path, job)
+        opened = _Layers(path / place, f"{name.rstrip('/')}/{place}".rstrip("/"))
     else:
         opened, head, findings = _open_download(path, job)
     claim = misnamed(name, head)
@@ -112,7 +117,14 @@ def open_backup(
         findings=(*findings, *((claim,) if claim else ()), *unproven),
         fetch_s=fetch_s,
         decrypt_s=opened.seconds,
+        called=opened.called,
+        unpacking=opened.commands,
     )
+
+
+def script_wrappers(backup: LocalBackup) -> tuple[str, ...]:
+    """Return the compressions that a script is still in, outermost first."""
+    return _still_on(backup.head.wrappers)
 
 
 def open_script(backup: LocalBackup) -> Iterator[bytes]:
@@ -143,8 +155,8 @@ def _still_on(wrappers: tuple[str, ...]) -> tuple[str, ...]:
     return wrappers[last + 1 :]
 
 
-def _open_folder(path: Path, job: _Job) -> tuple[Path, ArchiveHead, tuple[Finding, ...]]:
-    """Open the directory dump in *path*, or in the one folder below it that is meant."""
+def _open_folder(path: Path, job: _Job) -> tuple[str, ArchiveHead, tuple[Finding, ...]]:
+    """Open the directory dump in *path*, or in the one folder below it that is meant, and say which."""
     members = {
         item.relative_to(path).as_posix(): FileSource(item, deadline=job.deadline)
         for item in sorted(files_below(path))
@@ -155,12 +167,12 @@ def _open_folder(path: Path, job: _Job) -> tuple[Path, ArchiveHead, tuple[Findin
         raise unsupported(head.format, job.name)
     if head.toc is not None:
         verify_directory(path / place, head.toc, job.name, job.deadline)
-    return path / place, head, ()
+    return place, head, ()
 
 
 def _open_download(path: Path, job: _Job) -> tuple[_Layers, ArchiveHead, tuple[Finding, ...]]:
     try:
-        return _open_file(_Layers(path), job)
+        return _open_file(_Layers(path, job.name), job)
     except PermanentError as error:
         terminal.raise_if_rewritten(error, file_pieces(path), job.name)
         raise
@@ -190,6 +202,7 @@ def _peel(
     if len(layers.made) > 2 * _MOST_LAYERS:
         raise PermanentError("The backup is wrapped over and over.", job.name, rule="not-a-backup")
     outside = head.wrappers[: head.wrappers.index(peeled)]
+    named = layers.called
     if outside:
         layers = _unwrapped(layers, outside, job)
     began = time.monotonic()
@@ -197,14 +210,18 @@ def _peel(
     appended: tuple[Finding, ...] = ()
     if peeled in ENCRYPTIONS:
         decrypt_file(peeled, layers.path, dest, decrypt=job.decrypt, deadline=job.deadline, where=job.name)
+        typed = unpacking.decrypt(peeled, layers.called)
     else:
-        appended = extract(peeled, layers.path, dest, Extraction(job.name, job.wanted, job.deadline))
-    inner = _superseded(layers, dest, (peeled,), began)
+        place, appended = extract(peeled, layers.path, dest, Extraction(job.name, job.wanted, job.deadline))
+        layers = replace(layers, commands=layers.commands[: len(layers.commands) - len(outside)])
+        typed = unpacking.take_out(peeled, outside, named, place)
+    inner = _superseded(layers, dest, (peeled,), began, typed)
     if not dest.is_dir():
         opened, head, findings = _open_file(inner, job)
         return opened, head, (*appended, *findings)
-    folder, folder_head, findings = _open_folder(dest, job)
-    return replace(inner, path=folder), replace(folder_head, wrappers=inner.removed), (*appended, *findings)
+    below_it, folder_head, findings = _open_folder(dest, job)
+    inner = replace(inner, path=dest / below_it, called=f"{inner.called}/{below_it}".rstrip("/"))
+    return inner, replace(folder_head, wrappers=inner.removed), (*appended, *findings)
 
 
 def _unwrapped(layers: _Layers, wrappers: tuple[str, ...], job: _Job) -> _Layers:
@@ -212,19 +229,34 @@ def _unwrapped(layers: _Layers, wrappers: tuple[str, ...], job: _Job) -> _Layers
     dest = _next_path(layers, job)
     pieces = unwrap_all(wrappers, file_pieces(layers.path, job.deadline), job.name)
     write_pieces(pieces, dest, job.deadline, job.name)
-    return _superseded(layers, dest, wrappers, began)
+    return _superseded(layers, dest, wrappers, began, unpacking.decompress(wrappers, layers.called))
 
 
 def _next_path(layers: _Layers, job: _Job) -> Path:
     return job.workdir / f"unwrapped-{len(layers.made)}"
 
 
-def _superseded(layers: _Layers, dest: Path, removed: tuple[str, ...], began: float) -> _Layers:
-    """Return the next layer; the file that it was made from goes, unless it is the download itself."""
+def _superseded(
+    layers: _Layers, dest: Path, removed: tuple[str, ...], began: float, typed: tuple[list[str], str]
+) -> _Layers:
+    """Return the next layer; the file that it was made from goes, unless it is the download itself.
+
+    Args:
+        typed: the lines that a person types for it, and what they make.
+    """
     if layers.made:
         layers.path.unlink(missing_ok=True)
-    seconds = layers.seconds + time.monotonic() - began
-    return _Layers(dest, (*layers.removed, *removed), (*layers.made, dest), seconds)
+    took = time.monotonic() - began
+    lines, called = typed
+    commands = (RecoveryCommand(line, took / len(lines)) for line in lines)
+    return _Layers(
+        dest,
+        called,
+        (*layers.removed, *removed),
+        (*layers.made, dest),
+        layers.seconds + took,
+        (*layers.commands, *commands),
+    )
 
 
 def _verify_archive(path: Path, form: Format, job: _Job) -> tuple[Finding, ...]:

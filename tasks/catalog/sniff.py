@@ -95,7 +95,7 @@ _PGP_VERSIONS = (3, 4, 5, 6)
 _TARS = (Format.TAR, Format.DIRECTORY, Format.BASEBACKUP)
 _PLAIN_NAMES, _PLAIN = (".sql",), (Format.PLAIN, Format.CLUSTER)
 _WRAPPER_NAMES = SUFFIXES | {".gpg": GPG, ".pgp": GPG, ".asc": GPG, ".age": AGE, ".zip": ZIP}
-_SHORTHANDS = {".tgz": ".tar.gz", ".tzst": ".tar.zst", ".tbz2": ".tar.bz2", ".txz": ".tar.xz"}
+SHORTHANDS = {".tgz": ".tar.gz", ".tzst": ".tar.zst", ".tbz2": ".tar.bz2", ".txz": ".tar.xz"}
 _SUFFIX = re.compile(r"\.[a-z0-9]+$")
 
 
@@ -227,7 +227,7 @@ def _claims(name: str) -> tuple[list[str], tuple[Format, ...]]:
     """Return the wrappers and the formats that the suffixes of *name* claim."""
     rest = name.rstrip("/").rsplit("/", 1)[-1].lower()
     wrappers: list[str] = []
-    for short, long in _SHORTHANDS.items():
+    for short, long in SHORTHANDS.items():
         if rest.endswith(short):
             rest = rest.removesuffix(short) + long
     while match := _SUFFIX.search(rest):

@@ -15,14 +15,13 @@ from tasks.engines.globals import read_globals
 from tasks.engines.in_turn import restore_tables
 from tasks.engines.result import conclude, too_late
 from tasks.engines.roles import Role
-from tasks.engines.script import restore_script
+from tasks.engines.script import given_to, restore_script
 from tasks.model.backup import Format, LocalBackup, Toc
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError, StageFailed
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox
 from tasks.model.server_words import of_error
-from tasks.model.shell import file_argument
 from tasks.model.target import Target
 
 ARCHIVES = frozenset({Format.CUSTOM, Format.DIRECTORY, Format.TAR})
@@ -62,7 +61,8 @@ def restore(
     started = time.monotonic()
     job = Job(sandbox, target, Deadline.within(deadline_s), progress, toc=backup.head.toc or Toc(()))
     roles = () if globals_path is None else _globals(job, globals_path)
-    file_name = backup.path.name
+    job.commands[:0] = backup.unpacking
+    file_name = backup.file_name
     try:
         if backup.head.format in ARCHIVES:
             job, transcript = restore_tables(job, backup, roles)
@@ -99,6 +99,7 @@ def restore(
 
 def _globals(job: Job, path: Path) -> tuple[Role, ...]:
     started = time.monotonic()
-    roles = read_globals(path, job.target.dump.decrypt, job.sandbox.workspace.backup_dir)
-    job.command(started, ["psql", "-X", "-d", "postgres", "-f", file_argument(path.name)])
+    roles, backup = read_globals(path, job.target.dump.decrypt, job.sandbox.workspace.backup_dir)
+    job.commands += backup.unpacking
+    job.command(started, *given_to(["psql", "-X", "-d", "postgres"], backup))
     return roles

@@ -249,7 +249,7 @@ def tool_arguments(
 
 def _note_command(job: Job, backup: LocalBackup, started: float) -> None:
     jobs = ["-j", str(job.jobs)] if backup.head.format in _PARALLEL and not job.serial else []
-    database, file = database_argument(job.database), file_argument(backup.path.name)
+    database, file = database_argument(job.database), file_argument(backup.file_name)
     job.command(started, ["pg_restore", *jobs, "-d", database, file])
 
 

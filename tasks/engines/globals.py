@@ -15,7 +15,7 @@ from tasks.engines.roles import Role
 from tasks.engines.sql.classifier import encoding_set
 from tasks.engines.sql.splitter import Kind, scan
 from tasks.engines.sql.tokens import is_name, name_of, names_listed, tokens
-from tasks.model.backup import Format
+from tasks.model.backup import Format, LocalBackup
 from tasks.model.encodings import reread
 from tasks.model.errors import PermanentError
 from tasks.model.target import Decrypt
@@ -100,8 +100,8 @@ def read_roles(chunks: Iterable[bytes]) -> tuple[Role, ...]:
     return reader.roles
 
 
-def read_globals(path: Path, decrypt: Decrypt | None, workdir: Path) -> tuple[Role, ...]:
-    """Return the roles of a globals file, however it is wrapped.
+def read_globals(path: Path, decrypt: Decrypt | None, workdir: Path) -> tuple[tuple[Role, ...], LocalBackup]:
+    """Return the roles of a globals file, however it is wrapped, and the file.
 
     Raises:
         PermanentError: `globals-missing`: the file cannot be read or brings no role; `decryption-*`.
@@ -122,7 +122,7 @@ def read_globals(path: Path, decrypt: Decrypt | None, workdir: Path) -> tuple[Ro
         raise _unreadable(path, error.strerror or "it cannot be read") from error
     if not roles:
         raise _unreadable(path, "it creates no role")
-    return roles
+    return roles, backup
 
 
 def _unreadable(path: Path, why: str) -> PermanentError:

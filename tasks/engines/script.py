@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 
-from tasks.catalog.opening import open_script
+from tasks.catalog.opening import open_script, script_wrappers
+from tasks.catalog.unpacking import TO_STDOUT
 from tasks.engines.context import Job
 from tasks.engines.database import MAINTENANCE
 from tasks.engines.errors.pg_restore_stderr import Transcript
@@ -26,14 +27,6 @@ from tasks.model.bounded_list import listing
 from tasks.model.errors import PermanentError
 from tasks.model.shell import database_argument, file_argument
 
-_UNPACK = {
-    "gzip": ["gunzip", "-c"],
-    "zstd": ["zstd", "-dc"],
-    "lz4": ["lz4", "-dc"],
-    "xz": ["xz", "-dc"],
-    "bzip2": ["bunzip2", "-c"],
-}
-
 
 def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...]) -> Transcript:
     """Run the script of one database into a new one.
@@ -47,7 +40,7 @@ def restore_script(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ...
     stream = ScriptStream(pieces, backup.head.extent.lines)
     runner = ScriptRunner(job, backup, stream, choice, globals_roles)
     started = time.monotonic()
-    job.progress(f"running the script {backup.path.name}")
+    job.progress(f"running the script {backup.file_name}")
     try:
         with ticking(job):
             runner.run()
@@ -67,7 +60,7 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
     Raises:
         PermanentError: `database-choice-ambiguous`, `database-not-in-dump`.
     """
-    named, file_name = list(dict.fromkeys(backup.head.databases)), backup.path.name
+    named, file_name = list(dict.fromkeys(backup.head.databases)), backup.file_name
     wanted_database = job.target.dump.database
     if wanted_database is not None and named and wanted_database not in named:
         raise PermanentError(
@@ -100,20 +93,18 @@ def choose_database(backup: LocalBackup, job: Job) -> str | None:
 
 def _note_command(job: Job, backup: LocalBackup, started: float, *, creates: bool) -> None:
     """Record what a person would type; a script that creates its database needs no createdb before it."""
-    file = file_argument(backup.path.name)
     psql = ["psql", "-X", "-d", "postgres" if creates else database_argument(job.database)]
     if creates:
         job.commands[:] = [command for command in job.commands if not command.command.startswith("createdb ")]
-    piped = [*_unpacking(backup), *_trimming(backup.head.extent)]
-    if not piped:
-        job.command(started, [*psql, "-f", file])
-        return
-    job.command(started, [*piped[0], file], *piped[1:], psql)
+    job.command(started, *given_to(psql, backup))
 
 
-def _unpacking(backup: LocalBackup) -> list[list[str]]:
-    inner = [wrapper for wrapper in backup.head.wrappers if wrapper in _UNPACK]
-    return [_UNPACK[inner[0]]] if inner else []
+def given_to(psql: list[str], backup: LocalBackup) -> list[list[str]]:
+    """Return the commands that give a script, piped, to *psql*: unpacked, and without what others wrote."""
+    file = file_argument(backup.file_name)
+    unpacking = [list(TO_STDOUT[wrapper]) for wrapper in script_wrappers(backup)]
+    piped = [*unpacking, *_trimming(backup.head.extent)]
+    return [[*piped[0], file], *piped[1:], psql] if piped else [[*psql, "-f", file]]
 
 
 def _trimming(extent: Extent) -> list[list[str]]:

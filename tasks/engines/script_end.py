@@ -36,4 +36,4 @@ class ScriptEnd:
             "it is a row or a part of a string. What it would have written after that is lost, and no tool "
             "says so."
         )
-        return (finding("end-marker-missing", message, where=backup.path.name),)
+        return (finding("end-marker-missing", message, where=backup.file_name),)

@@ -95,7 +95,7 @@ class ScriptRunner:
             self._take_next(step)
 
     def _take_next(self, step: Step) -> None:
-        file_name = self._backup.path.name
+        file_name = self._backup.file_name
         if step.kind is Kind.STATEMENT:
             self._statement(step.data)
         elif step.kind is Kind.META:
@@ -254,7 +254,7 @@ class ScriptRunner:
         job, head = self._job, self._backup.head
         job.findings += self.databases.findings()
         job.findings += self._record.findings(
-            self._backup.path.name, head.written_by, is_remade=self.databases.is_remade
+            self._backup.file_name, head.written_by, is_remade=self.databases.is_remade
         )
         job.other_databases = tuple(dict.fromkeys((*job.other_databases, *self.databases.others)))
         self._record.hand_over(job)

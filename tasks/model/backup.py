@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.reach import RecoverableWindow
+from tasks.model.restored import RecoveryCommand
 
 MANIFEST_SUFFIX = ".inventory.json"
 """Behind a backup's name: the inventory that was taken at the source."""
@@ -336,10 +337,19 @@ class LocalBackup(Material):
 
     Attributes:
         path: the file, or the folder of a directory dump; unwrapped (a compressed script may stay wrapped).
+        called: what a person who has typed *unpacking* has it as, "" for the file's own name.
+        unpacking: commands that a person types to get there from the stored file.
     """
 
     path: Path
     head: ArchiveHead
+    called: str = ""
+    unpacking: tuple[RecoveryCommand, ...] = ()
+
+    @property
+    def file_name(self) -> str:
+        """What messages and commands call it: paths of ours mean nothing to a person."""
+        return self.called or self.path.name
 
     @property
     def format(self) -> str:
