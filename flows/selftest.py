@@ -44,15 +44,13 @@ from tasks.record import publish_report
 from tasks.sandbox import url
 from tasks.selftest.backups import (
     CANNOT_MISS,
-    Bench,
-    Plan,
-    PlannedBackup,
     healthy_backup,
     held_against,
     ledger_of_served,
     ledger_of_stranger,
     not_comparable,
 )
+from tasks.selftest.bench import Bench, Plan, PlannedBackup
 from tasks.selftest.restored import (
     SIDE_BY_SIDE,
     Damaged,
@@ -257,7 +255,7 @@ def judge_backup(
     lane: Lane, bench: Bench, planned: PlannedBackup, healthy: dict[bool, DrillOutcome]
 ) -> Judged:
     """Drill a damaged backup; *healthy* has what drills of undamaged ones came to, by whether made anew."""
-    if planned.make is None:
+    if planned.denied:
         return held_against(planned, drill_mutant(ledger_of_stranger(bench, lane)), CANNOT_MISS)
     if planned.anew not in healthy:
         undamaged = drill_served(lane, bench, healthy_backup(anew=planned.anew))

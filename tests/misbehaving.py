@@ -26,7 +26,7 @@ from tasks.model.sandbox import Sandbox, Workspace
 from tasks.model.selftest import Judged
 from tasks.model.target import Target
 from tasks.mutants.sampling import Slot
-from tasks.selftest.backups import Bench, PlannedBackup
+from tasks.selftest.bench import Bench, PlannedBackup
 from tasks.selftest.restored import Damaged
 from tasks.selftest.steps import damage_copy, serve_backup
 from tasks.stores import Fetched

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from tasks.model.by_kind import ByKind
-from tasks.model.errors import ConfigInvalid, PermanentError
+from tasks.model.errors import PermanentError
 from tasks.model.located import place_in
 from tasks.model.units import parse_duration_s, parse_share, parse_size_bytes
 
@@ -660,18 +660,6 @@ class Target(Database):
             if (place := place_in(database, entry.where)) is not None
         )
         return self.model_copy(update={"expect": self.expect.of(database), "accept": accept})
-
-    def require_dump(self, command: str) -> None:
-        """Refuse a *command* that only dumps have.
-
-        Raises:
-            ConfigInvalid: the backups are of another kind.
-        """
-        if not isinstance(self.backup, DumpBackup):
-            raise ConfigInvalid(
-                f"{command} knows dumps only so far, and {self.name} is of kind: {self.backup.kind}",
-                self.name,
-            )
 
     @property
     def physical(self) -> PhysicalBackup:

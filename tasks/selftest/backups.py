@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from tasks.model.canonical_json import to_json
 from tasks.model.clock import stamp, utc_now
 from tasks.model.drill import Drill
 from tasks.model.findings import Verdict
-from tasks.model.history import History
 from tasks.model.sandbox import Sandbox
 from tasks.model.selftest import Family, Fate, Judged, Mutant
 from tasks.model.target import Selection, StoreConfig, Target
@@ -34,13 +33,13 @@ from tasks.mutants.damage import Void
 from tasks.mutants.judging import DrillOutcome, fate_of
 from tasks.mutants.operators import candidates
 from tasks.mutants.redump import SUFFIX, dump_again, make_other, redumps
-from tasks.mutants.sampling import Slot, choose
+from tasks.mutants.sampling import choose
 from tasks.mutants.schema import Schema
 from tasks.plan import begin
-from tasks.selftest.restored import Ground, Request, outcome_of, without_candidates
+from tasks.selftest.bench import Bench, Plan, PlannedBackup, denied
+from tasks.selftest.repository import plan_repository, serve_repository
+from tasks.selftest.restored import Request, outcome_of, without_candidates
 from tasks.stores import fetch_backup, open_store
-from tasks.stores.fetch import local_name
-from tasks.stores.uris import is_s3
 
 _ENDINGS = re.compile(r"(\.[A-Za-z0-9]{1,8}){0,3}$")
 _HOUR_S = 3600.0
@@ -50,72 +49,6 @@ _STORES_PLACE = 2  # what concerns the store, and no byte of the backup, comes a
 
 CANNOT_MISS = DrillOutcome(Verdict.VERIFIED, (), ())
 """What a drill that reaches its store comes to, as far as a denied key is held against it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What damaged backups are made of, and where.
-
-    Attributes:
-        drill: of the healthy backup, as the restore left it.
-        history: with the healthy backup as its newest entry.
-        limit_s: for each stage of a mutant's drill.
-    """
-
-    drill: Drill
-    history: History
-    limit_s: float
-
-    @classmethod
-    def on(cls, ground: Ground) -> Bench:
-        """Return the bench on *ground*."""
-        return cls(ground.drill, ground.history, ground.limit_s)
-
-    @property
-    def folder(self) -> Path:
-        """A folder of ours, removed with the sandbox."""
-        return self.drill.own_workspace.root / "damaged"
-
-    @property
-    def original(self) -> Path:
-        """The backup as it was stored."""
-        return self.drill.own_workspace.backup_dir / local_name(self.drill.chosen_point.label)
-
-    @property
-    def database(self) -> str:
-        """The restored database."""
-        return self.drill.completed_restore.database
-
-
-Make = Callable[[Bench, Path], None]
-"""Writes a backup to a path; it travels between processes."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedBackup:
-    """A damage to the backup that can be done.
-
-    Attributes:
-        make: None for a denied key, which damages no byte.
-        anew: pg_dump makes it, so that it is held against a healthy one that pg_dump made.
-    """
-
-    mutant: Mutant
-    make: Make | None
-    anew: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What will be damaged: restored data, and the backup.
-
-    Attributes:
-        impossible: what the backup and the database offer no place for.
-    """
-
-    slots: Sequence[Slot]
-    backups: Sequence[PlannedBackup]
-    impossible: Sequence[Judged]
 
 
 # --- planning
@@ -131,7 +64,10 @@ def plan(bench: Bench, schema: Schema, points: Sequence[RecoveryPoint], request:
         request: what was asked for.
     """
     damages = candidates(schema, request.seed)
-    backups, impossible = plan_backups(bench, schema, points, request.seed)
+    if bench.is_physical:
+        backups, impossible = plan_repository(bench, utc_now())
+    else:
+        backups, impossible = plan_backups(bench, schema, points, request.seed)
     backups = backups[: share_of(request.mutants, quick=request.quick)]
     slots = choose(damages, request.mutants - len(backups), request.seed, quick=request.quick)
     return Plan(slots, backups, [] if request.quick else [*without_candidates(damages), *impossible])
@@ -144,7 +80,7 @@ def plan_backups(
     rows = [*_in_turn(_redumped(schema), _spoilt(bench, seed))]
     backups = [row for row in rows if isinstance(row, PlannedBackup)]
     impossible = [row for row in rows if isinstance(row, Judged)]
-    for row in (_older(bench, points), _denied(bench)):
+    for row in (_older(bench, points), denied(bench)):
         if isinstance(row, Judged):
             impossible.append(row)
         else:
@@ -202,13 +138,6 @@ def _older(bench: Bench, points: Sequence[RecoveryPoint]) -> PlannedBackup | Jud
     return PlannedBackup(mutant, partial(_fetch, point=oldest))
 
 
-def _denied(bench: Bench) -> PlannedBackup | Judged:
-    mutant = Mutant(Family.BACKUP, "denied-key", "the store reached with a key that is not valid", must=True)
-    if not is_s3(bench.drill.target.dump.at):
-        return Judged(mutant, Fate.NOT_APPLICABLE, why="the backups lie in a folder, which has no keys")
-    return PlannedBackup(mutant, None)
-
-
 # --- making
 
 
@@ -246,6 +175,8 @@ def _fetch(bench: Bench, to: Path, *, point: DumpPoint) -> None:
 
 def serve(bench: Bench, planned: PlannedBackup) -> Target | Judged:
     """Make a backup the newest that a target of ours finds; return that target, or why there is nothing."""
+    if bench.is_physical:
+        return serve_repository(bench, planned)
     shelf = bench.folder / "shelf"
     shutil.rmtree(shelf, ignore_errors=True)
     shelf.mkdir(parents=True)
@@ -270,7 +201,7 @@ def serve(bench: Bench, planned: PlannedBackup) -> Target | Judged:
 
 def ledger_of_stranger(bench: Bench, runner: Runner) -> Ledger:
     """Return the drill of the user's own backup with a key that is not valid."""
-    target = bench.drill.target.model_copy(update=_apart(bench))
+    target = bench.drill.target.model_copy(update=bench.apart)
     return _ledger(bench, target, runner, stranger=True)
 
 
@@ -305,13 +236,7 @@ def _target_of(bench: Bench, shelf: Path, *, anew: bool) -> Target:
             "decrypt": None if anew else own.dump.decrypt,
         }
     )
-    return own.model_copy(update={"backup": backup, "store": StoreConfig(), **_apart(bench)})
-
-
-def _apart(bench: Bench) -> dict[str, object]:
-    """Return what keeps a mutant's drill apart from the healthy one's: its lock, and its own time limit."""
-    own = bench.drill.target
-    return {"fleet": f"{own.fleet}.selftest", "deadline": min(own.deadline, bench.limit_s)}
+    return own.model_copy(update={"backup": backup, "store": StoreConfig(), **bench.apart})
 
 
 def _globals(bench: Bench) -> tuple[Path, ...]:
@@ -347,6 +272,12 @@ def _advice(mutant: Mutant, fate: Fate) -> str | None:
 
 
 _ADVICE = {
+    "manifest-missing": "A copy without its manifest is judged by its page checksums alone: make base backups"
+    " with one (pg_basebackup's default).",
+    "page-turned": "Neither a manifest nor page checksums showed it: make base backups with a manifest, and"
+    " turn page checksums on (pg_checksums --enable).",
+    "table-file-missing": "Make base backups with a manifest (pg_basebackup's default).",
+    "base-file": "Give the base backup a manifest or checksums of its tool's.",
     "flipped-byte": "This format has no checksum of its own: store one beside the backup and set"
     " backup.checksum: required.",
     "older-backup": "Name a table that is written to all day under expect.freshness.",

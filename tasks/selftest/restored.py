@@ -137,7 +137,6 @@ class Damaged:
 
 def for_selftest(target: Target) -> Target:
     """Return *target* without what would judge the worker's speed today or keep a sandbox for a look."""
-    target.require_dump("selftest")
     sandbox = target.sandbox.model_copy(update={"keep_on_failure": None})
     return target.model_copy(update={"sandbox": sandbox, "rto": None})
 
@@ -222,21 +221,31 @@ def damage_copy(
     sandbox: Sandbox, restored: Restored, name: str, slot: Slot, deadline: Deadline
 ) -> Damaged | Judged:
     """Make a copy called *name* with the first damage of *slot* that changes anything; else say why not."""
-    reason = ""
+    reason, hand = "", _hand_of(sandbox, restored)
     for damage in slot:
         drop_copy(sandbox, name)
         make_copy(sandbox, restored.database, name)
         try:
-            rows = inflict(sandbox, name, damage, deadline.check())
+            rows = inflict(hand, name, damage, deadline.check())
         except Void as void:
             reason = str(void)
             continue
-        as_restored = _as_restored(sandbox, name, damage, deadline)
+        is_copy = restored.recovery is not None  # whose start looks at no row
+        as_restored = Checked((), ()) if is_copy else _as_restored(sandbox, name, damage, deadline)
         expected = restored.expected
         if damage.kind == "sequence-set-back":  # a backup of the damaged copy sets them as they are there
             expected = as_dumped(sandbox, name, expected)
         return Damaged(damage, rows, as_restored, replace(restored, database=name, expected=expected))
     return Judged(mutant_of(slot[0]), Fate.NOT_APPLICABLE, why=reason)
+
+
+def _hand_of(sandbox: Sandbox, restored: Restored) -> Sandbox:
+    """Return *sandbox* as the damage is done in it: by whom the tables obey.
+
+    That is the role that restored them. A physical copy's tables have owners of their own, so the drill's
+    superuser does it: behind the whole wall, as everything in the sandbox.
+    """
+    return sandbox if restored.recovery is None else replace(sandbox, owner=sandbox.superuser)
 
 
 def _as_restored(sandbox: Sandbox, copy: str, damage: Damage, deadline: Deadline) -> Checked:

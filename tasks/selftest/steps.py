@@ -26,7 +26,7 @@ from tasks.mutants import clones
 from tasks.mutants.sampling import Slot
 from tasks.mutants.schema import Schema
 from tasks.record import RECORD_S, emit
-from tasks.selftest import backups, restored
+from tasks.selftest import backups, bench, restored
 from tasks.selftest.record import document_of
 
 _log = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ def make_twin(
 
 @step("plan the damage")
 def plan_damage(
-    bench: backups.Bench, schema: Schema, points: Sequence[RecoveryPoint], request: restored.Request
-) -> backups.Plan:
+    on: bench.Bench, schema: Schema, points: Sequence[RecoveryPoint], request: restored.Request
+) -> bench.Plan:
     """Choose what is damaged, by the seed."""
-    return backups.plan(bench, schema, points, request)
+    return backups.plan(on, schema, points, request)
 
 
 @step("damage restored data")
@@ -69,9 +69,9 @@ def drop_copy(sandbox: Sandbox, name: str) -> None:
 
 
 @step("damage the backup")
-def serve_backup(bench: backups.Bench, planned: backups.PlannedBackup) -> Target | Judged:
+def serve_backup(on: bench.Bench, planned: bench.PlannedBackup) -> Target | Judged:
     """Make a damaged copy of the backup, and the target that finds it."""
-    return backups.serve(bench, planned)
+    return backups.serve(on, planned)
 
 
 @step("record self test")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tasks.model.overlaid import OverlaidStore
 from tasks.model.target import StoreConfig
 from tasks.stores.base import Store
 from tasks.stores.local import LocalStore
+from tasks.stores.overlay import OverlayStore
 from tasks.stores.uris import is_s3
 
 
@@ -24,6 +26,12 @@ def open_store(
         PermanentError: the recovery role could not be assumed; the URI or endpoint cannot be used.
         TransientError: STS did not answer.
     """
+    if isinstance(config, OverlaidStore):
+        beneath = StoreConfig.model_construct(
+            **{name: getattr(config, name) for name in StoreConfig.model_fields}
+        )
+        store = open_store(beneath, at, *also, stranger=stranger, verify=verify)
+        return OverlayStore(store, LocalStore(f"{config.folder}/"), config.changes)
     if is_s3(at):
         from tasks.stores.s3 import S3Store  # noqa: PLC0415  boto3 takes half a second that local drills save
 

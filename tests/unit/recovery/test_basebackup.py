@@ -88,12 +88,6 @@ def test_a_folder_without_a_base_backup_is_none() -> None:
     assert failure.value.rule == "not-a-backup"
 
 
-def test_what_only_dumps_have_is_refused_by_name() -> None:
-    with pytest.raises(ConfigInvalid, match="selftest knows dumps only"):
-        target_of().require_dump("selftest")
-    Target(fleet="f", name="o", evidence="/e", backup=DumpBackup(at="/b/%Y")).require_dump("selftest")
-
-
 def test_what_a_drill_reads_is_the_backups_and_their_wal() -> None:
     assert target_of(wal="s3://b/wal/").backup.patterns == ("/b/%Y%m%d/", "s3://b/wal/*")
     assert target_of().backup.patterns == ("/b/%Y%m%d/", None)
