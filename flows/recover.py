@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.drill import find_points, rebuild
-from tasks.config import aimed_at, choose_selection, read_target
+from tasks.config import choose_selection, read_target, to_latest
 from tasks.drill.ledger import Ledger
 from tasks.model.clock import iso, utc_now
 from tasks.model.findings import Severity
@@ -31,18 +31,17 @@ NO_DEADLINE_S = 90 * 86400.0
 
 
 @flow(name="recover", flow_run_name="recover {database}", persist_result=False)
-def recover(fleet: str, database: str, select: str, into: str, to: str = "") -> State[dict[str, Any]]:
+def recover(fleet: str, database: str, select: str, into: str) -> State[dict[str, Any]]:
     """Restore a backup for good: a stopped cluster in a folder.
 
     Args:
         fleet: path of the fleet file, as this worker sees it.
         database: its name in the fleet file.
-        select: newest, at:TIME or key:KEY; empty takes the fleet file's.
+        select: newest, at:TIME or key:KEY; empty takes the fleet file's. With WAL a time is the moment that
+            comes back, and without one it is the newest that can, whatever the drills recover to.
         into: an empty folder.
-        to: the moment that WAL is replayed to, ISO 8601 with its offset, for kinds that have WAL; empty takes
-            the fleet file's.
     """
-    target = unhurried(aimed_at(read_target(fleet, database), to))
+    target = unhurried(to_latest(read_target(fleet, database)))
     ledger = begin(target, choose_selection(target, select), utc_now())
     try:
         find_points(ledger)

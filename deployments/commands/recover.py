@@ -56,8 +56,7 @@ def recover_database(
         from flows.recover import recover  # noqa: PLC0415  imports Prefect
 
         try:
-            then = moment.isoformat() if to else ""
-            state = recover(str(fleet), database, select, str(folder), then, return_state=True)
+            state = recover(str(fleet), database, select, str(folder), return_state=True)
             document = cast("dict[str, Any]", state.result())
         except DrillError as error:
             for finding in findings_of(error):

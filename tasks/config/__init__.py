@@ -1,6 +1,6 @@
 """Fleet files: the strict schema, and the loader whose errors name file, line, path, value and remedy."""
 
-from tasks.config.chosen import aimed_at, choose_selection, read_fleet, read_target, suite_file
+from tasks.config.chosen import choose_selection, read_fleet, read_target, suite_file, to_latest
 from tasks.config.fleet import load_fleet
 from tasks.config.schema import Fleet, Schedule
 from tasks.config.selecting import parse_select, parse_time
@@ -8,7 +8,6 @@ from tasks.config.selecting import parse_select, parse_time
 __all__ = [
     "Fleet",
     "Schedule",
-    "aimed_at",
     "choose_selection",
     "load_fleet",
     "parse_select",
@@ -16,4 +15,5 @@ __all__ = [
     "read_fleet",
     "read_target",
     "suite_file",
+    "to_latest",
 ]

@@ -44,14 +44,10 @@ def choose_selection(target: Target, select: str) -> Selection:
     return parse_select(select, target.backup.timezone) if select else target.backup.select
 
 
-def aimed_at(target: Target, to: str) -> Target:
-    """Return *target* whose WAL is replayed to the moment *to*, where it has WAL; empty changes nothing.
-
-    Args:
-        to: ISO 8601 with its offset.
-    """
+def to_latest(target: Target) -> Target:
+    """Return *target* whose recovery goes as far as its WAL does, whatever moment its drills recover to."""
     backup = target.backup
-    if not to or not isinstance(backup, PhysicalBackup):
+    if not isinstance(backup, PhysicalBackup):
         return target
-    recover = backup.recover.model_copy(update={"to": f"time:{to}"})
+    recover = backup.recover.model_copy(update={"to": "latest"})
     return target.model_copy(update={"backup": backup.model_copy(update={"recover": recover})})

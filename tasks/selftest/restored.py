@@ -22,6 +22,7 @@ from expectations.remedies import Parameters, Remedies
 from expectations.results import SuiteResult
 from tasks.checks.breaches import broken_keys, violated
 from tasks.checks.suites import parameters_of
+from tasks.config import to_latest
 from tasks.drill.closing import closed, verdict_of
 from tasks.drill.ledger import Ledger
 from tasks.drill.options import DrillOptions
@@ -136,9 +137,12 @@ class Damaged:
 
 
 def for_selftest(target: Target) -> Target:
-    """Return *target* without what would judge the worker's speed today or keep a sandbox for a look."""
+    """Return *target* without what would judge the worker's speed today or keep a sandbox for a look.
+
+    A physical copy comes back as far as its WAL goes, so that every drill brings the same.
+    """
     sandbox = target.sandbox.model_copy(update={"keep_on_failure": None})
-    return target.model_copy(update={"sandbox": sandbox, "rto": None})
+    return to_latest(target).model_copy(update={"sandbox": sandbox, "rto": None})
 
 
 def history_with(proven: Drill) -> History:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config import aimed_at, choose_selection, read_fleet, read_target, suite_file
+from tasks.config import choose_selection, read_fleet, read_target, suite_file, to_latest
 from tasks.model.errors import ConfigInvalid
 
 FLEET = """
@@ -19,7 +19,7 @@ databases:
   - name: crm
     backup: {at: /b/crm_%Y%m%d.dump, timezone: Europe/Berlin}
   - name: stock
-    backup: {kind: basebackup, at: /b/%Y%m%d/, wal: /w, recover: {timeline: 3}}
+    backup: {kind: basebackup, at: /b/%Y%m%d/, wal: /w, recover: {to: {random: {within: 7d}}, timeline: 3}}
 """
 
 
@@ -60,10 +60,11 @@ def test_a_suite_is_drafted_beside_the_fleet_file(path: Path) -> None:
     assert suite_file(target, path) == path.parent / "expectations" / "suites" / "orders.yaml"
 
 
-def test_a_moment_aims_the_recovery_of_what_has_wal_and_nothing_else(path: Path) -> None:
+def test_whatever_drills_recover_to_for_good_it_is_the_latest(path: Path) -> None:
     orders, _, stock = read_fleet(str(path)).targets
-    moment = "2026-07-01T03:00:00+00:00"
-    assert aimed_at(orders, moment) == orders
-    assert aimed_at(stock, "") == stock
-    aimed = aimed_at(stock, moment).physical.recover
-    assert (aimed.to, aimed.timeline) == (f"time:{moment}", "3")
+    assert to_latest(orders) == orders
+    assert stock.physical.recover.to.startswith("random:")
+    assert (to_latest(stock).physical.recover.to, to_latest(stock).physical.recover.timeline) == (
+        "latest",
+        "3",
+    )
