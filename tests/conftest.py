@@ -6,7 +6,11 @@ import signal
 import threading
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+# How fast a busy machine makes inputs and tries them says nothing about what is tested.
+settings.register_profile("drills", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("drills")
 pytest_plugins = [
     "pytester",
     "tests.fix_chain",
