@@ -26,8 +26,9 @@ from tasks.model.agreement import Agreement, TableDifference
 from tasks.model.deadline import Deadline
 from tasks.model.inventory import Inventory
 from tasks.model.sandbox import Sandbox
+from tasks.model.user_objects import USER_RELATION
 
-_TABLES = """
+_TABLES = f"""
 SELECT n.nspname || '.' || c.relname, n.nspname::text, c.relname::text,
        c.relpersistence = 'u', c.relispopulated,
        ARRAY(SELECT a.attname::text FROM pg_attribute a
@@ -36,10 +37,8 @@ SELECT n.nspname || '.' || c.relname, n.nspname::text, c.relname::text,
                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (x.indkey::smallint[])
               WHERE x.indrelid = c.oid AND x.indisprimary ORDER BY a.attname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND NOT EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-"""
+ WHERE c.relkind IN ('r', 'm') AND {USER_RELATION}
+"""  # noqa: S608  our own fragments
 _FETCHED = 10_000
 
 

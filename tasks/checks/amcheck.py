@@ -13,18 +13,19 @@ from tasks.checks.outcome import judged, lowered, not_run
 from tasks.checks.session import Connection, why
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
+from tasks.model.user_objects import USER_SCHEMA
 
 AMCHECK_SCHEMA = "restore_drill_amcheck"
 _CHECK_FUNCTION = "bt_index_check"
-_BTREES = """
+_BTREES = f"""
 SELECT x.indexrelid::bigint, n.nspname || '.' || i.relname
   FROM pg_index x
   JOIN pg_class i ON i.oid = x.indexrelid AND i.relkind = 'i'
   JOIN pg_am am ON am.oid = i.relam AND am.amname = 'btree'
   JOIN pg_namespace n ON n.oid = i.relnamespace
- WHERE x.indisvalid AND x.indisready AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ WHERE x.indisvalid AND x.indisready AND {USER_SCHEMA}
  ORDER BY 2
-"""
+"""  # noqa: S608  our own fragments
 
 
 def check_amcheck(context: Context) -> Checked:

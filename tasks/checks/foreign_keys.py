@@ -22,12 +22,13 @@ from tasks.checks.session import Connection
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
+from tasks.model.user_objects import USER_SCHEMA
 
 _PERIODS_SINCE = 180000
 
-_KEYS = """
+_KEYS = f"""
 SELECT k.conname, n.nspname, c.relname, c.relkind = 'p', pn.nspname, p.relname, p.relkind = 'p',
-       k.convalidated, k.confmatchtype = 'f', {enforced}, {period},
+       k.convalidated, k.confmatchtype = 'f', {{enforced}}, {{period}},
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(num, i)
                JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY i),
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(num, i)
@@ -40,12 +41,12 @@ SELECT k.conname, n.nspname, c.relname, c.relkind = 'p', pn.nspname, p.relname, 
   FROM pg_constraint k
   JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
- WHERE k.contype = 'f' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ WHERE k.contype = 'f' AND {USER_SCHEMA}
    AND (k.conparentid = 0 OR NOT k.convalidated AND EXISTS
         (SELECT FROM pg_constraint above WHERE above.oid = k.conparentid AND above.convalidated))
    AND (c.relkind IN ('r', 'p')) AND (p.relkind IN ('r', 'p'))
  ORDER BY 2, 3, 1
-"""
+"""  # noqa: S608  our own fragments
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,11 @@ from tasks.checks.session import (
 from tasks.model.deadline import Deadline
 from tasks.model.inventory import OBJECT_KINDS, Inventory, TableFigures
 from tasks.model.sandbox import Sandbox
+from tasks.model.user_objects import USER_RELATION, USER_SCHEMA, not_of_extension
 
 _SMALL_BYTES = 8 << 20
 _BATCH_TABLES = 200
 
-_USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _TABLES = f"""
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
        CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END,
@@ -54,17 +54,8 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_inherits i ON i.inhrelid = c.oid AND c.relispartition
- WHERE c.relkind IN ('r', 'p') AND {_USER_SCHEMA}
-   AND NOT EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ WHERE c.relkind IN ('r', 'p') AND {USER_RELATION}
 """  # noqa: S608  our own fragments
-
-
-def _not_of_extension(catalogue: str, oid: str) -> str:
-    return (
-        f"NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '{catalogue}'::regclass"
-        f" AND e.objid = {oid} AND e.deptype = 'e')"
-    )
 
 
 _TABLE_NAME = (
@@ -75,23 +66,23 @@ _TABLE_NAME = (
 _OBJECTS = f"""
 SELECT 'indexes', n.nspname || '.' || c.relname, {_TABLE_NAME.format("x.indrelid")}, false
   FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE {_USER_SCHEMA} AND {_not_of_extension("pg_class", "x.indrelid")}
+ WHERE {USER_SCHEMA} AND {not_of_extension("pg_class", "x.indrelid")}
 UNION ALL
 SELECT 'constraints', n.nspname || '.' || c.relname || '.' || k.conname,
        CASE WHEN k.contype = 'f' AND k.conparentid <> 0 AND NOT c.relispartition
             THEN {_TABLE_NAME.format("k.confrelid")} ELSE n.nspname || '.' || c.relname END,
        k.contype IN ('p', 'u', 'f') AND k.conparentid = 0
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE {_USER_SCHEMA} AND k.contype IN ('p', 'u', 'f', 'c', 'x') AND c.relkind IN ('r', 'p')
-   AND {_not_of_extension("pg_class", "c.oid")}
+ WHERE {USER_SCHEMA} AND k.contype IN ('p', 'u', 'f', 'c', 'x') AND c.relkind IN ('r', 'p')
+   AND {not_of_extension("pg_class", "c.oid")}
 UNION ALL
 SELECT 'triggers', n.nspname || '.' || c.relname || '.' || t.tgname, n.nspname || '.' || c.relname, false
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE {_USER_SCHEMA} AND NOT t.tgisinternal AND {_not_of_extension("pg_trigger", "t.oid")}
+ WHERE {USER_SCHEMA} AND NOT t.tgisinternal AND {not_of_extension("pg_trigger", "t.oid")}
 UNION ALL
 SELECT 'policies', n.nspname || '.' || c.relname || '.' || p.polname, n.nspname || '.' || c.relname, false
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE {_USER_SCHEMA}
+ WHERE {USER_SCHEMA}
 UNION ALL
 SELECT CASE c.relkind WHEN 'S' THEN 'sequences' WHEN 'v' THEN 'views' ELSE 'matviews' END,
        n.nspname || '.' || c.relname,
@@ -100,20 +91,20 @@ SELECT CASE c.relkind WHEN 'S' THEN 'sequences' WHEN 'v' THEN 'views' ELSE 'matv
            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0 LIMIT 1),
        false
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('S', 'v', 'm') AND {_USER_SCHEMA} AND {_not_of_extension("pg_class", "c.oid")}
+ WHERE c.relkind IN ('S', 'v', 'm') AND {USER_SCHEMA} AND {not_of_extension("pg_class", "c.oid")}
 UNION ALL
 SELECT DISTINCT 'functions', n.nspname || '.' || p.proname, NULL, false
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE {_USER_SCHEMA} AND {_not_of_extension("pg_proc", "p.oid")}
+ WHERE {USER_SCHEMA} AND {not_of_extension("pg_proc", "p.oid")}
 UNION ALL
 SELECT 'types', n.nspname || '.' || t.typname, NULL, false
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
- WHERE {_USER_SCHEMA} AND t.typisdefined
+ WHERE {USER_SCHEMA} AND t.typisdefined
    AND (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c')
         OR (t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)))
-   AND {_not_of_extension("pg_type", "t.oid")}
-   AND (c.oid IS NULL OR {_not_of_extension("pg_class", "c.oid")})
+   AND {not_of_extension("pg_type", "t.oid")}
+   AND (c.oid IS NULL OR {not_of_extension("pg_class", "c.oid")})
 UNION ALL
 SELECT 'extensions', extname::text, NULL, false FROM pg_extension WHERE extname <> 'plpgsql'
 """  # noqa: S608  our own fragments

@@ -23,6 +23,7 @@ from tasks.checks.session import Connection
 from tasks.model.findings import Finding, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
+from tasks.model.user_objects import USER_RELATION
 
 _FIRST_USER_OID = 16384
 _HALF = 0.5
@@ -31,18 +32,16 @@ _CATALOGUE_NAME = re.compile(
     r"|function|nsp|namespace|schema|seq|sequence|attr|constraint|con|trigger|policy|opr|lang)_?(oid|id)$|^oid$",
     re.IGNORECASE,
 )
-_COLUMNS = """
+_COLUMNS = f"""
 SELECT n.nspname, c.relname, a.attname, t.typname = 'lo', c.relkind = 'p'
   FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid
- WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ WHERE a.attnum > 0 AND NOT a.attisdropped AND {USER_RELATION}
    AND (t.oid = 'oid'::regtype OR (t.typname = 'lo' AND t.typbasetype = 'oid'::regtype))
-   AND NOT EXISTS (SELECT FROM pg_depend e
-                    WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
  ORDER BY 1, 2, 3
-"""
+"""  # noqa: S608  our own fragments
 _EMPTY = """
 SELECT count(*) FROM pg_largeobject_metadata m
  WHERE NOT EXISTS (SELECT FROM pg_largeobject l WHERE l.loid = m.oid AND octet_length(l.data) > 0)

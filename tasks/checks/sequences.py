@@ -27,12 +27,13 @@ from tasks.checks.session import Connection
 from tasks.model.findings import Finding
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
+from tasks.model.user_objects import USER_RELATION
 
 NEAR = 1000
 """Numbers just ahead of a sequence: one of them taken means that it will soon collide."""
 _A_TENTH = 0.1
 
-_PAIRS = r"""
+_PAIRS = rf"""
 WITH used AS (
     SELECT d.objid AS seq, d.refobjid AS rel, d.refobjsubid AS col
       FROM pg_depend d
@@ -58,11 +59,9 @@ SELECT sn.nspname, s.relname, n.nspname, c.relname, a.attname, c.relkind = 'p',
   JOIN pg_attribute a ON a.attrelid = u.rel AND a.attnum = u.col AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
  WHERE coalesce(nullif(t.typbasetype, 0), t.oid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-   AND NOT q.seqcycle AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND NOT EXISTS (SELECT FROM pg_depend e
-                    WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+   AND NOT q.seqcycle AND {USER_RELATION}
  ORDER BY 3, 4, 5
-"""
+"""  # noqa: S608  our own fragments
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,11 @@ from tasks.model.findings import Check, Finding, Outcome, Severity, Stage
 from tasks.model.restored import Restored
 from tasks.model.rules import finding
 from tasks.model.units import format_duration
+from tasks.model.user_objects import USER_RELATION
 
 _TABLES = (
-    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN "
-    "('r', 'p')"
-    " AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d"
-    " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"
+    "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "  # noqa: S608  ours
+    f"WHERE c.relkind IN ('r', 'p') AND {USER_RELATION}"
 )
 
 

@@ -17,14 +17,10 @@ from psycopg import sql
 
 from expectations.profile_catalogue import Kind, kind_of
 from tasks.model.inventory import TableFigures
+from tasks.model.user_objects import USER_RELATION
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_USERS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
-_NO_MEMBER = (
-    "NOT EXISTS (SELECT FROM pg_depend e"
-    " WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')"
-)
 _TABLES = f"""
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind = 'p', c.relispartition,
        (SELECT i.inhparent::bigint FROM pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1),
@@ -32,7 +28,7 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind = 'p', c.relis
                    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (p.partattrs)
                   WHERE p.partrelid = c.oid), '{{}}')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind IN ('r', 'p') AND {_USERS} AND {_NO_MEMBER}
+ WHERE c.relkind IN ('r', 'p') AND {USER_RELATION}
  ORDER BY 2, 3
 """  # noqa: S608  our own fragments
 _COLUMNS = """

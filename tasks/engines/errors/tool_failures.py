@@ -33,9 +33,8 @@ _ARCHIVE: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
     for pattern, rule, meaning in (
         (
             (
-                r"end of file|input file is too short|unexpected end|incomplete tar header|could not find "
-                r"header"
-                r"|could not find file|could not find block ID"
+                r"end of file|input file is too short|unexpected end|incomplete tar header"
+                r"|could not find (?:header|file|block ID)"
             ),
             "archive-truncated",
             "The archive ends before it is complete",

@@ -14,7 +14,7 @@ from tasks.checks.collations import check_collations
 from tasks.checks.deep import run_check
 from tasks.checks.outcome import errored, judged, lowered, not_configured, not_run
 from tasks.checks.session import why
-from tasks.checks.structure import data_only
+from tasks.checks.tables_present import data_only
 from tasks.model.findings import Outcome, Severity
 from tasks.model.restored import Checked
 from tasks.model.rules import finding
