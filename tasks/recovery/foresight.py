@@ -26,8 +26,9 @@ from tasks.physical.archived import archive_of, timeline_of
 from tasks.recovery.facts import recovery_before
 from tasks.recovery.repository import Repository
 from tasks.stores import Store
-from tasks.wal.findings import window_findings
+from tasks.wal.findings import GAP_AGE, window_findings
 from tasks.wal.names import DEFAULT_SEGMENT_BYTES, Segment, segment_before, segment_name
+from tasks.wal.segment_size import infer_segment_bytes
 from tasks.wal.windows import Archive, BaseBackup, Window, window
 
 _LOOKED_AT = 60
@@ -100,10 +101,17 @@ def sights_of(repository: Repository, points: Sequence[BasePoint], target: Targe
             by_place.setdefault(place, []).append(point)
     sights: dict[str, Seen] = {}
     for place, members in by_place.items():
-        size = next((point.segment_bytes for point in members if point.segment_bytes), DEFAULT_SEGMENT_BYTES)
-        archive = archive_of(repository.wal(place, target, size, Deadline.within(None)), size)
-        sights |= {point.uri: _sight(point, archive, target) for point in members}
+        told = next((point.segment_bytes for point in members if point.segment_bytes), None)
+        wal = repository.wal(place, target, told or DEFAULT_SEGMENT_BYTES, Deadline.within(None))
+        size = told or infer_segment_bytes(wal.listing, map(_start_of, members))
+        if size is not None:
+            archive = archive_of(wal, size)
+            sights |= {point.uri: _sight(point, archive, target) for point in members}
     return sights
+
+
+def _start_of(point: BasePoint) -> tuple[int, int]:
+    return point.timeline or 1, point.start_lsn or 0
 
 
 def _sight(point: BasePoint, archive: Archive, target: Target) -> Seen:
@@ -149,9 +157,17 @@ def _stopped_at(seen: Seen) -> datetime:
 def _foreseen(seen: Seen, target: Target, now: datetime) -> Foreseen:
     recovery = recovery_before(seen.point, seen.archive, seen.window, target)
     findings = window_findings(seen.window, now)
-    if seen.usable is False:
-        return Foreseen(blocking=findings, recovery=recovery)
-    return Foreseen(standing=findings, recovery=recovery)
+    if seen.usable is not False:
+        return Foreseen(standing=findings, recovery=recovery)
+    if _is_fresh(seen.point, now):  # its last segment may be on its way: the restore looks again
+        return Foreseen(recovery=recovery)
+    return Foreseen(blocking=findings, recovery=recovery)
+
+
+def _is_fresh(point: BasePoint, now: datetime) -> bool:
+    """Say whether *point* was completed a moment ago: an archiver may be out of order for so long."""
+    moments = [point.at, point.stopped_at or point.at, *(member.modified_at for member in point.members)]
+    return now - max(moments) < GAP_AGE
 
 
 def _with_stopped(foreseen: Foreseen, seen: Seen, target: Target, now: datetime) -> Foreseen:

@@ -57,7 +57,7 @@ class Shelf:
         if own:
             (folder / "pg_wal").mkdir()
             (folder / "pg_wal" / name(first)).touch()
-        return folder
+        return self._written(folder, last)
 
     def take_tar(self, first: int, last: int) -> Path:
         """Take one as a gzipped tar, which does not say whether it holds its WAL."""
@@ -68,12 +68,17 @@ class Shelf:
         with tarfile.open(folder / "base.tar.gz", "w:gz") as tar:
             tar.addfile(member, io.BytesIO(label(first).encode()))
         (folder / "backup_manifest").write_text(manifest(first, last))
-        return folder
+        return self._written(folder, last)
 
     def points(self, **selection: Any) -> Discovery[BasePoint]:
         """Discover."""
         store = self.recovery.reach(self.target)
         return self.recovery.points(self.target, store, NOW, Selection.model_validate(selection))
+
+    def _written(self, folder: Path, last: int) -> Path:
+        for path in folder.rglob("*"):
+            os.utime(path, (self.at(last).timestamp(),) * 2)
+        return folder
 
     def _folder(self, first: int) -> Path:
         return self.folder / "base" / f"{self.at(first - 0.5):%Y%m%dT%H%M%SZ}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tasks.model.target import Target
 from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.physical import PhysicalRecovery
 from tasks.wal.listed import ListedWal
-from tests.unit.recovery.repositories import SIZE, Shelf, name
+from tests.unit.recovery.repositories import NOW, SIZE, Shelf, name
 
 
 @pytest.fixture
@@ -76,6 +77,12 @@ def test_a_base_without_its_own_segment_is_refused_by_the_preflight(shelf: Shelf
     assert blocking(point) == ["wal-missing-for-backup"]
     readiness = shelf.recovery.preflight(point, shelf.recovery.reach(shelf.target), shelf.target, None)
     assert "wal-missing-for-backup" in {item.rule for item in readiness.seen.findings}
+
+
+def test_a_base_that_was_completed_a_moment_ago_waits_for_its_last_segment(shelf: Shelf) -> None:
+    folder = shelf.take(230, 230)  # ten minutes before now
+    os.utime(folder / "backup_manifest", (NOW.timestamp() - 60,) * 2)
+    assert blocking(shelf.points().points[0]) == []
 
 
 def test_a_base_that_brings_its_own_segment_is_not(shelf: Shelf) -> None:
