@@ -24,6 +24,7 @@ from tasks.physical.manifest import Manifest, compare, parse_manifest
 from tasks.physical.neutralise import neutralise
 from tasks.physical.pages import WrongPages, check_pages, wrong_pages
 from tasks.physical.recover import Recovered, recover
+from tasks.physical.restore_command import restore_command_findings
 from tasks.physical.start import major_of, make_superuser, serve, settings_of
 from tasks.physical.target import RecoveryTarget
 from tasks.sandbox.removal import read_regular
@@ -64,6 +65,7 @@ class Adopted:
     control: ControlFile
     locales: Locales
     neutralised: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ def take_over(sandbox: Sandbox) -> Adopted:
         PermanentError: `control-file-corrupt`, `architecture-differs`.
     """
     control = read_control(sandbox)
-    return Adopted(sandbox, control, Locales(sandbox.workspace), neutralise(sandbox))
+    findings = restore_command_findings(sandbox.workspace.data_dir)
+    return Adopted(sandbox, control, Locales(sandbox.workspace), neutralise(sandbox), findings)
 
 
 def bring_up(
@@ -206,7 +209,7 @@ def bring_up(
     if wrong.count:
         raise wrong_pages(wrong, _names_of_files(sandbox, facts, locales))
     neutralised = (*adopted.neutralised, *facts.neutralised)
-    findings = (*settings_finding(neutralised), *recovered.findings, *facts.findings)
+    findings = (*settings_finding(neutralised), *adopted.findings, *recovered.findings, *facts.findings)
     return BroughtUp(adopted, recovered, facts, neutralised, findings, answers)
 
 

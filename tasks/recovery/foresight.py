@@ -146,12 +146,18 @@ def _window_of(seen: Seen) -> RecoverableWindow:
 
 
 def _stopped_at(seen: Seen) -> datetime:
-    """Return from when the base is consistent: a segment is archived after what it holds was written."""
+    """Return from when the base is consistent, rather too late than too early.
+
+    A segment is archived, and a backup's last file stored, after what they hold was written.
+    """
     point, size = seen.point, seen.archive.segment_bytes
-    if point.stopped_at is not None or point.stop_lsn is None or point.timeline is None:
-        return point.stopped_at or point.at
+    if point.stopped_at is not None:
+        return point.stopped_at
+    stored_at = max((member.modified_at for member in point.members), default=point.at)
+    if point.stop_lsn is None or point.timeline is None:
+        return max(point.at, stored_at)
     last = segment_name(Segment(point.timeline, segment_before(point.stop_lsn, size)), size)
-    return max(point.at, seen.archive.archived_at(last) or point.at)
+    return max(point.at, seen.archive.archived_at(last) or stored_at)
 
 
 def _foreseen(seen: Seen, target: Target, now: datetime) -> Foreseen:

@@ -50,7 +50,7 @@ def parse_segment(name: str, segment_bytes: int = DEFAULT_SEGMENT_BYTES) -> Segm
     """Return the segment that *name* names; None for any other name, one of another segment size too."""
     if not _SEGMENT.fullmatch(name):
         return None
-    timeline, high, low = (int(name[at : at + 8], 16) for at in (0, 8, 16))
+    timeline, high, low = int(name[:8], 16), int(name[8:16], 16), int(name[16:], 16)  # of 100,000: no loop
     per_log = _PER_LOG // segment_bytes
     return Segment(timeline, high * per_log + low) if timeline and low < per_log else None
 

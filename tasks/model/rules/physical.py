@@ -64,6 +64,15 @@ RULES = (
         "Look at the segment where it ended: it is damaged, of another cluster, or could not be read.",
     ),
     Rule(
+        "restore-command-unsafe",
+        FindingClass.PATH,
+        Severity.WARNING,
+        Stage.RESTORE,
+        "The copy's own restore_command lets an error pass for the end of the WAL: PostgreSQL promotes without a word.",
+        "Let it end with 255 on every error but a proven absence: `restore_command = 'TOOL ...; code=$?; [ $code -le 1 ] || "
+        "code=255; exit $code'`.",
+    ),
+    Rule(
         "replay-forecast",
         FindingClass.SLOW,
         Severity.WARNING,

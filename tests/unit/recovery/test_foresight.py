@@ -102,6 +102,12 @@ def test_a_tar_that_may_hold_its_own_segment_is_not_called_useless(shelf: Shelf)
     assert blocking(discovery.points[0]) == []
 
 
+def test_without_a_manifest_a_base_is_consistent_once_its_last_file_was_stored(shelf: Shelf) -> None:
+    folder = shelf.take(50, 55)
+    (folder / "backup_manifest").unlink()
+    assert shelf.points().windows[0].start_at == shelf.at(55)
+
+
 def test_a_base_that_tells_nothing_has_no_window_and_no_findings(shelf: Shelf) -> None:
     folder = shelf.take(50, 50)
     (folder / "backup_label").write_text("torn")
