@@ -82,6 +82,7 @@ def make_stanza(folder: Path, program: Path, major: int) -> Stanza:
     with production(find_postgres(major), env=SECRETS, archive_mode="on") as source:
         maker = _Maker(source, program)
         maker.create()
+        maker.make_tablespace()
         marked = {"m1": maker.mark("m1")}
         maker.backup("full")
         marked["m2"] = maker.mark("m2")
@@ -139,6 +140,13 @@ class _Maker:
         command = " ".join((*self._command(), "archive-push", "%p"))
         self.source.execute(f"ALTER SYSTEM SET archive_command = '{command}'")
         self.source.execute("SELECT pg_reload_conf()")
+
+    def make_tablespace(self) -> None:
+        """Put a table elsewhere, which no copy of it may ever touch."""
+        folder = self.source.new_folder("elsewhere")
+        self.source.execute(f"CREATE TABLESPACE elsewhere LOCATION '{folder}'")
+        self.source.execute("CREATE TABLE shop.far (n int) TABLESPACE elsewhere", "shop")
+        self.source.execute("INSERT INTO shop.far SELECT generate_series(1, 1000)", "shop")
 
     def backup(self, kind: str) -> None:
         bundles = [] if kind == "diff" else ["--repo1-bundle"]

@@ -23,7 +23,7 @@ from tasks.model.sandbox import Workspace
 from tasks.physical.pgbackrest.access import Access
 from tasks.physical.pgbackrest.failures import failure_of
 from tasks.physical.pgbackrest.program import Program
-from tasks.physical.pgbackrest.run import Done, run
+from tasks.physical.pgbackrest.run import Done, readable, run
 from tasks.wal.names import parse_lsn
 
 _OK, _NO_STANZA, _NO_BACKUPS, _NO_CATALOGUE = 0, 1, 2, 3
@@ -140,7 +140,7 @@ def read_catalogue(
     """
     done = run(program, access, workspace, deadline, "info", options=("--output=json",))
     if done.exit_code:
-        raise failure_of(done, "read the catalogue", at)
+        raise readable(access, workspace, failure_of(done, "read the catalogue", at))
     try:
         # Messages quote bytes as they are, line ends and all.
         stanzas = _STANZAS.validate_python(json.loads(done.output.decode("utf-8", "replace"), strict=False))
@@ -150,7 +150,7 @@ def read_catalogue(
     if found is None or found.status.code == _NO_STANZA:
         raise _no_stanza(at, stanza)
     if found.status.code not in {_OK, _NO_BACKUPS}:
-        raise _trouble(found, program, access, workspace, at, deadline)
+        raise readable(access, workspace, _trouble(found, program, access, workspace, at, deadline))
     clusters = {cluster.id: cluster for cluster in found.db}
     archives = {item.database.id: item.id for item in found.archive if _ARCHIVE_ID.fullmatch(item.id)}
     place = f"{at.rstrip('/')}/backup/{stanza}"

@@ -18,11 +18,12 @@ from tasks.physical.layout import LABEL
 from tasks.physical.pgbackrest.access import Access
 from tasks.physical.pgbackrest.failures import restore_failure
 from tasks.physical.pgbackrest.program import Program
-from tasks.physical.pgbackrest.run import give, run
+from tasks.physical.pgbackrest.run import give, readable, run
 from tasks.physical.start import major_of
 from tasks.sandbox.removal import read_regular
 
 _SPACES = "pg_tblspc"
+_SIGNAL = "recovery.signal"
 _MOST_PROCESSES = 8
 _RETRIES = ("--job-retry=1", "--job-retry-interval=1")
 """What is damaged is damaged at the second reading too: by default the tool tries for 15 s more."""
@@ -64,7 +65,8 @@ def restore(
         ),
     )
     if done.exit_code:
-        raise restore_failure(done, point.label, point.uri)
+        raise readable(access, workspace, restore_failure(done, point.label, point.uri))
+    (workspace.data_dir / _SIGNAL).unlink(missing_ok=True)  # 2.45 makes one with type=none too
     walked = walk(workspace, point.uri)
     return _copy(point, workspace, walked.bytes)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
-from tasks.model.errors import PermanentError
+from tasks.model.errors import DrillError, PermanentError
 from tasks.model.sandbox import Workspace
 from tasks.physical.pgbackrest.access import Access
 from tasks.physical.pgbackrest.program import Program
@@ -123,6 +123,19 @@ def give(path: Path, workspace: Workspace) -> None:
     owner = ids(workspace.os_user)
     if owner is not None:
         shutil.chown(path, *owner)
+
+
+def readable(access: Access, workspace: Workspace, error: DrillError) -> DrillError:
+    """Return *error* as what it means: who recovers as root may read what the drill's own user may not."""
+    if error.rule != "get-denied" or access.folder is None or ids(workspace.os_user) is None:
+        return error
+    return PermanentError(
+        "The repository may not be read by the unprivileged user that the tool runs as, nor by the "
+        "repository's group. Nothing is said about the backup.",
+        str(access.folder),
+        "Let its group read it, as pgBackRest leaves it (0640), or run the worker as a user who may.",
+        "tool-failed",
+    )
 
 
 def _opened(
