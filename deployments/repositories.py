@@ -24,9 +24,7 @@ from tasks.physical.layout import BaseBackup, recognise
 from tasks.stores.base import Store
 
 _DAY_S = 86400.0
-_SAY_NOTHING = re.compile(
-    r"/(?:(?:base|full|basebackups?|base[-_]?backups?|physical|repository|repo)/)+", re.IGNORECASE
-)
+_SAY_NOTHING = frozenset({"base", "full", "basebackup", "physical", "repository", "repo"})
 _INSIDE = 20_000  # files of one data folder; more are not read for a first look
 
 
@@ -161,6 +159,11 @@ def _about(family: Family, backup: BaseBackup | None, wal: str) -> Iterator[str]
 
 def _name(family: Family) -> str:
     """Return the word of the pattern that tells the cluster, as a fleet file takes it."""
-    telling_part = re.sub(_SAY_NOTHING, "/", family.at)
+    telling_part = "/".join(part for part in family.at.split("/") if not _says_nothing(part))
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", name_in(telling_part)).strip("._-")[:63].strip("._-")
     return printable(words) or "cluster"
+
+
+def _says_nothing(folder: str) -> bool:
+    """Return whether *folder* is called what such folders are called everywhere."""
+    return re.sub(r"[-_]", "", folder.lower()).removesuffix("s") in _SAY_NOTHING
