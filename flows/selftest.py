@@ -51,6 +51,7 @@ from tasks.selftest.backups import (
     not_comparable,
 )
 from tasks.selftest.bench import Bench, Plan, PlannedBackup
+from tasks.selftest.one_database import largest_of, of_one
 from tasks.selftest.restored import (
     SIDE_BY_SIDE,
     Damaged,
@@ -141,11 +142,13 @@ def prove_twin(lane: Lane, fresh: Drill, proven: Drill) -> Ground:
 
     Args:
         lane: to do it in.
-        fresh: the drill as its restore left it.
+        fresh: the drill as its restore left it; of a cluster's several databases the largest is copied.
         proven: the same after its checks, verified.
     """
+    whole, database = fresh, largest_of(proven)
+    fresh = of_one(whole, database)
     target, sandbox, restored = fresh.target, fresh.running_sandbox, fresh.completed_restore
-    history, name = history_with(proven), f"selftest_{fresh.drill_id}_twin"
+    history, name = history_with(of_one(proven, database)), f"selftest_{fresh.drill_id}_twin"
     twin = lane.run(
         make_twin,
         Deadline.within(target.deadline),
@@ -160,7 +163,8 @@ def prove_twin(lane: Lane, fresh: Drill, proven: Drill) -> Ground:
     started = time.monotonic()
     suite = prove_copy(ledger)
     limit = limit_s(target, time.monotonic() - started)
-    return Ground(fresh, history, twin, outcome_of(ledger.drill), suite, limit)
+    outcome = outcome_of(ledger.drill)
+    return Ground(whole, history_with(proven), fresh, history, twin, outcome, suite, limit)
 
 
 def break_everything(base: Ledger, ground: Ground, request: Request) -> list[Judged]:

@@ -34,7 +34,7 @@ class Bench:
     @classmethod
     def on(cls, ground: Ground) -> Bench:
         """Return the bench on *ground*."""
-        return cls(ground.drill, ground.history, ground.limit_s)
+        return cls(ground.whole, ground.whole_history, ground.limit_s)
 
     @property
     def folder(self) -> Path:

@@ -94,13 +94,16 @@ class Ground:
     """What mutants are made of and held against.
 
     Attributes:
-        drill: of the healthy backup, as the restore left it, before anything was proven.
-        history: with the healthy backup as its newest entry.
+        whole: the drill of the healthy backup, as the restore left it, before anything was proven.
+        whole_history: with the healthy backup as its newest entry.
+        drill, history: the same of the one database that is damaged, where the cluster has several.
         outcome: what a drill comes to on the twin.
         suite: how the suite came out there; None without one.
         limit_s: for each stage of a mutant's drill.
     """
 
+    whole: Drill
+    whole_history: History
     drill: Drill
     history: History
     twin: Twin

@@ -20,6 +20,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base backup and WAL that is old enough to show a gap."""
     folder = tmp_path_factory.mktemp("repository")
     with production(find_postgres(17), archive_mode="on", archive_command="'cp %p ../archive/%f'") as source:
+        source.execute("CREATE DATABASE tiny")
+        source.execute("CREATE TABLE small AS SELECT generate_series(1, 9) AS id", "tiny")
         base = source.base_backup("base", "-Ft", "-z", "-X", "none")
         for number in range(4):
             source.execute(f"INSERT INTO shop.marks VALUES ('m{number}')", "shop")
@@ -33,8 +35,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def add(fleet: Fleet, folder: Path) -> None:
     at = f"{folder}/base/%Y%m%dT%H%M%SZ/"
-    place = {"kind": "basebackup", "at": at, "wal": f"{folder}/wal", "database": "shop"}
-    fleet.add("shop", backup=place, expect={"suite": None, "required_tables": ["shop.orders"]})
+    place = {"kind": "basebackup", "at": at, "wal": f"{folder}/wal", "databases": "all"}
+    fleet.add("cluster", expect={"databases": {"shop": {"required_tables": ["shop.orders"]}}})
+    fleet.databases[-1]["backup"] = place
+    fleet.write()
 
 
 def test_each_damage_to_the_repository_is_caught_by_its_name_and_the_repository_is_untouched(
@@ -42,7 +46,7 @@ def test_each_damage_to_the_repository_is_caught_by_its_name_and_the_repository_
 ) -> None:
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in _files(repository)}
     add(fleet, repository)
-    ran = here("selftest", fleet.path, "-d", "shop", "--mutants", "40", "--json")
+    ran = here("selftest", fleet.path, "-d", "cluster", "--mutants", "40", "--json")
     assert ran.exit_code == 0, ran
     rows = ran.document["rows"]
     assert not [row for row in rows if row["outcome"] == "errored"]
@@ -61,6 +65,8 @@ def test_each_damage_to_the_repository_is_caught_by_its_name_and_the_repository_
     }
     assert {kind: caught.get(kind) for kind in expected} == expected
     damaged = {row["kind"]: row["outcome"] for row in rows if row["family"] == "data"}
+    tables = {row["table"] for row in rows if row["family"] == "data"}
+    assert tables <= {"shop.orders", "shop.marks", None}  # the largest database's
     assert damaged["table-emptied"] == damaged["table-dropped"] == "caught"
     assert "m1" not in json.dumps(ran.document)
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in _files(repository)} == before
