@@ -15,6 +15,7 @@ from os.path import commonpath
 from deployments.exploring import Explored, Sorted
 from deployments.fleet_text import DraftDatabase
 from deployments.layouts import Family, families, name_in, round_up_rpo_s
+from deployments.stanzas import stanzas
 from tasks.catalog.physical import TOOLS
 from tasks.model.backup import Format, StoredObject
 from tasks.model.errors import DrillError
@@ -43,7 +44,9 @@ class Recognised:
 
 Recogniser = Callable[[Store, str, Explored], Recognised]
 """Takes the store, the folder of a repository and what was seen; raises `DrillError` where it cannot read."""
-RECOGNISERS: Mapping[Format, Recogniser] = {}
+RECOGNISERS: Mapping[Format, Recogniser] = {
+    Format.PGBACKREST: lambda store, folder, _: Recognised(stanzas(store, folder)),
+}
 """By the tool's layout; a further one is a further line."""
 
 

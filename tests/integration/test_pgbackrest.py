@@ -22,7 +22,7 @@ def repository(stanza: Callable[[int], Stanza], tmp_path: Path) -> Stanza:
     return stanza(MAJOR).copy(tmp_path / "repo")
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("place", [0, 1])  # the third is the newest, which a whole drill takes
 def test_each_backup_comes_back_with_all_that_was_archived_after_it(
     stanza_drill: StanzaDrill, stanza: Callable[[int], Stanza], place: int
 ) -> None:

@@ -141,7 +141,8 @@ def test_the_data_folder_of_another_tool_s_repository_is_no_base_backup(bucket: 
     put(bucket, "br/backup/main/20261122-030000F/pg_data/global/pg_control", b"x")
     put(bucket, "br/archive/main/archive.info", b"[backrest]")
     _, fleet = look(bucket)
-    assert [target.name for target in fleet.targets] == ["orders"]
+    assert [target.name for target in fleet.targets] == ["orders", "main"]
+    assert [target.backup.kind for target in fleet.targets] == ["basebackup", "pgbackrest"]
 
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, recogniser: Recogniser) -> None:
