@@ -38,6 +38,11 @@ _FINDINGS = {
     "extension-absent": "Extensions that the managed service brings: they were left out as configured.",
 }
 
+_OF_KIND = {
+    "pgbackrest": "That pgBackRest's restore_command works inside PostgreSQL: the drill ran archive-get "
+    "outside it, and handed the WAL over.",
+}
+
 
 def checks_off(checks: Checks) -> tuple[str, ...]:
     """Return the deep checks that the fleet file switches off."""
@@ -51,6 +56,7 @@ def not_proven(facts: Drill) -> tuple[str, ...]:
         _not_run,
         _not_restored,
         _integrity,
+        _of_kind,
         _named_by_findings,
         _not_configured,
         _speed,
@@ -101,6 +107,12 @@ def _integrity(facts: Drill) -> Iterator[str]:
         yield "That no bit has flipped: neither the store nor the format holds a checksum of the data."
     elif facts.backup.integrity == "format":
         yield ("That the stored bytes are those that were uploaded: only the format's own checksum says so.")
+
+
+def _of_kind(facts: Drill) -> Iterator[str]:
+    kind = facts.target.backup.kind
+    if facts.restored is not None and kind in _OF_KIND:
+        yield _OF_KIND[kind]
 
 
 def _named_by_findings(facts: Drill) -> Iterator[str]:

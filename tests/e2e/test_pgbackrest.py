@@ -33,6 +33,7 @@ def test_the_newest_backup_with_its_wal_is_verified(
     assert point["chain"] == ran.document["recovery"]["base"]["chain"] == [*repository.labels[:2]]
     release = find_program(str(repository.program)).release
     assert point["tool"] == {"name": "pgbackrest", "version": release}
+    assert any("archive-get" in sentence for sentence in ran.document["not_proven"])
     assert PASSPHRASE not in ran.out + ran.err
 
 

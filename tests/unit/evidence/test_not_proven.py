@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tasks.evidence.not_proven import _FINDINGS, _SWITCHED_OFF, not_proven
+from tasks.evidence.not_proven import _FINDINGS, _OF_KIND, _SWITCHED_OFF, not_proven
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import RULES, finding
-from tasks.model.target import Checks, Expect, Rto, Selection
+from tasks.model.target import Checks, Expect, PgBackRestBackup, Rto, Selection
 from tests.unit.evidence import samples
 
 
@@ -42,6 +42,14 @@ def test_every_check_that_is_off_is_named(check: str) -> None:
 def test_findings_that_limit_the_proof_are_repeated(rule: str) -> None:
     assert rule in RULES
     assert not_proven(replace(full(), findings=(finding(rule, "x"),))) == (_FINDINGS[rule],)
+
+
+def test_a_tools_own_way_that_was_not_gone_is_said() -> None:
+    facts = full()
+    stanza = PgBackRestBackup(at="/r", stanza="orders")
+    own = replace(facts, target=facts.target.model_copy(update={"backup": stanza}))
+    assert not_proven(own) == (_OF_KIND["pgbackrest"],)
+    assert _OF_KIND["pgbackrest"] not in not_proven(replace(own, restored=None))
 
 
 @pytest.mark.parametrize(
