@@ -25,7 +25,9 @@ _WAL = re.compile(
     re.DOTALL,
 )
 _DATA_FOLDER = ("base/", "global/", "pg_wal/")
-_SIBLING = re.compile(r"(?:^|/)(?P<folder>(?:archive|backup|base|wals|(?:wal|basebackups)_005)/)")
+_SIBLING = re.compile(r"(?:^|/)(?P<folder>(?:archive|backup|base|wals|meta|(?:wal|basebackups)_005)/)")
+_BESIDE = re.compile(r"(?:incoming|streaming|errors)/|identity\.json$")
+"""What a Barman server keeps beside its backups."""
 
 
 @dataclass
@@ -164,7 +166,8 @@ def _note(store: Store, prefix: str, explored: Explored) -> None:
 
 
 def _in_repository(uri: str, repositories: dict[str, Format]) -> bool:
-    return any(uri.startswith(folder) and _SIBLING.match(uri[len(folder) :]) for folder in repositories)
+    names = (uri[len(folder) :] for folder in repositories if uri.startswith(folder))
+    return any(_SIBLING.match(name) or _BESIDE.match(name) for name in names)
 
 
 def _inside(uri: str, folders: list[str]) -> bool:
@@ -180,5 +183,6 @@ def _repositories(uris: list[str], root: str) -> dict[str, Format]:
         if layout:
             inner = _SIBLING.search(name)
             end = inner.start("folder") if inner else name.rfind("/") + 1
-            layouts.setdefault(root + name[:end], layout)
+            if layouts.get(root + name[:end], _BASES) is _BASES:  # a tool's repository may hold base backups
+                layouts[root + name[:end]] = layout
     return layouts

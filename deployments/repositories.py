@@ -26,6 +26,9 @@ from tasks.stores.base import Store
 
 _DAY_S = 86400.0
 _SAY_NOTHING = frozenset({"base", "full", "basebackup", "physical", "repository", "repo"})
+_BARMAN_ID = re.compile(r"/(?:base|meta)/(\d{8}T\d{6})[/-]")
+_WHICH_DATABASE = "# database: NAME    # which of the cluster's is verified, where there are several"
+_JUDGED_BY_WAL = "judged by the WAL: write what was promised"
 _INSIDE = 20_000  # files of one data folder; more are not read for a first look
 
 
@@ -44,8 +47,23 @@ class Recognised:
 
 Recogniser = Callable[[Store, str, Explored], Recognised]
 """Takes the store, the folder of a repository and what was seen; raises `DrillError` where it cannot read."""
+
+
+def barman(store: Store, folder: str, explored: Explored) -> Recognised:  # noqa: ARG001  names tell
+    """Return the entry of the server of Barman whose folder this is."""
+    above, _, server = folder.rstrip("/").rpartition("/")
+    if above.endswith("/"):
+        return Recognised(left=(f"{folder}: a repository of Barman without a folder of the server's own",))
+    taken = {
+        match[1] for uri in explored.objects if uri.startswith(folder) and (match := _BARMAN_ID.search(uri))
+    }
+    about = f"Barman, {len(taken)} seen"
+    return Recognised((_of_cluster(server, f"{above}/", "barman", (("server", server),), about),))
+
+
 RECOGNISERS: Mapping[Format, Recogniser] = {
     Format.PGBACKREST: lambda store, folder, _: Recognised(stanzas(store, folder)),
+    Format.BARMAN: barman,
 }
 """By the tool's layout; a further one is a further line."""
 
@@ -90,6 +108,22 @@ def _of_tool(store: Store, folder: str, layout: Format, explored: Explored) -> R
     return Recognised(left=(f"{folder}: a repository of {TOOLS[layout]}; write its entry by hand",))
 
 
+def _of_cluster(
+    name: str, at: str, kind: str, keys: tuple[tuple[str, str], ...], about: str
+) -> DraftDatabase:
+    """Return the entry of a tool's repository: its catalogue tells times, its WAL the RPO."""
+    return DraftDatabase(
+        name=_as_name(name),
+        at=at,
+        kind=kind,
+        keys=keys,
+        notes=(_WHICH_DATABASE,),
+        rpo_note=_JUDGED_BY_WAL,
+        window_s=30 * _DAY_S,
+        about=about,
+    )
+
+
 def _nearest(bases: Iterable[Family], archives: Iterable[str]) -> dict[str, str]:
     """Return the archive that lies nearest to each family, where one does and no other family is as near."""
     nearest: dict[str, list[tuple[int, str]]] = defaultdict(list)
@@ -115,7 +149,7 @@ def _draft(store: Store, family: Family, wal: str, explored: Explored) -> DraftD
         backup, trouble = _opened(store, family.newest), ""
     except DrillError as error:
         backup, trouble = None, error.what
-    notes = ["# database: NAME    # which of the cluster's is verified, where there are several"]
+    notes = [_WHICH_DATABASE]
     if backup is not None and not wal and not _brings_wal(backup):
         notes.append("# wal: it brings none, and none was found: name the folder of its archive")
     return DraftDatabase(
@@ -125,7 +159,7 @@ def _draft(store: Store, family: Family, wal: str, explored: Explored) -> DraftD
         keys=(("wal", wal),) if wal else (),
         notes=tuple(notes),
         rpo_s=round_up_rpo_s(family.cadence_s) if family.cadence_s and not wal else None,
-        rpo_note="judged by the WAL: write what was promised" if wal else "",
+        rpo_note=_JUDGED_BY_WAL if wal else "",
         window_s=max(30 * _DAY_S, 3 * family.cadence_s) if family.cadence_s else 30 * _DAY_S,
         about=", ".join(_about(family, backup, wal)),
         newest_at=family.times[-1] if family.times else explored.modified_at(family.newest),
@@ -163,7 +197,11 @@ def _about(family: Family, backup: BaseBackup | None, wal: str) -> Iterator[str]
 def _name(family: Family) -> str:
     """Return the word of the pattern that tells the cluster, as a fleet file takes it."""
     telling_part = "/".join(part for part in family.at.split("/") if not _says_nothing(part))
-    words = re.sub(r"[^A-Za-z0-9._-]+", "-", name_in(telling_part)).strip("._-")[:63].strip("._-")
+    return _as_name(name_in(telling_part))
+
+
+def _as_name(word: str) -> str:
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip("._-")[:63].strip("._-")
     return printable(words) or "cluster"
 
 

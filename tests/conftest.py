@@ -24,7 +24,8 @@ pytest_plugins = [
     "tests.fix_s3",
     "tests.fix_tls",
     "tests.fix_wal",
-    "tests.fix_drill",  # imports others, which must be known as plugins by then
+    "tests.fix_barman",  # imports others, which must be known as plugins by then
+    "tests.fix_drill",
     "tests.fix_recovered",
     "tests.fix_pgbackrest",
     "tests.fix_worker",

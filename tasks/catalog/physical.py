@@ -32,6 +32,7 @@ _LAYOUTS: tuple[tuple[Format, tuple[re.Pattern[str], ...]], ...] = (
         (
             re.compile(r"(^|/)base/\d{8}T\d{6}/(backup\.info|data(_\d+)?\.tar)"),
             re.compile(r"(^|/)wals/[0-9A-F]{16}/"),
+            re.compile(r"(^|/)meta/\d{8}T\d{6}-backup\.info$"),
             re.compile(r"(^|/)backup\.info$"),
         ),
     ),

@@ -41,6 +41,7 @@ _FINDINGS = {
 _OF_KIND = {
     "pgbackrest": "That pgBackRest's restore_command works inside PostgreSQL: the drill ran archive-get "
     "outside it, and handed the WAL over.",
+    "barman": "That Barman's own programs bring it back: the drill read Barman's files by itself.",
 }
 
 

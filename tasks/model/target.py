@@ -285,6 +285,12 @@ def _recover_timeline(value: object) -> str:
     raise ValueError(f"{value!r} is no timeline; write latest, current or its number")
 
 
+def _one_folder(name: str) -> str:
+    if not name.strip() or "/" in name or name in {".", ".."}:
+        raise ValueError(f'"{name}" is no name of one folder; write the name that the tool itself has for it')
+    return name
+
+
 class Recover(Strict):
     """How far the recovery of a physical backup goes.
 
@@ -446,7 +452,40 @@ class PgBackRestBackup(PhysicalBackup):
         return (f"{self.at}/backup/{self.stanza}/*", f"{self.at}/archive/{self.stanza}/*")
 
 
-AnyBackup = Annotated[DumpBackup | BaseBackup | PgBackRestBackup, ByKind("dump")]
+class BarmanBackup(PhysicalBackup):
+    """Backups of barman-cloud or of a Barman server, with the WAL that it archived.
+
+    Attributes:
+        at: the folder or prefix above the server's, with `/` at its end.
+        server: the server's name in Barman.
+    """
+
+    kind: Literal["barman"] = "barman"
+    at: Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
+    server: Annotated[str, AfterValidator(_one_folder)]
+
+    @property
+    def root(self) -> str:
+        """The server's folder, with `/` at its end."""
+        return f"{self.at}{self.server}/"
+
+    @property
+    def place(self) -> str:
+        """The server's folder."""
+        return self.root
+
+    @property
+    def pattern(self) -> str:
+        """All of the server's: backups, records and WAL."""
+        return f"{self.root.replace('%', '%%')}*"
+
+    @property
+    def patterns(self) -> tuple[str | None, ...]:
+        """All of the server's."""
+        return (self.pattern,)
+
+
+AnyBackup = Annotated[DumpBackup | BaseBackup | PgBackRestBackup | BarmanBackup, ByKind("dump")]
 """`backup`, told apart by `kind`. A further kind is a further class in here."""
 
 

@@ -90,6 +90,8 @@ def extract(
     for name, obj in backup.files.items():
         pieces = _counted(read_pieces(store.source(obj), deadline), progress)
         folder.write(name, obj.bytes, pieces, obj.uri)
+    for oid in backup.spaces:
+        folder.make_folder(f"{_SPACES}/{oid}", oid)
     folder.finish()
     return folder.extracted
 

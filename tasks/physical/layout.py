@@ -52,6 +52,8 @@ class BaseBackup:
         manifest: None for one that was made without.
         files: a plain data folder's, by their names in it.
         incremental: names alone show that it holds changes only; a tar's do not.
+        further: tars that pg_basebackup does not write, with the folder that each fills.
+        spaces: OIDs of tablespaces that are there even where they hold no file.
     """
 
     form: Form
@@ -61,12 +63,15 @@ class BaseBackup:
     manifest: StoredObject | None = None
     files: Mapping[str, StoredObject] = field(default_factory=dict)
     incremental: bool = False
+    further: tuple[tuple[str, StoredTar], ...] = ()
+    spaces: tuple[str, ...] = ()
 
     @property
     def tars(self) -> tuple[tuple[str, StoredTar], ...]:
         """The tars with the folder that each fills, in the data folder; the base first."""
         places = [("", self.base), *((f"pg_tblspc/{oid}", tar) for oid, tar in self.tablespaces.items())]
-        return tuple((place, tar) for place, tar in [*places, ("pg_wal", self.wal)] if tar is not None)
+        known = ((place, tar) for place, tar in [*places, ("pg_wal", self.wal)] if tar is not None)
+        return (*known, *self.further)
 
     @property
     def bytes(self) -> int:

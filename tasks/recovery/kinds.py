@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.model.target import Target
+from tasks.recovery.barman import BarmanRepository
 from tasks.recovery.base import Recovery
 from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.dump import DumpRecovery
@@ -16,6 +17,7 @@ RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {
     "dump": DumpRecovery(),
     "basebackup": PhysicalRecovery(BaseBackupFolders()),
     "pgbackrest": PhysicalRecovery(PgBackRestRepository()),
+    "barman": PhysicalRecovery(BarmanRepository()),
 }
 """By `backup.kind`; a test holds it against the fleet file's kinds."""
 

@@ -97,6 +97,22 @@ RULES = (
         "Take a full backup now, and let nothing delete a backup while a later one builds on it.",
     ),
     Rule(
+        "backup-unfinished",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "The newest backup was not finished, by its tool's own word: it is the newest all the same.",
+        "Look at the backup job's log. The drill goes to an older backup only where the fleet file says so (`select`).",
+    ),
+    Rule(
+        "backup-record-corrupt",
+        FindingClass.DATA,
+        Severity.FAILURE,
+        Stage.PREFLIGHT,
+        "The tool's own record of a backup cannot be read, so that the tool does not know the backup.",
+        "Take another recovery point, and find out what happened to the record after the tool wrote it.",
+    ),
+    Rule(
         "tablespace-missing",
         FindingClass.DATA,
         Severity.FAILURE,
