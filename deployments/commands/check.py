@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +20,7 @@ from tasks.model.clock import utc_now
 from tasks.model.errors import DrillError, StageFailed
 from tasks.model.findings import Finding, FindingClass, Severity, Stage
 from tasks.model.printable import printable
+from tasks.model.reach import RecoverableWindow
 from tasks.model.target import Target
 from tasks.model.units import format_bytes
 from tasks.recovery.kinds import recovery_of
@@ -62,7 +63,7 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
         store = recovery.reach(target)
         discovery = recovery.points(target, store, utc_now(), target.backup.select)
         point = discovery.points[0]
-        lines.append(_found(discovery))
+        lines += [_found(discovery), *_reach_of(discovery.windows)]
         ready = recovery.preflight(point, store, target, None)
     except DrillError as error:
         stopped_by = error.findings if isinstance(error, StageFailed) else (error.finding(Stage.PREFLIGHT),)
@@ -70,7 +71,7 @@ def check_target(target: Target) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     if ready.head is not None:
         layers = (ready.head.format.value, *reversed(ready.head.wrappers))
         lines.append(f"format {' in '.join(layers)}, PostgreSQL {major_to_use(ready.head, target)}")
-    return (*store.findings(), *discovery.findings, *ready.seen.findings), tuple(lines)
+    return (*store.findings(), *discovery.findings, *ready.standing, *ready.seen.findings), tuple(lines)
 
 
 def _found(discovery: Discovery[RecoveryPoint]) -> str:
@@ -80,6 +81,16 @@ def _found(discovery: Discovery[RecoveryPoint]) -> str:
         f"{count} recovery point{plural}; newest {printable(point.label)} of {point.at:%Y-%m-%d %H:%M} UTC, "
         f"{format_bytes(point.bytes)}"
     )
+
+
+def _reach_of(windows: Sequence[RecoverableWindow]) -> Iterator[str]:
+    """Yield the newest moment that base backups and WAL bring back, by a listing."""
+    window = max((item for item in windows if item.usable), key=lambda item: item.end_at, default=None)
+    if window is not None:
+        yield (
+            f"recoverable to {window.end_at:%Y-%m-%d %H:%M} UTC, from {printable(window.base)} through "
+            f"{window.segments:,} segments of WAL"
+        )
 
 
 def _print(console: Console, target: Target, lines: Sequence[str], findings: Sequence[Finding]) -> None:

@@ -91,6 +91,8 @@ def test_a_gap_in_the_archive_fails_the_drill(
     assert gap["first"] == segments[-2].name
     assert ran.document["recovery"]["windows"][0]["why"].startswith(segments[-2].name)
     validate(ran.document)
+    checked = here("check", fleet.path, "--json")  # hours before a drill, and without one
+    assert (checked.exit_code, [item["rule"] for item in checked.document["findings"]]) == (1, ["wal-gap"])
 
 
 def test_a_base_that_cannot_become_consistent_is_refused_before_the_download(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from markdown_it import MarkdownIt
 
 from tasks.evidence.document import build_evidence
 from tasks.evidence.markdown import markdown
+from tasks.model.reach import RecoverableWindow
 from tests.unit.evidence import samples
 
 SEGMENT = "000000010000000000000006"
@@ -51,10 +53,12 @@ def recovery(**wal: Any) -> dict[str, Any]:
     }
 
 
-def drawn(facts: dict[str, Any] | None) -> str:
+def drawn(facts: dict[str, Any] | None, *windows: RecoverableWindow) -> str:
     """Return the section as a reader sees it, "" if there is none."""
     drill = samples.verified()
     assert drill.restored is not None
+    assert drill.discovery is not None
+    drill = replace(drill, discovery=replace(drill.discovery, windows=windows))
     document = build_evidence(replace(drill, restored=replace(drill.restored, recovery=facts)))
     page = MarkdownIt("commonmark", {"html": True}).enable(["table"]).render(markdown(document))
     _, _, rest = page.partition("<h2>How far it recovered</h2>")
@@ -110,3 +114,26 @@ def test_a_label_that_would_be_markup_stays_text() -> None:
     html = drawn(facts)
     assert "<img" not in html
     assert "<a " not in html
+
+
+def window(base: str, usable: bool | None) -> RecoverableWindow:
+    start_at, end_at = datetime(2026, 11, 21, 3, 10, tzinfo=UTC), datetime(2026, 11, 22, 2, 40, tzinfo=UTC)
+    return RecoverableWindow(base, f"s3://b/{base}/", start_at, end_at, 7, 7 << 24, 1, usable, "it is absent")
+
+
+def test_each_base_backup_says_what_it_brings_back() -> None:
+    usable = window("a", usable=True)
+    shown = words(drawn(recovery(), usable, window("b", usable=None), window("c", usable=False)))
+    assert "Base a brings back 2026-11-21 03:10 UTC to 2026-11-22 02:40 UTC\n" in shown
+    assert "Base b brings back 2026-11-21 03:10 UTC to 2026-11-22 02:40 UTC, if it holds its own WAL" in shown
+    assert "Base c cannot be recovered: it is absent" in shown
+    many = words(drawn(recovery(), *([usable] * 12)))
+    assert many.count("brings back") == 10
+    assert "2 older base backups are in the evidence" in many
+
+
+def test_a_drill_that_recovered_nothing_says_so_beside_what_the_listing_showed() -> None:
+    shown = words(drawn({**recovery(gaps=[GAP]), "reached": None}))
+    assert "Nothing was recovered: the drill ended before" in shown
+    assert "Gap on timeline 1" in shown
+    assert "Last commit" not in shown
