@@ -2,7 +2,8 @@
 
 Agreeing proves both ways: a fault that one of them hides would have to be in the other too. Where they
 differ, nobody but the reader can say which is right: two backups of different moments differ by what was
-written in between.
+written in between. With `at:TIME` a physical copy comes back as of that moment, and a dump is the newest
+before it: taken just before the moment, they agree.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from prefect.client.schemas.objects import State
 
 from flows.drill import find_points, rebuild
 from tasks.checks.agreement import Side
+from tasks.checks.pairing import merged, pairs_of
 from tasks.compare import compare_restored
 from tasks.config import choose_selection, read_target
 from tasks.drill.ledger import Ledger
@@ -34,7 +36,8 @@ def compare(fleet: str, first: str, second: str, select: str = "") -> State[dict
         fleet: path of the fleet file, as this worker sees it.
         first: a database in the fleet file.
         second: the other, which brings back the same data in another way.
-        select: newest, at:TIME or key:KEY; empty takes each one's own from the fleet file.
+        select: newest, at:TIME (of WAL the moment that comes back) or key:KEY; empty takes each one's own
+            from the fleet file.
     """
     targets = [read_target(fleet, name) for name in (first, second)]
     sweep_first(utc_now())
@@ -53,13 +56,14 @@ def compare(fleet: str, first: str, second: str, select: str = "") -> State[dict
 
 
 def hold_together(first: Ledger, second: Ledger) -> Agreement:
-    """Compare the two restored databases, in the process of the first."""
+    """Compare the restored databases, namesakes where there are several, in the process of the first."""
     working = first.working(max(first.drill.target.deadline, second.drill.target.deadline))
-    return working.run(compare_restored, _side(first), _side(second), working.deadline)
-
-
-def _side(ledger: Ledger) -> Side:
-    return Side(ledger.drill.running_sandbox, ledger.drill.completed_restore.database)
+    came, other = first.drill.completed_restore, second.drill.completed_restore
+    agreements: dict[str | None, Agreement] = {}
+    for name, (mine, theirs) in pairs_of(came, other).items():
+        sides = Side(first.drill.running_sandbox, mine), Side(second.drill.running_sandbox, theirs)
+        agreements[name] = working.run(compare_restored, *sides, working.deadline)
+    return merged(agreements, came, other)
 
 
 def leave(ledger: Ledger) -> None:
@@ -98,6 +102,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
         "database": drill.target.name,
         "uri": point.uri,
         "at": iso(point.at),
+        "recovery": drill.completed_restore.recovery,
         "not_restored": len(drill.completed_restore.not_restored),
         "failures": refused,
     }

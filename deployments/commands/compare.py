@@ -16,6 +16,7 @@ from tasks.config import choose_selection, read_target
 from tasks.model.bounded_list import listing
 from tasks.model.canonical_json import to_json
 from tasks.model.errors import ConfigInvalid
+from tasks.model.target import PhysicalBackup, Target
 
 _EXIT = {"agree": 0, "differ": 1, "untold": 2}
 
@@ -33,7 +34,7 @@ def compare_two(fleet: Path, databases: Sequence[str], select: str, *, as_json: 
         )
     for name in databases:
         target = read_target(str(fleet), name)
-        if choose_selection(target, select).kind in ("all", "random"):
+        if choose_selection(target, select).kind in ("all", "random") or _is_drawn(target, select):
             raise ConfigInvalid(
                 f"{name}: one backup of each is compared", hint="Select newest, at:TIME or key:KEY."
             )
@@ -52,10 +53,17 @@ def compare_two(fleet: Path, databases: Sequence[str], select: str, *, as_json: 
     return _EXIT[document["agreement"]]
 
 
+def _is_drawn(target: Target, select: str) -> bool:
+    """Say whether a physical copy would come back as of a moment that nobody else is asked for."""
+    backup = target.backup
+    drawn = isinstance(backup, PhysicalBackup) and backup.recover.random is not None
+    return drawn and choose_selection(target, select).kind != "at"
+
+
 def lines_of(document: dict[str, Any]) -> Iterator[str]:
     """Yield what was compared and what differs, in lines."""
     for side in (document["first"], document["second"]):
-        yield f"{side['database']}: {side['uri']} of {side['at']}"
+        yield f"{side['database']}: {side['uri']} of {side['at']}{_recovered(side['recovery'])}"
         for message in side["failures"]:
             yield f"  its restore: {message}"
     for difference in document["differences"]:
@@ -65,6 +73,15 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
             yield f"  only in {document[which]['database']}: {kind} {listing(names)}"
     for table, reason in document["not_compared"].items():
         yield f"  not compared: {table}: {reason}"
+
+
+def _recovered(recovery: dict[str, Any] | None) -> str:
+    """Return how far a physical copy came; nothing for a dump."""
+    reached = (recovery or {}).get("reached")
+    if not recovery or not reached:
+        return ""
+    last = reached["last_commit_at"] or "nothing after the base backup"
+    return f", recovered to {recovery['target']}, the last commit {last}"
 
 
 def _rows(difference: dict[str, Any]) -> str:
