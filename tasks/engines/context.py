@@ -47,6 +47,7 @@ class Job:
         members: class and oid of what extensions made, seen before the dump could add to it.
         by_superuser: labels of the entries that our superuser created behind the wall.
         extensions: oids of the extensions that we made, and of plpgsql.
+        stand_ins: collations, `schema.name`, that C stands in for.
     """
 
     sandbox: Sandbox
@@ -72,6 +73,7 @@ class Job:
     members: set[tuple[int, int]] = field(default_factory=set)
     extensions: set[int] = field(default_factory=set)
     by_superuser: list[str] = field(default_factory=list)
+    stand_ins: set[str] = field(default_factory=set)
     _made_up: int = _MADE_UP_IDS
 
     @property

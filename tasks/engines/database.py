@@ -16,6 +16,7 @@ from psycopg import sql
 
 from tasks.engines.context import Connection, Job
 from tasks.engines.sql.tokens import string_of, tokens
+from tasks.engines.stand_ins import note_collation, note_default
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Finding
 from tasks.model.rules import finding
@@ -104,6 +105,7 @@ def create_database(job: Job, name: str, options: DatabaseOptions) -> None:
     last = ["--", name] if name.startswith("-") else [name]
     job.command(started, ["createdb", "-T", "template0", *arguments, *last])
     if not exact:
+        note_default(job)
         job.findings.append(
             finding(
                 "locale-differs",
@@ -201,6 +203,7 @@ def supply_collations(job: Job, names: Iterable[str], session: Connection) -> No
                     sql.Identifier(name)
                 )
             )
+        note_collation(job, "pg_catalog", name)
         job.findings.append(_substituted(name))
 
 
@@ -236,6 +239,7 @@ def substitute_collation(job: Job, namespace: str, name: str, session: Connectio
             sql.Identifier(namespace, name), sql.Identifier(job.sandbox.owner)
         )
     )
+    note_collation(job, namespace, name)
     job.findings.append(_substituted(f"{namespace}.{name}"))
 
 

@@ -80,7 +80,6 @@ UNION ALL SELECT r.rolname || ' is a member of ' || pg_get_userbyid(g.role)
     WHERE r.oid >= 16384 AND g.role < 16384
     AND pg_get_userbyid(g.role) <> ALL (%(harmless)s)
 """
-_NAMED = 5
 
 
 def prove(job: Job, session: Connection) -> tuple[Finding, ...]:
@@ -98,9 +97,9 @@ def prove(job: Job, session: Connection) -> tuple[Finding, ...]:
     return tuple(
         finding(
             "hostile-content",
-            f"After the restore, {what}: {listing(names, _NAMED)}. {_MEANING}",
+            f"After the restore, {what}: {listing(names)}. {_MEANING}",
             where=names[0],
-            names=beyond(names, _NAMED),
+            names=beyond(names),
         )
         for what, names in cases
         if names

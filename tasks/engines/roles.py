@@ -26,7 +26,6 @@ FIRST_NORMAL_OID = 16384
 """Where the oids of what users make begin."""
 DATABASE_OWNER = "pg_database_owner"
 """Whom PostgreSQL itself gives the schema public to."""
-_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +111,8 @@ def note_missing_roles(job: Job) -> None:
     job.findings.append(
         finding(
             "role-missing",
-            f"The backup speaks of {count} and does not bring {them}: {listing(missing, _NAMED)}. "
+            f"The backup speaks of {count} and does not bring {them}: {listing(missing)}. "
             f"After a recovery nobody could log in as {them}.",
-            names=beyond(missing, _NAMED),
+            names=beyond(missing),
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHOWN = 6
+SHOWN = 5
 """Names that a sentence holds: more make it unreadable, fewer hide what they have in common."""
 IN_EVIDENCE = ", all named in the evidence"
 

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from tasks.model.bounded_list import listing
 from tasks.model.errors import PermanentError
 from tasks.model.sandbox import PostgresInstall
 from tasks.sandbox.builds import RELEASES, cached_bindir, fetch_build, fetchable
@@ -132,7 +133,7 @@ def _run(program: str, option: str) -> str:
 
 def _unavailable(major: int, reason: str, fetched: Iterable[int]) -> PermanentError:
     installs = list_postgres()
-    present = ", ".join(f"{install.version} in {install.bindir}" for install in installs) or "none"
+    present = listing([f"{install.version} in {install.bindir}" for install in installs], place="") or "none"
     return PermanentError(
         f"There is no PostgreSQL {major} on this worker: {reason}. Found: {present}.",
         where=f"looked in {POSTGRES_VARIABLE}, the usual folders, PATH and the cache",

@@ -154,6 +154,8 @@ def meaning_of(failure: Failure) -> Meaning:
         return Meaning.ENVIRONMENT
     if _PROGRAM_OR_FILE.search(message):  # whatever kind of entry a dump says that it is
         return Meaning.HOSTILE
+    if failure.by_locale:
+        return Meaning.HOST
     return _minor(message) if desc in MINOR_DESCS else _of_content(failure, message, desc)
 
 

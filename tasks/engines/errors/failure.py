@@ -31,6 +31,7 @@ class Failure:
         raised: a function of the backup raised it, with words of its own.
         names: what the statement names, so that the message may.
         column: of the COPY, where CONTEXT names it.
+        by_locale: a rule that compares text refused it, by a locale that stands in for the backup's.
     """
 
     entry: TocEntry | None
@@ -43,6 +44,7 @@ class Failure:
     raised: bool = False
     names: frozenset[str] = field(default=frozenset(), repr=False)
     column: str = field(default="", repr=False)
+    by_locale: bool = False
 
     @classmethod
     def of(cls, entry: TocEntry | None, refusal: Refusal) -> Failure:

@@ -59,7 +59,7 @@ def test_many_neighbours_are_one_warning_that_keeps_all_their_names() -> None:
         store.put_all(flat(f"db{number:02}"))
     store.put_all(flat("orders"))
     (warning,) = warnings(store, BUCKET + "prod/orders_%Y%m%d.dump")
-    assert '"db05" and 24 more, all named in the evidence' in warning.message
+    assert '"db04" and 25 more, all named in the evidence' in warning.message
     assert warning.names == tuple(f'"db{number:02}"' for number in range(30))
 
 
