@@ -10,11 +10,13 @@ import pytest
 from tasks.model.base_point import BasePoint
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
+from tasks.model.findings import Severity
 from tasks.model.sandbox import Workspace
 from tasks.model.target import Target
 from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.physical import PhysicalRecovery
 from tasks.wal.listed import ListedWal
+from tasks.wal.names import Segment, format_lsn, segment_name
 from tests.unit.recovery.repositories import NOW, SIZE, Shelf, name
 
 
@@ -155,3 +157,38 @@ def test_wal_that_may_not_be_listed_is_denied_before_the_download(shelf: Shelf) 
     (refusal,) = discovery.points[0].foreseen.blocking
     assert (refusal.rule, discovery.windows) == ("wal-denied", ())
     assert "The role may not list it." in refusal.message
+
+
+def branch_off(shelf: Shelf, number: int, born: float) -> None:
+    """Leave timeline 1 in the middle of segment *number* for timeline 2, archived first at *born*."""
+    history = shelf.folder / "wal" / "00000002.history"
+    history.write_text(f"1\t{format_lsn(number * SIZE + 4096)}\tno recovery target specified\n")
+    segment = shelf.folder / "wal" / segment_name(Segment(2, number))
+    segment.touch()
+    for path in (history, segment):
+        os.utime(path, (shelf.at(born).timestamp(),) * 2)
+
+
+def test_a_branch_whose_parent_lives_on_is_foreseen(shelf: Shelf) -> None:
+    branch_off(shelf, 50, born=50.5)  # somebody's test restore: timeline 1 is archived up to 60
+    discovery = shelf.points()
+    (point,) = discovery.points
+    assert (standing(point), blocking(point)) == (["timeline-fork"], [])
+    assert point.foreseen.standing[0].severity is Severity.FAILURE
+    assert [window.timeline for window in discovery.windows] == [2, 2]
+    assert point.foreseen.recovery["wal"]["forks"][0]["left_behind"] == 10
+
+
+def test_a_failover_is_no_fault(shelf: Shelf) -> None:
+    branch_off(shelf, 58, born=61)  # the old primary's last segments were archived before
+    (point,) = shelf.points().points
+    assert [(item.rule, item.severity) for item in point.foreseen.standing] == [
+        ("timeline-fork", Severity.INFO)
+    ]
+
+
+def test_a_base_backup_of_a_branch_that_was_left_cannot_follow_the_newest_timeline(shelf: Shelf) -> None:
+    branch_off(shelf, 30, born=31)
+    newer, older = shelf.points().windows
+    assert (newer.usable, older.usable) == (False, True)
+    assert blocking(shelf.points().points[0]) == ["timeline-fork"]
