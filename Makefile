@@ -45,3 +45,4 @@ clean: ## remove the environment and what tools leave
 lock: $(VENV)/ready ## pin anew: exact versions with hashes, no index named
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --extra dev pyproject.toml -o requirements.txt
 	echo "uv" | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet - -o requirements-uv.txt
+	printf 'barman==3.19.1\npsycopg2-binary\n' | $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-deps --no-emit-index-url --no-header --no-annotate --quiet - -o tests/requirements-barman.txt

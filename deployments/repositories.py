@@ -27,6 +27,7 @@ from tasks.stores.base import Store
 _DAY_S = 86400.0
 _SAY_NOTHING = frozenset({"base", "full", "basebackup", "physical", "repository", "repo"})
 _BARMAN_ID = re.compile(r"/(?:base|meta)/(\d{8}T\d{6})[/-]")
+_WALG_SENTINEL = "_backup_stop_sentinel.json"
 _WHICH_DATABASE = "# database: NAME    # which of the cluster's is verified, where there are several"
 _JUDGED_BY_WAL = "judged by the WAL: write what was promised"
 _INSIDE = 20_000  # files of one data folder; more are not read for a first look
@@ -61,9 +62,17 @@ def barman(store: Store, folder: str, explored: Explored) -> Recognised:  # noqa
     return Recognised((_of_cluster(server, f"{above}/", "barman", (("server", server),), about),))
 
 
+def walg(store: Store, folder: str, explored: Explored) -> Recognised:  # noqa: ARG001  names tell
+    """Return the entry of the prefix of WAL-G."""
+    seen = sum(uri.startswith(folder) and uri.endswith(_WALG_SENTINEL) for uri in explored.objects)
+    about = f"WAL-G, {seen} seen, the layout by its source alone"
+    return Recognised((_of_cluster(name_in(folder), folder, "walg", (), about),))
+
+
 RECOGNISERS: Mapping[Format, Recogniser] = {
     Format.PGBACKREST: lambda store, folder, _: Recognised(stanzas(store, folder)),
     Format.BARMAN: barman,
+    Format.WALG: walg,
 }
 """By the tool's layout; a further one is a further line."""
 

@@ -11,15 +11,20 @@ from typing import Any
 import psycopg
 import pytest
 
-from tasks.model.backup import StoredObject
+from tasks.model.backup import Material, StoredObject
+from tasks.model.clock import utc_now
 from tasks.model.deadline import Deadline
+from tasks.model.errors import DrillError, StageFailed
+from tasks.model.findings import Severity
 from tasks.model.sandbox import Sandbox, Workspace
+from tasks.model.target import Selection, Target
 from tasks.physical.bring_up import Adopted, BroughtUp, Copy, bring, bring_up, take_over
 from tasks.physical.chain import NamedBackup, chain_of
 from tasks.physical.combine import combine
 from tasks.physical.layout import BaseBackup, recognise
 from tasks.physical.start import adopt
 from tasks.physical.target import RecoveryTarget
+from tasks.recovery.kinds import recovery_of
 from tasks.sandbox import connect, find_postgres
 from tasks.stores.local import LocalStore
 from tasks.stores.uris import file_uri
@@ -81,6 +86,36 @@ def refused(sandbox: Sandbox, statement: str, database: str = "shop") -> str:
     with connect(sandbox, database) as session, pytest.raises(psycopg.Error) as refusal:
         session.execute(statement)
     return str(refusal.value)
+
+
+def to_the_end(target: Target, workspace: Workspace) -> tuple[list[str], list[str]]:
+    """Restore the newest backup of *target*, even where the preflight says what is wrong with it.
+
+    Returns:
+        The rules of all failures that were said, and the marks that came back.
+    """
+    recovery, deadline = recovery_of(target), Deadline.within(DEADLINE_S)
+    store = recovery.reach(target)
+    point = recovery.points(target, store, utc_now(), Selection()).points[0]
+    readiness = recovery.preflight(point, store, target, None)
+    download = recovery.fetch(point, store, target, workspace, deadline, _quiet)
+    material: Material = recovery.prove(download, point, target, workspace, deadline)
+    install = find_postgres(recovery.major(material, target))
+    sandbox = recovery.provision(point, workspace, install, target, deadline)
+    restored = recovery.restore(material, sandbox, target, deadline, lambda _: None)
+    findings = (*readiness.seen.findings, *readiness.standing, *restored.findings)
+    failures = {found.rule for found in findings if found.severity is Severity.FAILURE}
+    with connect(sandbox, "shop") as session:
+        marks = session.execute("SELECT name FROM shop.marks ORDER BY name").fetchall()
+    return sorted(failures), [str(name) for (name,) in marks]
+
+
+def failed_rules(work: Callable[[], object]) -> list[str]:
+    """Return the rules under which *work* fails."""
+    with pytest.raises(DrillError) as failure:
+        work()
+    error = failure.value
+    return [found.rule for found in error.findings] if isinstance(error, StageFailed) else [error.rule]
 
 
 @pytest.fixture

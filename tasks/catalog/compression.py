@@ -13,12 +13,15 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
+import brotli
 import lz4.frame
 import zstandard
 
 from tasks.model.errors import PermanentError
 
 GZIP, ZSTD, LZ4, XZ, BZIP2 = "gzip", "zstd", "lz4", "xz", "bzip2"
+BROTLI = "brotli"
+"""Known by a name alone: its streams begin with nothing of their own, and carry no checksum."""
 COMPRESSIONS = (GZIP, ZSTD, LZ4, XZ, BZIP2)
 SUFFIXES = {".gz": GZIP, ".zst": ZSTD, ".lz4": LZ4, ".xz": XZ, ".bz2": BZIP2}
 
@@ -26,7 +29,7 @@ _LARGEST_PIECE = 1 << 20
 _SLICE_BYTES = 16 << 10
 _XZ_MEMORY_BYTES = 256 << 20  # xz -9 takes 65 MiB
 _ZSTD_STEP = 1 << 10  # a block of four bytes can unfold to 128 KiB: small steps bound what a call returns
-_ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError, RuntimeError)
+_ERRORS = (zlib.error, lzma.LZMAError, OSError, EOFError, zstandard.ZstdError, RuntimeError, brotli.error)
 
 
 class _Member(Protocol):
@@ -45,7 +48,7 @@ def unwrap(wrapper: str, pieces: Iterable[bytes], where: str) -> Iterator[bytes]
     """Yield what the compressed *pieces* hold, each piece at most 32 MiB, of a bomb that is.
 
     Args:
-        wrapper: one of `COMPRESSIONS`.
+        wrapper: one of `COMPRESSIONS`, or `BROTLI`.
         pieces: of the stream, consumed as the result is.
         where: the backup, for messages.
 
@@ -222,10 +225,32 @@ class _Zstd:
         self._left = data[at:]
 
 
+class _Brotli:
+    """One stream; anything behind it is an error of its own decoder."""
+
+    unused_data = b""
+
+    def __init__(self) -> None:
+        self._decoder = brotli.Decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._decoder.is_finished())
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        piece = self._decoder.process(data, output_buffer_limit=_LARGEST_PIECE)
+        while piece or not self._decoder.can_accept_more_data():
+            yield piece
+            if self.eof:
+                return
+            piece = self._decoder.process(b"", output_buffer_limit=_LARGEST_PIECE)
+
+
 _MEMBERS: dict[str, Callable[[], _Member]] = {
     GZIP: _Gzip,
     ZSTD: _Zstd,
     LZ4: lambda: _Bounded(lz4.frame.LZ4FrameDecompressor()),
     XZ: lambda: _Bounded(lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)),
     BZIP2: lambda: _Bounded(bz2.BZ2Decompressor()),
+    BROTLI: _Brotli,
 }

@@ -17,7 +17,7 @@ from tasks.config.selecting import selection_from
 from tasks.config.yaml_source import KeyPath, Problem
 
 _SUITE_SUFFIXES = (".yaml", ".yml", ".json")
-_LATER_KINDS = frozenset({"walg", "rds_snapshot"})
+_LATER_KINDS = frozenset({"rds_snapshot"})
 _KEY_FILES: tuple[KeyPath, ...] = (
     ("backup", "decrypt", "gpg", "key_file"),
     ("backup", "decrypt", "gpg", "home"),
@@ -137,8 +137,8 @@ def _apply(
 def _kind(text: str) -> str:
     if text in _LATER_KINDS:
         raise ValueError(
-            f'"{text}" comes later, this version drills dumps, base backups, pgBackRest and Barman; '
-            "write dump, basebackup, pgbackrest or barman, or take the database out"
+            f'"{text}" comes later, this version drills dumps, base backups, pgBackRest, Barman and '
+            "WAL-G; write dump, basebackup, pgbackrest, barman or walg, or take the database out"
         )
     return text
 

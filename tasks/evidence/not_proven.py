@@ -42,6 +42,7 @@ _OF_KIND = {
     "pgbackrest": "That pgBackRest's restore_command works inside PostgreSQL: the drill ran archive-get "
     "outside it, and handed the WAL over.",
     "barman": "That Barman's own programs bring it back: the drill read Barman's files by itself.",
+    "walg": "That WAL-G's own bytes are read aright: the layout is its source's, none were to be had.",
 }
 
 

@@ -285,6 +285,10 @@ def _recover_timeline(value: object) -> str:
     raise ValueError(f"{value!r} is no timeline; write latest, current or its number")
 
 
+FolderText = Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
+"""A folder or prefix, with `/` at its end."""
+
+
 def _one_folder(name: str) -> str:
     if not name.strip() or "/" in name or name in {".", ".."}:
         raise ValueError(f'"{name}" is no name of one folder; write the name that the tool itself has for it')
@@ -381,7 +385,7 @@ class BaseBackup(PhysicalBackup):
     """
 
     kind: Literal["basebackup"] = "basebackup"
-    at: Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
+    at: FolderText
     wal: str | None = None
 
     @property
@@ -461,7 +465,7 @@ class BarmanBackup(PhysicalBackup):
     """
 
     kind: Literal["barman"] = "barman"
-    at: Annotated[str, AfterValidator(lambda text: text if text.endswith("/") else f"{text}/")]
+    at: FolderText
     server: Annotated[str, AfterValidator(_one_folder)]
 
     @property
@@ -485,7 +489,33 @@ class BarmanBackup(PhysicalBackup):
         return (self.pattern,)
 
 
-AnyBackup = Annotated[DumpBackup | BaseBackup | PgBackRestBackup | BarmanBackup, ByKind("dump")]
+class WalgBackup(PhysicalBackup):
+    """WAL-G's base backups and WAL below one prefix.
+
+    Attributes:
+        at: WALG_S3_PREFIX or WALG_FILE_PREFIX, with `/` at its end.
+    """
+
+    kind: Literal["walg"] = "walg"
+    at: FolderText
+
+    @property
+    def place(self) -> str:
+        """The prefix."""
+        return self.at
+
+    @property
+    def pattern(self) -> str:
+        """All of it: backups, records and WAL."""
+        return f"{self.at.replace('%', '%%')}*"
+
+    @property
+    def patterns(self) -> tuple[str | None, ...]:
+        """All below the prefix."""
+        return (self.pattern,)
+
+
+AnyBackup = Annotated[DumpBackup | BaseBackup | PgBackRestBackup | BarmanBackup | WalgBackup, ByKind("dump")]
 """`backup`, told apart by `kind`. A further kind is a further class in here."""
 
 

@@ -86,7 +86,7 @@ def extract(
     for place, tar in backup.tars:
         pieces = _counted(read_pieces(store.source(tar.object), deadline), progress)
         plain = pieces if tar.wrapper is None else unwrap(tar.wrapper, pieces, tar.object.uri)
-        extract_tar(plain, folder, place, tar.object.uri)
+        extract_tar(plain, folder, place, tar.object.uri, rooted=tar.rooted)
     for name, obj in backup.files.items():
         pieces = _counted(read_pieces(store.source(obj), deadline), progress)
         folder.write(name, obj.bytes, pieces, obj.uri)
@@ -96,15 +96,25 @@ def extract(
     return folder.extracted
 
 
-def extract_tar(pieces: Iterable[bytes], folder: DataFolder, place: str, where: str) -> None:
+def extract_tar(
+    pieces: Iterable[bytes], folder: DataFolder, place: str, where: str, *, rooted: bool = False
+) -> None:
     """Write the members of one tar below *place* in the data folder; read it to its end.
+
+    Args:
+        pieces: of the tar.
+        folder: of the copy.
+        place: in it.
+        where: the tar's URI, for messages.
+        rooted: a slash at the beginning of a name means *place*.
 
     Raises:
         PermanentError: as `extract`.
     """
     reader = Reader(pieces)
     for member in walk(reader.read, where):
-        name = f"{place}/{member.name}" if place else member.name
+        own = member.name.removeprefix("/") if rooted else member.name
+        name = f"{place}/{own}" if place else own
         if member.kind == FOLDER:
             folder.make_folder(name, where)
         elif member.kind == SYMBOLIC_LINK:

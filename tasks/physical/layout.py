@@ -34,11 +34,13 @@ class StoredTar:
 
     Attributes:
         object: as it is stored.
-        wrapper: its compression by its name, one of `COMPRESSIONS`; None where it has none.
+        wrapper: its compression by its name, one that `unwrap` knows; None where it has none.
+        rooted: its names may begin with a slash, which means the data folder.
     """
 
     object: StoredObject
     wrapper: str | None
+    rooted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

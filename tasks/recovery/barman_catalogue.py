@@ -25,11 +25,10 @@ from tasks.physical.barman_info import (
     parse_backup_info,
 )
 from tasks.physical.extract import read_small
+from tasks.recovery.under_way import passed_by, still_written
 from tasks.stores.base import Store
 from tasks.stores.uris import normalised
 
-QUIET = timedelta(hours=1)
-"""A backup that is not finished and was not written to for so long is not being taken any more."""
 _CLOCKS_APART = timedelta(days=2)
 """Names tell the time on Barman's clock, in a zone that they do not name."""
 _ID = "%Y%m%dT%H%M%S"
@@ -79,7 +78,7 @@ def catalogue(
     backup = target.backup_as(BarmanBackup)
     zone = ZoneInfo(backup.timezone)
     points: list[BasePoint] = []
-    passed_by: list[Candidate] = []
+    others: list[Candidate] = []
     for uri in _folders(backup, store, now, selection):
         recorded = record_of(backup, store, uri)
         point = _point(recorded, zone, store)
@@ -87,9 +86,8 @@ def catalogue(
         if since is None:
             points.append(point)
         else:
-            reason = f"it is still being taken: last written to at {since:%H:%M:%S} UTC"
-            passed_by.append(Candidate(point.uri, point.bytes, point.at, taken=False, reason=reason))
-    return points, passed_by
+            others.append(passed_by(point, since))
+    return points, others
 
 
 def record_of(backup: BarmanBackup, store: Store, uri: str) -> Recorded:
@@ -165,7 +163,7 @@ def _under_way_since(recorded: Recorded, store: Store, now: datetime) -> datetim
     if recorded.fault is not None or (recorded.info is not None and recorded.info.status not in UNDER_WAY):
         return None
     newest = max((stored.modified_at for stored in store.list(recorded.uri)), default=None)
-    return newest if newest is not None and now - newest < QUIET else None
+    return newest if newest is not None and still_written(newest, now) else None
 
 
 def _head(store: Store, uri: str) -> StoredObject | None:

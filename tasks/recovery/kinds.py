@@ -12,12 +12,14 @@ from tasks.recovery.basebackup import BaseBackupFolders
 from tasks.recovery.dump import DumpRecovery
 from tasks.recovery.pgbackrest import PgBackRestRepository
 from tasks.recovery.physical import PhysicalRecovery
+from tasks.recovery.walg import WalgRepository
 
 RECOVERIES: Mapping[str, Recovery[Any, Any, Any]] = {
     "dump": DumpRecovery(),
     "basebackup": PhysicalRecovery(BaseBackupFolders()),
     "pgbackrest": PhysicalRecovery(PgBackRestRepository()),
     "barman": PhysicalRecovery(BarmanRepository()),
+    "walg": PhysicalRecovery(WalgRepository()),
 }
 """By `backup.kind`; a test holds it against the fleet file's kinds."""
 

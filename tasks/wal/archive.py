@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tasks.catalog.compression import COMPRESSIONS, SUFFIXES, unwrap
+from tasks.catalog.compression import BROTLI, COMPRESSIONS, SUFFIXES, unwrap
 from tasks.catalog.sniff import ENCRYPTIONS, sniff
 from tasks.model.backup import StoredObject
 from tasks.model.clock import utc_now
@@ -37,8 +37,8 @@ _SAME_NAME = 20  # of compressions, sidecars and leftovers beside one file
 _TOO_LONG = 2  # a segment that does not compress is a little longer for it
 _PREFIX_DIGITS = 16
 _SNIFF_BYTES = 1024
+_BROTLI_SUFFIX = ".br"
 _FOREIGN_SUFFIXES = {
-    ".br": "brotli",
     ".lzo": "lzo",
     ".lzma": "lzma",
     ".snappy": "snappy",
@@ -281,6 +281,8 @@ def _wrapper_of(first: bytes, suffix: str, uri: str) -> str | None:
     sniffed = sniff(first[:_SNIFF_BYTES])
     if sniffed.kind in COMPRESSIONS:
         return sniffed.kind
+    if suffix == _BROTLI_SUFFIX and sniffed.kind not in ENCRYPTIONS:
+        return BROTLI
     foreign = _FOREIGN_SUFFIXES.get(suffix) or (sniffed.kind if sniffed.kind in ENCRYPTIONS else None)
     foreign = foreign or (sniffed.looks_like if sniffed.kind == "container" else None)
     if foreign is None:

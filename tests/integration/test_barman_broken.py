@@ -7,22 +7,15 @@ import io
 import os
 import tarfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.model.backup import Material
-from tasks.model.deadline import Deadline
-from tasks.model.errors import DrillError, StageFailed
-from tasks.model.findings import Severity
 from tasks.model.sandbox import Workspace
-from tasks.model.target import BarmanBackup, Selection, StoreConfig, Target
-from tasks.recovery.kinds import recovery_of
-from tasks.sandbox import connect, find_postgres
+from tasks.model.target import BarmanBackup, StoreConfig, Target
 from tests.fix_barman import MARKS, SERVER, BarmanBackups
-from tests.fix_physical import DEADLINE_S
+from tests.fix_physical import failed_rules, to_the_end
 from tests.fix_s3 import Bucket, Moto, iam_user, use_account
 from tests.fix_wal import rewrite
 from tests.integration.test_barman_healthy import upload
@@ -47,20 +40,7 @@ def drill(workspace: Workspace) -> Drill:
     def run(at: object, store: StoreConfig | None = None) -> tuple[list[str], list[str]]:
         backup = BarmanBackup(at=str(at), server=SERVER, database="shop")
         target = Target(fleet="f", name="shop", evidence="/e", backup=backup, store=store or StoreConfig())
-        recovery, deadline = recovery_of(target), Deadline.within(DEADLINE_S)
-        opened = recovery.reach(target)
-        point = recovery.points(target, opened, datetime.now(UTC), Selection()).points[0]
-        readiness = recovery.preflight(point, opened, target, None)
-        download = recovery.fetch(point, opened, target, workspace, deadline, lambda _done, _all: None)
-        material: Material = recovery.prove(download, point, target, workspace, deadline)
-        install = find_postgres(recovery.major(material, target))
-        sandbox = recovery.provision(point, workspace, install, target, deadline)
-        restored = recovery.restore(material, sandbox, target, deadline, lambda _: None)
-        with connect(sandbox, "shop") as session:
-            marks = session.execute("SELECT name FROM shop.marks ORDER BY name").fetchall()
-        said = (*readiness.seen.findings, *readiness.standing, *restored.findings)
-        failures = {found.rule for found in said if found.severity is Severity.FAILURE}
-        return sorted(failures), [str(name) for (name,) in marks]
+        return to_the_end(target, workspace)
 
     return run
 
@@ -78,10 +58,7 @@ def base(at: Path) -> Path:
 
 def failed(drill: Drill, at: object, store: StoreConfig | None = None) -> list[str]:
     """Return the rules under which the restore failed."""
-    with pytest.raises(DrillError) as failure:
-        drill(at, store)
-    error = failure.value
-    return [found.rule for found in error.findings] if isinstance(error, StageFailed) else [error.rule]
+    return failed_rules(lambda: drill(at, store))
 
 
 def test_the_healthy_copy_brings_every_mark_back(drill: Drill, cloud: Path) -> None:

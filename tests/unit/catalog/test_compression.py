@@ -5,11 +5,12 @@ import lzma
 import os
 import struct
 
+import brotli
 import lz4.frame
 import pytest
 import zstandard
 
-from tasks.catalog.compression import proves_content, unwrap, unwrap_all
+from tasks.catalog.compression import BROTLI, proves_content, unwrap, unwrap_all
 from tasks.model.errors import PermanentError
 from tests.corpus.archives import COMPRESS
 from tests.corpus.damage import flip_bit
@@ -140,3 +141,19 @@ def test_a_bomb_takes_no_memory_for_what_it_holds(wrapper: str) -> None:
 
     assert peak_bytes(read) < 80 << 20
     assert size == 200 << 20
+
+
+@pytest.mark.parametrize("step", [1, 4096, 1 << 22])
+def test_brotli_comes_out_in_bounded_pieces(step: int) -> None:
+    assert taken_out(BROTLI, brotli.compress(TEXT[:30_000], quality=5), step) == TEXT[:30_000]
+    bomb = brotli.compress(bytes(64 << 20), quality=1)
+    assert max(map(len, unwrap(BROTLI, [bomb], "x"))) <= 32 << 20
+    assert peak_bytes(lambda: sum(map(len, unwrap(BROTLI, [bomb], "x")))) < 40 << 20
+
+
+def test_brotli_that_was_cut_or_is_none_or_is_followed_by_something_is_told() -> None:
+    data = brotli.compress(TEXT, quality=5)
+    assert rule_of(BROTLI, data[: len(data) // 2]) == "archive-truncated"
+    assert rule_of(BROTLI, b"") == "archive-truncated"
+    assert rule_of(BROTLI, b"\xff" * 4096) == "archive-corrupt"
+    assert rule_of(BROTLI, data + b"more") == "archive-corrupt"

@@ -95,7 +95,7 @@ def test_a_problem_names_the_kind(backup: object, problem: str) -> None:
 
 def test_the_kinds_of_a_fleet_file_are_named() -> None:
     assert problems(Database, {"kind": "tape", "at": "/b"}) == [
-        'backup.kind: "tape" is not known; write dump or basebackup or pgbackrest or barman'
+        'backup.kind: "tape" is not known; write dump or basebackup or pgbackrest or barman or walg'
     ]
 
 

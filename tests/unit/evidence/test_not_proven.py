@@ -9,7 +9,16 @@ from tasks.evidence.not_proven import _FINDINGS, _OF_KIND, _SWITCHED_OFF, not_pr
 from tasks.model.drill import Drill
 from tasks.model.findings import Check, Outcome, Stage
 from tasks.model.rules import RULES, finding
-from tasks.model.target import Checks, Expect, PgBackRestBackup, Rto, Selection
+from tasks.model.target import (
+    Backup,
+    BarmanBackup,
+    Checks,
+    Expect,
+    PgBackRestBackup,
+    Rto,
+    Selection,
+    WalgBackup,
+)
 from tests.unit.evidence import samples
 
 
@@ -44,12 +53,21 @@ def test_findings_that_limit_the_proof_are_repeated(rule: str) -> None:
     assert not_proven(replace(full(), findings=(finding(rule, "x"),))) == (_FINDINGS[rule],)
 
 
-def test_a_tools_own_way_that_was_not_gone_is_said() -> None:
+@pytest.mark.parametrize(
+    "backup",
+    [
+        PgBackRestBackup(at="/r", stanza="orders"),
+        BarmanBackup(at="/r", server="orders"),
+        WalgBackup(at="/r"),
+    ],
+    ids=_OF_KIND,
+)
+def test_a_tools_own_way_that_was_not_gone_is_said(backup: Backup) -> None:
     facts = full()
-    stanza = PgBackRestBackup(at="/r", stanza="orders")
-    own = replace(facts, target=facts.target.model_copy(update={"backup": stanza}))
-    assert not_proven(own) == (_OF_KIND["pgbackrest"],)
-    assert _OF_KIND["pgbackrest"] not in not_proven(replace(own, restored=None))
+    own = replace(facts, target=facts.target.model_copy(update={"backup": backup}))
+    (kind,) = [kind for kind in _OF_KIND if kind == own.target.backup.kind]
+    assert not_proven(own) == (_OF_KIND[kind],)
+    assert _OF_KIND[kind] not in not_proven(replace(own, restored=None))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`init` on Barman's folders: entries that load, and nothing else that is in them."""
+"""`init` on the folders of Barman and WAL-G: entries that load, and nothing else that is in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from deployments.commands.init import InitReport, initialise
 from tasks.config import Fleet, load_fleet
-from tasks.model.target import BarmanBackup
+from tasks.model.target import BarmanBackup, WalgBackup
 from tests.unit.deployments.buckets import NOW, put
 
 ID = "20261121T010000"
@@ -53,6 +53,19 @@ def test_a_servers_folder_is_an_entry_and_all_of_it_is_understood(
     assert (target.backup.at, target.backup.server) == (f"file://{bucket}/prod/", "orders")
     assert report.not_understood == ()
     assert any("Barman, 1 seen" in line for line in report.lines)
+
+
+def test_a_prefix_of_wal_g_is_an_entry(bucket: Path) -> None:
+    name = "base_000000010000000000000004"
+    fill(bucket, "prod/orders", (f"basebackups_005/{name}_backup_stop_sentinel.json",))
+    parts = ("part_001.tar.lz4", "backup_label.tar.lz4", "pg_control.tar.lz4")
+    fill(bucket, f"prod/orders/basebackups_005/{name}/tar_partitions", parts)
+    fill(bucket, "prod/orders", (f"basebackups_005/{name}/metadata.json", f"wal_005/{name[5:]}.lz4"))
+    report, fleet = look(bucket)
+    (target,) = fleet.targets
+    assert isinstance(target.backup, WalgBackup)
+    assert (target.name, target.backup.at) == ("orders", f"file://{bucket}/prod/orders/")
+    assert report.not_understood == ()
 
 
 def test_each_server_is_an_entry(bucket: Path) -> None:
