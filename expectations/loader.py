@@ -113,7 +113,7 @@ class _Reader:
         return self._suite(
             name=self._text(top.get("suite"), ("suite",)) or stem,
             gate=gate,
-            found=expectations,
+            expectations=expectations,
             description=self._text(top.get("description"), ("description",)),
             owner=self._text(top.get("owner"), ("owner",)),
         )
@@ -154,14 +154,19 @@ class _Reader:
         return self._expectation(table, entry, path, _GX_EXPECTATION_KEYS)
 
     def _suite(
-        self, name: str, gate: Gate, found: list[Expectation], description: str | None, owner: str | None
+        self,
+        name: str,
+        gate: Gate,
+        expectations: list[Expectation],
+        description: str | None,
+        owner: str | None,
     ) -> Suite | None:
-        if not found and not self.problems.listed:
+        if not expectations and not self.problems.listed:
             self.problems.add(
                 "the suite holds no expectation", "add one, or set suite: null in the fleet", ()
             )
             return None
-        return Suite(name, gate, tuple(found), None, None, description, owner, self.sensitive)
+        return Suite(name, gate, tuple(expectations), None, None, description, owner, self.sensitive)
 
     def _table(self, table: str, entries: object) -> Iterable[Expectation]:
         path: KeyPath = ("tables", table)

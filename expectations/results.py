@@ -131,6 +131,6 @@ class SuiteResult:
             "seconds": round(self.seconds, 3),
             "gx_version": self.gx_version,
             "results": [result.as_dict() for result in self.results],
-            "table_seconds": {table: round(taken, 3) for table, taken in self.table_seconds.items()},
+            "table_seconds": {table: round(seconds, 3) for table, seconds in self.table_seconds.items()},
             "documents": dict(self.documents),
         }

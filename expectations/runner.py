@@ -122,7 +122,7 @@ def run_suite(
     columns = (column for table in tables.values() for column in table.columns.values())
     types = {column.type for column in columns if "." in column.type and not column.enum}
     with open_engine(database, run.deadline, types) as engine:
-        done = _side_by_side(partial(run.judge, engine), units, parallel or os.cpu_count() or 1)
+        judged_units = _side_by_side(partial(run.judge, engine), units, parallel or os.cpu_count() or 1)
     # What GX gives no result for was not judged, and must not be left out.
     results = {
         at: unjudged(expectation, Outcome.ERRORED, "Great Expectations gave no result", Cause.OTHER)
@@ -131,7 +131,7 @@ def run_suite(
     results |= {at: prepared for at, prepared in ready.items() if isinstance(prepared, ExpectationResult)}
     documents: dict[str, list[tuple[int, dict[str, object]]]] = defaultdict(list)
     seconds: dict[str, float] = dict.fromkeys(suite.tables, 0.0)
-    for unit in done:
+    for unit in judged_units:
         seconds[unit.table] += unit.seconds
         results.update({at: result for at, result, _ in unit.judged})
         documents[unit.table] += [(at, document) for at, _, document in unit.judged]

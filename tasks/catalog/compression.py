@@ -130,10 +130,10 @@ def _zstd_checksum(head: bytes) -> bool:
 
 def _lz4_checksum(head: bytes) -> bool:
     try:
-        info = lz4.frame.get_frame_info(skip_frames(head))
+        frame = lz4.frame.get_frame_info(skip_frames(head))
     except RuntimeError:
         return False
-    return bool(info["content_checksum"] or info["block_checksum"])
+    return bool(frame["content_checksum"] or frame["block_checksum"])
 
 
 def _damaged(wrapper: str, offset: int, finished: int, exc: Exception, backup_name: str) -> PermanentError:

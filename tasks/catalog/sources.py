@@ -78,18 +78,18 @@ class Stream:
 
     def take(self, length: int) -> bytes:
         """Return and consume the next *length* bytes; fewer only at the end."""
-        taken = self.peek(length)
-        del self._ahead[: len(taken)]
-        return taken
+        piece = self.peek(length)
+        del self._ahead[: len(piece)]
+        return piece
 
     def skip(self, length: int) -> int:
         """Consume *length* bytes; return how many there were."""
         skipped = 0
         while skipped < length:
-            taken = len(self.take(min(length - skipped, PIECE_BYTES)))
-            if not taken:
+            passed = len(self.take(min(length - skipped, PIECE_BYTES)))
+            if not passed:
                 break
-            skipped += taken
+            skipped += passed
         return skipped
 
     def portion(self, length: int) -> Iterator[bytes]:

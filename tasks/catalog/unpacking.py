@@ -55,10 +55,10 @@ def decompress(compressions: Sequence[str], name: str) -> tuple[list[str], str]:
 def decrypt(kind: str, name: str) -> tuple[list[str], str]:
     """Return the line that decrypts the file *name* by a key that its tool finds, and what it makes."""
     bare = _without(name, _CIPHER_SUFFIXES[kind]) or f"{name}.decrypted"
-    made, given = file_argument(bare), file_argument(name)
+    output, source = file_argument(bare), file_argument(name)
     if kind == GPG:
-        return [shell_line(["gpg", "--output", made, "--decrypt", given])], bare
-    return [shell_line(["age", "--decrypt", "-i", "KEY", "-o", made, given])], bare
+        return [shell_line(["gpg", "--output", output, "--decrypt", source])], bare
+    return [shell_line(["age", "--decrypt", "-i", "KEY", "-o", output, source])], bare
 
 
 def take_out(kind: str, compressions: Sequence[str], name: str, place: str) -> tuple[list[str], str]:

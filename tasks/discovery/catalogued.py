@@ -55,15 +55,15 @@ def from_catalogue(
     chosen, seed = choose(eligible, selection)
     if not chosen:
         raise StageFailed((_nothing(ascending, target, now, selection), *clock))
-    taken = {point.uri for point in chosen}
-    listed = [
-        with_reason(point, reason_of(point, chosen, selection), taken=point.uri in taken)
+    chosen_uris = {point.uri for point in chosen}
+    candidates = [
+        with_reason(point, reason_of(point, chosen, selection), taken=point.uri in chosen_uris)
         for point in eligible[::-1]
     ]
     others = [with_reason(point, outside[point.uri]) for point in ascending[::-1] if point.uri in outside]
     return Discovery(
         points=chosen,
-        candidates=(*listed, *shortened([*others, *rejected])),
+        candidates=(*candidates, *shortened([*others, *rejected])),
         points_at=tuple(point.at for point in eligible),
         seed=seed,
         findings=(*clock, *future_names(ascending, now)),

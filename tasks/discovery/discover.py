@@ -109,9 +109,9 @@ def _outside(point: RecoveryPoint, look: Look) -> str | None:
 def _candidates(
     points: tuple[DumpPoint, ...], eligible: list[DumpPoint], look: Look
 ) -> tuple[Candidate, ...]:
-    taken = {point.uri for point in points}
+    chosen_uris = {point.uri for point in points}
     chosen = [
-        with_reason(point, reason_of(point, points, look.selection), taken=point.uri in taken)
+        with_reason(point, reason_of(point, points, look.selection), taken=point.uri in chosen_uris)
         for point in eligible[::-1]
     ]
     rejected = sorted(

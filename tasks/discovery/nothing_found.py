@@ -121,11 +121,11 @@ def _stopped(look: Look) -> list[Finding]:
     if last is None:
         return []
     age = format_duration((look.now - last.at).total_seconds())
-    asked = " before the time asked for" if look.selection.kind == "at" else ""
+    limit = " before the time asked for" if look.selection.kind == "at" else ""
     return [
         finding(
             "backup-too-old",
-            f"The newest recovery point{asked} is of {last.at.isoformat()}, {age} ago, outside the window of "
+            f"The newest recovery point{limit} is of {last.at.isoformat()}, {age} ago, outside the window of "
             f"{format_duration(look.target.backup.window)}: the backup job has not produced anything since.",
             where=last.uri,
         )

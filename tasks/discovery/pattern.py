@@ -197,11 +197,11 @@ class Prefixes:
         foreign = any(token == Token("field", "z") for token in self._tokens)
         slack = timedelta(hours=26) if foreign else timedelta(0)
         moment, last = self._start - slack, self._end + slack
-        made: dict[str, None] = {}
+        prefixes: dict[str, None] = {}
         while True:
-            made[self._written(cut, min(moment, last).astimezone(self._pattern.zone))] = None
-            if moment >= last or (most is not None and len(made) > most):
-                return list(made)
+            prefixes[self._written(cut, min(moment, last).astimezone(self._pattern.zone))] = None
+            if moment >= last or (most is not None and len(prefixes) > most):
+                return list(prefixes)
             moment += step
 
     def _written(self, cut: int, local: datetime) -> str:

@@ -63,11 +63,11 @@ def every_point(target: Target, store: Store, around: datetime, now: datetime) -
     """
     pattern = KeyPattern(target.dump.at, target.backup.timezone)
     siblings = Siblings(pattern, target.name, target.fleet_databases)
-    start, seen = moved(around, -_MONTH), set[str]()
+    start, uris = moved(around, -_MONTH), set[str]()
     recent = reachable(store, pattern, start, now + _AHEAD)
     for objects in chain([recent], older(store, pattern, start)):
-        points = [point for point in sort_out(objects, pattern, siblings).points if point.uri not in seen]
-        seen.update(point.uri for point in points)
+        points = [point for point in sort_out(objects, pattern, siblings).points if point.uri not in uris]
+        uris.update(point.uri for point in points)
         yield from sorted(points, key=lambda point: (point.at > around, -point.at.timestamp()))
 
 

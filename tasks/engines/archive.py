@@ -79,8 +79,10 @@ def restore_archive(job: Job, backup: LocalBackup, globals_roles: tuple[Role, ..
         read_options("" if own is None else own.defn, job.toc.encoding),
     )
     with job.superuser() as session:
-        done = _before(job, session, globals_roles)
-        chosen = [entry for entry in job.toc.entries if _goes_to_tool(entry) and entry.dump_id not in done]
+        done_ids = _before(job, session, globals_roles)
+        chosen = [
+            entry for entry in job.toc.entries if _goes_to_tool(entry) and entry.dump_id not in done_ids
+        ]
         started = time.monotonic()
         transcript = _restore(job, backup, session, chosen)
     _note_command(job, backup, started)
@@ -162,16 +164,16 @@ def _before(job: Job, session: Connection, globals_roles: tuple[Role, ...]) -> s
     lend_for(job, session, job.toc)
     note_members(job, session)
     schemas = {entry.tag: entry.dump_id for entry in job.toc.of("SCHEMA")}
-    made = create_extensions(job, session, job.toc.of("EXTENSION"), schemas)
-    done = {schemas[name] for name in made}
+    created = create_extensions(job, session, job.toc.of("EXTENSION"), schemas)
+    done_ids = {schemas[name] for name in created}
     for entry in job.toc.of("FOREIGN DATA WRAPPER"):
         if not create_wrapper(job, session, entry):
             job.omissions.append(Omission(entry))
     lend_extension_objects(job, session)
     supply_collations(job, collations_named(entry.defn for entry in job.toc.entries), session)
-    done |= _collations(job, session)
+    done_ids |= _collations(job, session)
     job.omissions += [Omission(entry) for entry in job.toc.of(*NEVER)]
-    return done
+    return done_ids
 
 
 def _collations(job: Job, session: Connection) -> set[int]:

@@ -30,7 +30,7 @@ def missing_entries(superuser: psycopg.Connection[tuple[Any, ...]], toc: Toc) ->
 
 def missing(toc: Toc, objects: list[DatabaseObject]) -> list[TocEntry]:
     """Return the entries of *toc* that *objects* lack."""
-    present_keys = {key(thing.desc, thing.namespace, thing.tag) for thing in objects} | _NEVER
+    present_keys = {key(present.desc, present.namespace, present.tag) for present in objects} | _NEVER
     lacking = [
         entry
         for entry in toc.entries
@@ -48,10 +48,10 @@ def _leaves_tables_out(toc: Toc) -> bool:
 def _unnamed(lacking: list[TocEntry], objects: list[DatabaseObject]) -> list[TocEntry]:
     """Return those of *lacking* for which no object of their kind and own name is left, on whatever table."""
     counts = Counter(
-        key(thing.desc, thing.namespace, own)
-        for thing in objects
-        if thing.desc in OF_TABLES
-        for own in _own_names(thing.tag)
+        key(present.desc, present.namespace, own)
+        for present in objects
+        if present.desc in OF_TABLES
+        for own in _own_names(present.tag)
     )
     still = []
     for entry in lacking:

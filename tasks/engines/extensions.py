@@ -120,7 +120,7 @@ def create_extensions(
         StageFailed: `extension-not-allowed`, `extension-missing`: all that are wrong, at once.
     """
     wrong: list[Finding] = []
-    made: set[str] = set()
+    created: set[str] = set()
     backup_makes = set(own_schemas)
     wanted_extensions = [(entry, read_extension(entry.defn, entry.tag)) for entry in entries]
     wanted_extensions = [
@@ -134,15 +134,15 @@ def create_extensions(
             continue
         trouble = _refusal(job, extension, available)
         if trouble is None and candidate is not None:
-            if extension.schema in backup_makes and extension.schema not in made:
+            if extension.schema in backup_makes and extension.schema not in created:
                 _make_schema(job, session, extension.schema)
-                made.add(extension.schema)
+                created.add(extension.schema)
             place = extension.schema or ("" if candidate.schema is not None else schema)
             trouble = _create(job, session, entry, extension, place)
         wrong += filter(None, [trouble])
     if wrong:
         raise StageFailed(tuple(wrong))
-    return made
+    return created
 
 
 def available_extensions(session: Connection) -> dict[str, Available]:

@@ -61,8 +61,8 @@ def run_grants(job: Job, session: Connection, entries: Iterable[TocEntry]) -> in
         session: of the restoring role.
         entries: of kind ACL and DEFAULT ACL.
     """
-    known_roles, made = roles_known(job, session), roles_made(job, session)
-    grants = [_rebuilt(entry, known_roles, made) for entry in entries if entry.defn.strip()]
+    known_roles, roles_brought = roles_known(job, session), roles_made(job, session)
+    grants = [_rebuilt(entry, known_roles, roles_brought) for entry in entries if entry.defn.strip()]
     if job.search_path:
         session.execute("SELECT set_config('search_path', %s, false)", (job.search_path,))
     run = _Run(session)
@@ -88,10 +88,10 @@ def roles_known(job: Job, session: Connection) -> frozenset[str]:
     return frozenset(name for (name,) in session.execute("SELECT rolname FROM pg_catalog.pg_roles")) - ours
 
 
-def _rebuilt(entry: TocEntry, known_roles: frozenset[str], made: frozenset[str]) -> _Rebuilt:
-    owner = entry.owner if entry.owner in made else None
+def _rebuilt(entry: TocEntry, known_roles: frozenset[str], roles_brought: frozenset[str]) -> _Rebuilt:
+    owner = entry.owner if entry.owner in roles_brought else None
     read = read_acl(entry.defn)
-    if read is None or not _acting(read) <= made:
+    if read is None or not _acting(read) <= roles_brought:
         return _Rebuilt(entry, (), owner, whole=False)
     statements: list[Statement] = []
     whole = True

@@ -36,12 +36,12 @@ def set_owners(job: Job, session: Connection) -> int:
     _note_unreadable_owners(job)
     owned_entries |= _owned_by_hand(job, objects)
     statements: dict[str, TocEntry] = {}
-    for thing in objects:
-        entry = owned_entries.get(key(thing.desc, thing.namespace, thing.tag))
-        if entry is None or not _changes(thing, entry):
+    for present in objects:
+        entry = owned_entries.get(key(present.desc, present.namespace, present.tag))
+        if entry is None or not _changes(present, entry):
             continue
         if entry.owner in roles:
-            statements[_alter(thing.target or "", entry.owner)] = entry
+            statements[_alter(present.target or "", entry.owner)] = entry
         else:
             _leave_owner(job, entry)
     statements |= _large_object_owners(job, roles)
@@ -95,7 +95,7 @@ def _note_unreadable_owners(job: Job) -> None:
 
 def _owned_by_hand(job: Job, objects: list[DatabaseObject]) -> dict[tuple[str, str, str], TocEntry]:
     """Find what a script by hand gives to its owners, through the search_path where it names no schema."""
-    present_objects = {(thing.desc, thing.namespace, thing.tag) for thing in objects}
+    present_objects = {(present.desc, present.namespace, present.tag) for present in objects}
     path = names_listed(list(tokens(job.search_path)), 0)[0]
     owned_entries: dict[tuple[str, str, str], TocEntry] = {}
     for entry in job.owned:
@@ -109,8 +109,8 @@ def _owned_by_hand(job: Job, objects: list[DatabaseObject]) -> dict[tuple[str, s
     return owned_entries
 
 
-def _changes(thing: DatabaseObject, entry: TocEntry) -> bool:
-    return thing.target is not None and thing.owner is not None and thing.owner != entry.owner
+def _changes(present: DatabaseObject, entry: TocEntry) -> bool:
+    return present.target is not None and present.owner is not None and present.owner != entry.owner
 
 
 def _alter(target: str, owner: str) -> str:

@@ -156,12 +156,12 @@ def create_privileged(job: Job, session: Connection) -> None:
     """Create publications of everything and event triggers, disabled; list those of unknown shape."""
     for entry in job.toc.entries:
         if publishes_by_superuser(entry):
-            done = create_publication(session, entry)
+            is_created = create_publication(session, entry)
         elif entry.desc == "EVENT TRIGGER":
-            done = create_event_trigger(session, entry)
+            is_created = create_event_trigger(session, entry)
         else:
             continue
-        if not done:
+        if not is_created:
             job.omissions.append(Omission(entry))
 
 

@@ -231,9 +231,9 @@ def _by_superuser(job: Job) -> list[Finding]:
 
 
 def _note_version(job: Job) -> None:
-    made, used = job.toc.major, job.sandbox.postgres.major
-    if made is not None and made != used:
-        message = f"The dump of a PostgreSQL {made} was restored with the tools and server of {used}."
+    source, server = job.toc.major, job.sandbox.postgres.major
+    if source is not None and source != server:
+        message = f"The dump of a PostgreSQL {source} was restored with the tools and server of {server}."
         job.findings.append(finding("source-version-old", message))
 
 

@@ -21,14 +21,14 @@ def tell_apart(failures: Iterable[Failure], toc: Toc, session: Connection) -> li
     rows_of: dict[str, list[TocEntry]] = {}
     for rows in toc.of("TABLE DATA"):
         rows_of.setdefault(rows.tag, []).append(rows)
-    taken: set[int] = set()
+    ids_taken: set[int] = set()
     located_failures = []
     for failure in failures:
         entry = failure.entry
         if entry is not None and entry.desc == "TABLE DATA" and len(rows_of.get(entry.tag, ())) > 1:
-            others = (candidate for candidate in rows_of[entry.tag] if candidate.dump_id not in taken)
+            others = (candidate for candidate in rows_of[entry.tag] if candidate.dump_id not in ids_taken)
             lost = next((candidate for candidate in others if not _holds_rows(session, candidate)), entry)
-            taken.add(lost.dump_id)
+            ids_taken.add(lost.dump_id)
             located_failures.append(replace(failure, entry=lost))
         else:
             located_failures.append(failure)

@@ -279,17 +279,17 @@ class Privileged:
         allowed = _MAKES.get(entry.desc, set())
         if any(table not in allowed or not may_create for table, _, may_create in rows):
             raise _Refused
-        made = [(str(table), int(oid)) for table, oid, _ in rows]
-        for table, oid in made:
+        objects = [(str(table), int(oid)) for table, oid, _ in rows]
+        for table, oid in objects:
             if table == "pg_proc":
                 self._accept_function(oid)
             if table in _USED:
                 self._accept_functions_of(table, oid)
         if self._one(_FOREIGN_FAMILIES, ())[0] or self._one(_DEFAULT_ORDERS, ())[0]:
             raise _Refused
-        for table, oid in made:
+        for table, oid in objects:
             self._give(table, oid)
-        self.vetted |= {oid for table, oid in made if table == "pg_proc"}
+        self.vetted |= {oid for table, oid in objects if table == "pg_proc"}
 
     def _accept_function(self, oid: int) -> None:
         """Refuse a function that is not just another name for one that anybody may call."""

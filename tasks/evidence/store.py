@@ -155,8 +155,8 @@ def write_acceptance(
     """
     document = _read_for_acceptance(evidence_uri, store)
     stem = evidence_uri.removesuffix(".json")
-    taken = len(list_blobs(store, f"{stem}.accept-"))
-    uri = f"{stem}.accept-{taken + 1}.json"
+    count = len(list_blobs(store, f"{stem}.accept-"))
+    uri = f"{stem}.accept-{count + 1}.json"
     record = {
         "schema": ACCEPTANCE_SCHEMA,
         "drill_id": document["drill_id"],

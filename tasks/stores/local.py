@@ -279,18 +279,18 @@ class _Copy:
     def __call__(self, source: int, dest: int, size: int) -> None:
         """Copy the open file *source* to the open file *dest*, sharing blocks where that is possible."""
         cloned = _clone(source, dest)
-        done = 0
+        copied = 0
         while True:
             self.deadline.check("the backup was downloaded", self.where)
-            chunk = os.pread(dest if cloned else source, _CHUNK, done)
+            chunk = os.pread(dest if cloned else source, _CHUNK, copied)
             if not chunk:
                 break
             if not cloned:
                 _write(dest, chunk, self.where)
             if self.digests is not None:
                 self.digests.update(chunk)
-            done += len(chunk)
-            self.progress(done, max(size, done))
+            copied += len(chunk)
+            self.progress(copied, max(size, copied))
 
 
 def _clone(source: int, dest: int) -> bool:

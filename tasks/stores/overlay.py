@@ -56,10 +56,10 @@ class OverlayStore:
 
     def files(self, prefix: str) -> tuple[str, ...]:
         """See `Store`."""
-        there = [uri for uri in self._store.files(prefix) if uri not in self._changes]
+        unchanged = [uri for uri in self._store.files(prefix) if uri not in self._changes]
         below = normalised(prefix)
         mine = [uri for uri in self._standing(prefix) if "/" not in uri.removeprefix(below)]
-        return tuple(sorted([*there, *mine]))
+        return tuple(sorted([*unchanged, *mine]))
 
     def head(self, uri: str) -> StoredObject:
         """See `Store`."""

@@ -174,8 +174,8 @@ class _Download:
     def _report(self, more: int) -> None:
         with self.changed:
             self._done += more
-            done = self._done
-        self.progress(done, self.size)
+            received = self._done
+        self.progress(received, self.size)
 
     def _arrived(self, offset: int) -> None:
         with self.changed:
@@ -205,19 +205,19 @@ class _Follower:
             raise translated(OSError(errno.EIO, str(self._failed[0])), Action.READ, self._work.where)
 
     def _run(self) -> None:
-        done = 0
+        hashed = 0
         try:
-            while done < self._work.size:
-                upto = self._next(done)
-                if upto == done:
+            while hashed < self._work.size:
+                upto = self._next(hashed)
+                if upto == hashed:
                     return
-                done = _hash(self._work.handle, done, upto, self._digests)
+                hashed = _hash(self._work.handle, hashed, upto, self._digests)
         except OSError as exc:
             self._failed.append(exc)
 
-    def _next(self, done: int) -> int:
+    def _next(self, hashed: int) -> int:
         with self._work.changed:
-            self._work.changed.wait_for(lambda: self._work.contiguous > done or self._work.stopped)
+            self._work.changed.wait_for(lambda: self._work.contiguous > hashed or self._work.stopped)
             return self._work.contiguous
 
 
@@ -232,8 +232,8 @@ def _hash(handle: int, start: int, end: int, digests: Digests) -> int:
 
 
 def _first_error(parts: list[Future[None]]) -> None:
-    done, _ = wait(parts, return_when="FIRST_EXCEPTION")
-    for part in done:
+    ended, _ = wait(parts, return_when="FIRST_EXCEPTION")
+    for part in ended:
         error = part.exception()
         if error is not None:
             raise error
