@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tasks.catalog.compression import BZIP2, GZIP, LZ4, XZ, ZSTD
 from tasks.discovery import discover
 from tasks.discovery.scan import every_point
 from tasks.model.backup import Discovery, DumpPoint, Format, StoredObject
@@ -25,7 +27,17 @@ from tasks.physical.target import RecoveryTarget
 from tasks.recovery.chain_room import room_for_chain
 from tasks.recovery.repository import Tool, start_commands
 from tasks.stores import Store, open_store
+from tasks.stores.uris import FILE_SCHEME, is_s3, local_path
 from tasks.wal.listed import ListedWal, listed_wal
+
+_UNPACK: dict[str | None, str] = {
+    None: "tar -xf {0} -C {1}",
+    GZIP: "tar -xzf {0} -C {1}",
+    BZIP2: "tar -xjf {0} -C {1}",
+    XZ: "tar -xJf {0} -C {1}",
+    ZSTD: "zstd -dc {0} | tar -x -C {1}",
+    LZ4: "lz4 -dc {0} | tar -x -C {1}",
+}
 
 
 class BaseBackupFolders:
@@ -103,8 +115,7 @@ class BaseBackupFolders:
     def commands(self, point: BasePoint, target: Target, aim: RecoveryTarget) -> tuple[str, ...]:
         """Return what a person would type."""
         wal = target.backup_as(BaseBackup).wal
-        restore_command = "false" if wal is None else f"fetch %f from {wal} to %p"
-        return (*_unpacking(point), *start_commands(aim, restore_command))
+        return (*_unpacking(point), *start_commands(aim, "false" if wal is None else _fetching(wal)))
 
     def tool(self, point: BasePoint, target: Target) -> Tool:  # noqa: ARG002  its version stands nowhere
         """Return the name."""
@@ -130,14 +141,37 @@ def _others(point: BasePoint, store: Store, target: Target) -> Iterator[NamedBac
             yield NamedBackup(folder.label, backup)
 
 
+def _fetching(wal: str) -> str:
+    """Return a restore_command; in a folder nothing but an absent file is taken for the end of the WAL."""
+    if is_s3(wal):
+        return f"aws s3 cp {shlex.quote(wal.rstrip('/'))}/%f %p"
+    folder = shlex.quote(str(local_path(wal)))
+    return f"test -e {folder}/%f || exit 1; cp {folder}/%f %p || exit 255"
+
+
 def _unpacking(point: BasePoint) -> tuple[str, ...]:
     unpack = "tar -xf base.tar -C {0}; tar -xf pg_wal.tar -C {0}/pg_wal"
     if not point.chain:
-        return (unpack.format("DATA"),)
+        backup = layout.recognise(_names(point.uri, point.members))
+        if backup is not None and backup.tars:
+            return _untarring(backup)
+        return (f"cp -a {shlex.quote(point.uri.removeprefix(FILE_SCHEME))}. DATA",)
     parts = (*point.chain, point.label)
     folders = [f"PART{number}" for number in range(1, len(parts) + 1)]
     each = [f"{unpack.format(folder)}  # {name}" for folder, name in zip(folders, parts, strict=True)]
     return (*each, f"pg_combinebackup -o DATA {' '.join(folders)}")
+
+
+def _untarring(backup: layout.BaseBackup) -> tuple[str, ...]:
+    """Return how the tars of *backup* are unpacked; tablespaces not where production has them."""
+    commands = []
+    for place, tar in backup.tars:
+        name = tar.object.uri.rpartition("/")[2]
+        is_space = place.startswith("pg_tblspc/")
+        folder = f"SPACE{place.rpartition('/')[2]}" if is_space else f"DATA/{place}".rstrip("/")
+        unpack = f"mkdir -p {folder}; {_UNPACK[tar.wrapper].format(name, folder)}"
+        commands.append(f"{unpack}; ln -sfn $PWD/{folder} DATA/{place}" if is_space else unpack)
+    return (*commands, "rm -f DATA/tablespace_map") if backup.tablespaces else tuple(commands)
 
 
 def base_point(folder: DumpPoint) -> BasePoint:

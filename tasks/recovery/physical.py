@@ -44,6 +44,7 @@ from tasks.sandbox.removal import empty_folder
 from tasks.stores import Store
 from tasks.wal.names import parse_lsn
 
+_FEW = 64
 _ROLES = (
     "SELECT rolname FROM pg_roles WHERE oid >= 10 AND rolname <> ALL (%s) AND rolname !~ '^pg_' ORDER BY 1"
 )
@@ -62,7 +63,7 @@ class BaseMaterial(Material):
     """A base backup in the data folder.
 
     Attributes:
-        point: which it is, without its members.
+        point: which it is; its members only where they are few, as tars are.
         layout: how it was stored.
     """
 
@@ -140,7 +141,11 @@ class PhysicalRecovery:
             integrity=self.repository.proof if download.copy.proven else "none",
             fetch_s=download.seconds,
             copy=download.copy,
-            point=replace(point, members=(), chain=download.copy.chain or point.chain),
+            point=replace(
+                point,
+                members=point.members if len(point.members) <= _FEW else (),
+                chain=download.copy.chain or point.chain,
+            ),
             layout=self.repository.format,
         )
 

@@ -8,6 +8,7 @@ each step of a drill may run in another process.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,8 +120,12 @@ class Repository(Protocol):
         ...
 
 
+_BY_HAND = {"archive_mode": "off", "hot_standby": "off", "max_prepared_transactions": "1000"}
+"""Nothing goes into production's archive, and no setting of the source's can be too low here."""
+
+
 def start_commands(aim: RecoveryTarget, restore_command: str) -> tuple[str, str]:
     """Return how a copy is recovered by hand: its own settings must not be obeyed by a person either."""
-    settings = {**aim.settings(), "restore_command": restore_command}
-    options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+    settings = {**_BY_HAND, **aim.settings(), "restore_command": restore_command}
+    options = " ".join(f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items())
     return ("mv DATA/postgresql.auto.conf aside; touch DATA/recovery.signal", f"postgres -D DATA {options}")

@@ -58,9 +58,13 @@ class Production:
     def archive(self) -> Path:
         return self.folder / "archive"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"LC_ALL": "C", "PATH": os.environ["PATH"], **library_env(self.install), **(self.env or {})}
+
     def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         argv = [str(self.install.bindir / program), *arguments]
-        env = {"LC_ALL": "C", "PATH": os.environ["PATH"], **library_env(self.install), **(self.env or {})}
+        env = self.environment
         done = subprocess.run(
             argv,
             check=False,
@@ -70,7 +74,7 @@ class Production:
             env=env,
             timeout=120,
             cwd=self.folder,
-            **_as_nobody(),
+            **as_nobody(),
         )
         if check and done.returncode:
             raise AssertionError(f"{program} ended with {done.returncode}: {done.stdout.decode()}")
@@ -151,7 +155,8 @@ def production(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _as_nobody() -> dict[str, Any]:
+def as_nobody() -> dict[str, Any]:
+    """Return how `subprocess` runs a program as nobody; as this very user where that is not root."""
     if os.geteuid() != 0:
         return {}
     entry = pwd.getpwnam("nobody")

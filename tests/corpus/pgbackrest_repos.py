@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.sandbox import find_postgres
-from tests.corpus.base_backups import Production, _as_nobody, production
+from tests.corpus.base_backups import Production, as_nobody, production
 
 STANZA = "orders"
 PASSPHRASE = "an old key of ours"
@@ -195,6 +195,6 @@ class _Maker:
             check=False,
             timeout=120,
             cwd=self.source.folder,
-            **_as_nobody(),
+            **as_nobody(),
         )
         assert done.returncode == 0, done.stderr.decode("utf-8", "replace")

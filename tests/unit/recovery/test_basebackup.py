@@ -105,8 +105,8 @@ def test_a_folder_becomes_a_base_backup_of_which_only_its_names_are_known() -> N
 def test_by_hand_a_copy_is_started_with_none_of_its_own_settings() -> None:
     first, start = start_commands(RecoveryTarget(Aim.IMMEDIATE), "get %f %p")
     assert "postgresql.auto.conf aside" in first
-    assert "-c recovery_target='immediate'" in start
-    assert "-c restore_command='get %f %p'" in start
+    assert "-c recovery_target=immediate" in start
+    assert "-c 'restore_command=get %f %p'" in start
 
 
 def test_the_shared_code_of_physical_kinds_refuses_a_dumps_target() -> None:
