@@ -27,6 +27,9 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+_SEES_MORE = ("unexpected_rows_query", "other_table_name", "row_condition")
+
+
 @dataclass(frozen=True, slots=True)
 class RelativeTime:
     """A time counted from the moment of judgement: `{as_of: -26h}`.
@@ -98,6 +101,11 @@ class Expectation:
         column_list = self.kwargs.get("column_list")
         names += column_list if isinstance(column_list, list) else []
         return tuple(name for name in names if isinstance(name, str))
+
+    @property
+    def sees_more(self) -> bool:
+        """Whether its SQL can look at other tables than its own."""
+        return any(self.kwargs.get(key) is not None for key in _SEES_MORE)
 
 
 @dataclass(frozen=True, slots=True)

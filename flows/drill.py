@@ -52,7 +52,7 @@ from tasks.recovery.kinds import recovery_of
 from tasks.restore import restore_backup
 from tasks.states import Drills, conclude
 from tasks.teardown import TEARDOWN_S, dispose_of_sandbox, sweep_first
-from tasks.validate import validate_database
+from tasks.validate import how_to_run, reading_ahead, validate_database
 from tasks.verify import check_freshness, read_history, take_stock, verify_database
 
 
@@ -148,7 +148,7 @@ def drill_point(ledger: Ledger) -> None:
 def bring_back(ledger: Ledger) -> None:
     """Restore the drill's point and prove what came back; only an interruption gets out."""
     try:
-        rebuild(ledger)
+        rebuild(ledger, ahead=True)
         prove(ledger)
     except DrillError as error:
         add_error(ledger.drill, error)
@@ -164,6 +164,8 @@ def wind_up(ledger: Ledger) -> None:
     except DrillError as error:
         add_error(ledger.drill, error)
     with ledger.entering(Stage.TEARDOWN, TEARDOWN_S) as stage:
+        if ledger.ahead is not None:
+            ledger.ahead.close()
         dispose_of_sandbox(ledger, stage)
 
 
@@ -173,8 +175,8 @@ def measure(ledger: Ledger) -> None:
         ledger.drill.take(stage.surely(measure_objectives, closed(ledger.drill)))
 
 
-def rebuild(ledger: Ledger) -> None:
-    """From the store to a restored database."""
+def rebuild(ledger: Ledger, *, ahead: bool = False) -> None:
+    """From the store to a restored database; *ahead*: the suite is asked of finished tables meanwhile."""
     drill, target, point = ledger.drill, ledger.drill.target, ledger.drill.chosen_point
     if ledger.store is None:  # of another process: each drill has its own
         with ledger.entering(Stage.DISCOVER) as stage:
@@ -194,7 +196,7 @@ def rebuild(ledger: Ledger) -> None:
             prepare_validation()
         install = stage.run(choose_postgres, recovery_of(target).major(drill.material, target), target)
         add_sandbox(drill, stage.run(provision_sandbox, point, workspace, install, target, stage.deadline))
-    with ledger.entering(Stage.RESTORE) as stage:
+    with ledger.entering(Stage.RESTORE) as stage, reading_ahead(ledger, stage, wanted=ahead):
         material, sandbox, say = drill.material, drill.running_sandbox, ledger.reporter(Stage.RESTORE).say
         add_restored(drill, stage.run(restore_backup, material, sandbox, target, stage.deadline, say))
 
@@ -227,6 +229,6 @@ def prove(ledger: Ledger) -> SuiteResult | None:
     with ledger.entering(Stage.VALIDATE) as stage:
         for name in drill.databases:
             context = Context.of(drill, name, stage.deadline)
-            outcome = stage.run(validate_database, context, ledger.options.run_suite)
+            outcome = stage.run(validate_database, context, how_to_run(ledger))
             add_suite(drill, outcome)
     return outcome.ran

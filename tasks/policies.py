@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from tasks.drill.beside import Beside
 from tasks.drill.process import DrillProcess, NoProcess
 from tasks.drill.step import RETRIES, Step
 from tasks.model.deadline import Deadline
@@ -33,10 +34,16 @@ class TaskRuns:
 
     Attributes:
         suite: there is one, so that validating needs Great Expectations.
+        validator: the process that has it.
     """
 
     process: DrillProcess
     suite: bool = False
+    validator: DrillProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name the second process; it is started when it is needed."""
+        object.__setattr__(self, "validator", DrillProcess(self.process.name, validating=True))
 
     def run(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run *step*."""
@@ -57,9 +64,14 @@ class TaskRuns:
             return work()
         return cast("R", value)
 
+    def beside(self, step: Step[..., R], deadline: Deadline, *args: object) -> Beside[R]:
+        """Begin *step* in the process that validates."""
+        return Beside(self.validator, step, deadline, *args)
+
     def close(self) -> None:
-        """End the process."""
+        """End the processes."""
         self.process.close()
+        self.validator.close()
 
     def _work(
         self,
@@ -73,7 +85,7 @@ class TaskRuns:
         def work() -> R:
             if not (step.validating and self.suite):
                 return self.process.call(step, args, kwargs, deadline, overdue=step.overdue, must=must)
-            with DrillProcess(self.process.name, validating=True) as process:
+            with self.validator as process:
                 return process.call(step, args, kwargs, deadline, overdue=step.overdue, must=must)
 
         return work

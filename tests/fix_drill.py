@@ -300,6 +300,18 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DrillProcess, "call", call)
 
 
+def write_suite(fleet: Fleet, **tables: list[tuple[str, dict[str, Any]]]) -> Path:
+    """Write a suite for tables of `public` beside the fleet file."""
+    path = fleet.folder / "shop.yaml"
+    written = {
+        f"public.{table}": [{"type": kind, "kwargs": kwargs} for kind, kwargs in expectations]
+        for table, expectations in tables.items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"suite": "shop", "tables": written}))
+    return path
+
+
 def hours_ago(hours: float) -> datetime:
     """Return a whole second in the past."""
     return (utc_now() - timedelta(hours=hours)).replace(microsecond=0)

@@ -101,14 +101,21 @@ def restore_dump(sandbox: Callable[..., Sandbox]) -> Restore:
         wall: bool = True,
     ) -> Outcome:
         config = config or SandboxConfig()
-        box = sandbox(major, config, wall=wall)
-        target, backup = target_of(name, database, config), opened_in(box, path)
-        try:
-            restored = restore(
-                backup, box, target, globals_path=globals_path, deadline_s=deadline_s, progress=lambda _: None
-            )
-        except StageFailed as stopped:
-            return Outcome(box, None, stopped.findings)
-        return Outcome(box, restored, restored.findings)
+        box, target = sandbox(major, config, wall=wall), target_of(name, database, config)
+        return restored_in(box, path, target, globals_path=globals_path, deadline_s=deadline_s)
 
     return run
+
+
+def restored_in(
+    sandbox: Sandbox, path: Path, target: Target, globals_path: Path | None = None, deadline_s: float = 120.0
+) -> Outcome:
+    """Restore the file or folder *path* into *sandbox*."""
+    backup = opened_in(sandbox, path)
+    try:
+        restored = restore(
+            backup, sandbox, target, globals_path=globals_path, deadline_s=deadline_s, progress=lambda _: None
+        )
+    except StageFailed as stopped:
+        return Outcome(sandbox, None, stopped.findings)
+    return Outcome(sandbox, restored, restored.findings)

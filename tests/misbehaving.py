@@ -12,8 +12,10 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
+from tasks.checks.ahead import Ahead
 from tasks.drill.progress import Progress, tell
 from tasks.drill.step import step
 from tasks.fetch import prove_backup
@@ -21,6 +23,7 @@ from tasks.model.backup import Material, RecoveryPoint
 from tasks.model.deadline import Deadline
 from tasks.model.errors import PermanentError
 from tasks.model.findings import Stage
+from tasks.model.history import History
 from tasks.model.restored import Restored
 from tasks.model.sandbox import Sandbox, Workspace
 from tasks.model.selftest import Judged
@@ -30,6 +33,7 @@ from tasks.selftest.bench import Bench, PlannedBackup
 from tasks.selftest.restored import Damaged
 from tasks.selftest.steps import damage_copy, serve_backup
 from tasks.stores import Fetched
+from tasks.validate import read_ahead
 
 MIB = 1 << 20
 
@@ -139,3 +143,12 @@ def open_badly(
     if misdeed is not None:
         misdeed()
     return prove_backup(fetched, point, target, workspace, deadline)
+
+
+@step("read ahead", validating=True)
+def read_ahead_badly(
+    target: Target, sandbox: Sandbox, history: History, as_of: datetime, deadline: Deadline
+) -> Ahead:
+    """Read ahead as the product does, but misbehave beside restores of databases that are named for it."""
+    MISDEEDS[target.name]()
+    return read_ahead(target, sandbox, history, as_of, deadline)

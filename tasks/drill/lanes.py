@@ -39,6 +39,9 @@ class Lane:
         except NoProcess:
             return step(*args, **kwargs)
 
+    def beside(self, step: Step[..., R], deadline: Deadline, *args: object) -> None:
+        """Begin nothing: the lanes have the cores."""
+
     def close(self) -> None:
         """End the process."""
         self.process.close()

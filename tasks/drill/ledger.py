@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from tasks.checks.ahead import Ahead
+from tasks.drill.beside import Beside
 from tasks.drill.held import Held
 from tasks.drill.options import DrillOptions
 from tasks.drill.progress import Progress, Reporter, tell
@@ -53,12 +55,14 @@ class Ledger:
         drill: its record.
         runner: how its steps are run.
         store: of its backups, once it has been opened in the drill's process.
+        ahead: what reads finished tables while others are restored, once that has begun.
     """
 
     drill: Drill
     options: DrillOptions
     runner: Runner
     store: Held[Store] | None = None
+    ahead: Beside[Ahead] | None = None
 
     @property
     def reached_store(self) -> Held[Store]:

@@ -7,11 +7,14 @@ import importlib
 import logging
 import traceback
 from collections.abc import Callable
-from typing import Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar
 
 from tasks.drill.child import OUT_OF_MEMORY
 from tasks.model.deadline import Deadline
 from tasks.model.errors import DrillError, PermanentError
+
+if TYPE_CHECKING:
+    from tasks.drill.beside import Beside
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,6 +84,10 @@ class Runner(Protocol):
 
     def surely(self, step: Step[P, R], deadline: Deadline, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a step that must happen, such as teardown and record, whatever has gone."""
+        ...
+
+    def beside(self, step: Step[..., R], deadline: Deadline, *args: object) -> Beside[R] | None:
+        """Begin *step* beside the next one that is run; None where this runner does one thing at a time."""
         ...
 
     def close(self) -> None:

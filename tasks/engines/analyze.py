@@ -43,7 +43,8 @@ def analyze(job: Job) -> None:
     started = time.monotonic()
     job.progress("gathering statistics")
     with job.superuser() as session:
-        names = [name for (name,) in session.execute(_TABLES, (job.sandbox.owner,)).fetchall()]
+        tables = [name for (name,) in session.execute(_TABLES, (job.sandbox.owner,)).fetchall()]
+        names = [name for name in tables if name not in job.analyzed]
         for name in SYSTEM_TABLES:
             _analyze_one(job, session, f"pg_catalog.{name}")
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -59,7 +60,8 @@ def analyze(job: Job) -> None:
         worker.join()
     job.analyze_s = time.monotonic() - started
     jobs, name = str(job.sandbox.jobs), database_argument(job.database)
-    job.command(started, ["vacuumdb", "--analyze-only", "-j", jobs, "-d", name])
+    earlier_s = sum(job.analyzed.values())
+    job.command(started - earlier_s, ["vacuumdb", "--analyze-only", "-j", jobs, "-d", name])
 
 
 def _analyze_some(job: Job, waiting: queue.SimpleQueue[str]) -> None:

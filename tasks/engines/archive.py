@@ -33,6 +33,7 @@ from tasks.engines.errors.pg_restore_stderr import Reader, Transcript
 from tasks.engines.errors.tool_failures import raise_if_dead
 from tasks.engines.extensions import create_extensions, note_members
 from tasks.engines.keys import lend_for
+from tasks.engines.meanwhile import finishing
 from tasks.engines.privileged import create_wrapper, lend_extension_objects, prepare, publishes_by_superuser
 from tasks.engines.roles import Role, create_roles, roles_referred
 from tasks.engines.sql.tokens import quoted
@@ -233,7 +234,7 @@ def _run(job: Job, backup: LocalBackup, entries: list[TocEntry]) -> Transcript:
     reader = Reader(job.toc)
     argv = tool_arguments(job, backup.head.format, listing, backup.path, entries)
     job.progress(f"pg_restore of {len(entries)} entries into {job.database}")
-    with ticking(job):
+    with ticking(job), finishing(job, entries):
         result = run_tool(job.sandbox, argv, env={}, deadline_s=job.deadline.left_s, on_stderr=reader.feed)
     return _ended(job.sandbox, reader.transcript(), result)
 

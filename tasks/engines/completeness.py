@@ -36,10 +36,10 @@ def missing(toc: Toc, objects: list[DatabaseObject]) -> list[TocEntry]:
         for entry in toc.entries
         if entry.desc in COMPARED and key(entry.desc, entry.namespace, entry.tag) not in present_keys
     ]
-    return _unnamed(lacking, objects) if lacking and _leaves_tables_out(toc) else lacking
+    return _unnamed(lacking, objects) if lacking and leaves_tables_out(toc) else lacking
 
 
-def _leaves_tables_out(toc: Toc) -> bool:
+def leaves_tables_out(toc: Toc) -> bool:
     """Tell whether the tags of keys, triggers and the like are without their table, as before pg_dump 9.6."""
     version = re.match(r"(\d{1,3})(?:\.(\d{1,3}))?", toc.dump_version)
     return version is not None and (int(version[1]), int(version[2] or 0)) < _TABLES_NAMED_SINCE

@@ -38,7 +38,8 @@ class Job:
         superusers: those of them that are superusers, by what it says.
         referred: roles that it only speaks of.
         other_databases: of the same dump, not restored.
-        analyze_s: wall seconds of ANALYZE.
+        analyze_s: wall seconds of ANALYZE after the restore.
+        analyzed: tables whose statistics were gathered while others were still restored, with the seconds.
         serial: tables are loaded one after the other, whatever the sandbox has.
         keys_doubted: the backup may have put the triggers to sleep that keep foreign keys: none is proven.
         owned: what ALTER ... OWNER TO of a script by hand names, its namespace "" where it names none.
@@ -65,6 +66,7 @@ class Job:
     referred: set[str] = field(default_factory=set)
     other_databases: tuple[str, ...] = ()
     analyze_s: float = 0.0
+    analyzed: dict[str, float] = field(default_factory=dict)
     serial: bool = False
     search_path: str = ""
     keys_doubted: bool = False

@@ -15,8 +15,6 @@ from expectations.results import SuiteResult
 from expectations.runner import run_suite
 from expectations.suite import Expectation, Suite
 
-_SEES_MORE = ("unexpected_rows_query", "other_table_name", "row_condition")
-
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
@@ -56,4 +54,4 @@ class Rerun:
         """Say whether the outcome of *expectation* can depend on what changed."""
         if expectation.table in self.touched or expectation.table not in self.plain:
             return True
-        return any(expectation.kwargs.get(key) is not None for key in _SEES_MORE)
+        return expectation.sees_more

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.fix_drill import Fleet, Here, hours_ago, rules_of
+from tests.fix_drill import Fleet, Here, hours_ago, rules_of, write_suite
 
 SHOP = """
 CREATE TABLE public.visits (id int PRIMARY KEY, placed_at timestamptz NOT NULL);
@@ -18,17 +16,6 @@ CREATE VIEW public.recent AS SELECT * FROM public.visits;
 """
 NEWEST = {"column": "placed_at", "min_value": {"param": "newest_row"}}
 ROWS = {"min_value": {"param": "last_rows", "times": 0.9}}
-
-
-def write_suite(fleet: Fleet, **tables: list[tuple[str, dict[str, Any]]]) -> Path:
-    path = fleet.folder / "shop.yaml"
-    written = {
-        f"public.{table}": [{"type": kind, "kwargs": kwargs} for kind, kwargs in expectations]
-        for table, expectations in tables.items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"suite": "shop", "tables": written}))
-    return path
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import pytest
 from tasks.model.clock import utc_now
 from tasks.sandbox import sweep
 from tasks.sandbox.reaper import processes_of
-from tests.fix_drill import Fleet, Ran, Shell, rules_of, validate
+from tests.fix_drill import Fleet, Ran, Shell, rules_of, validate, write_suite
 from tests.fix_postgres import wait_for
 
 LINE_TIMEOUT_S = 90.0
+COUNTED = [("expect_table_row_count_to_be_between", {"min_value": 1})]
 
 
 class Drill:
@@ -116,7 +117,7 @@ def nothing_is_left(drill: Drill, ids: list[str], folder: Path) -> None:
 def test_a_flow_killed_in_a_step_leaves_no_verdict_and_after_a_sweep_nothing(
     start: Callable[..., Drill], shell: Shell, fleet: Fleet, orders_dump: Path, stage: str
 ) -> None:
-    fleet.add("orders", orders_dump)
+    fleet.add("orders", orders_dump, expect={"suite": str(write_suite(fleet, orders=COUNTED))})
     drill = start(fleet.path)
     drill.reaches(stage)
     drill.process.kill()
@@ -141,7 +142,8 @@ def test_a_killed_run_takes_its_own_prefect_server_along(
 def test_an_interrupted_drill_is_swept_around_says_so_and_leaves_nothing(
     start: Callable[..., Drill], shell: Shell, fleet: Fleet, slow_dump: Path
 ) -> None:
-    fleet.add("slow", slow_dump, backup={"database": "slow"})
+    suite = write_suite(fleet, slow=COUNTED)  # what reads ahead is interrupted too
+    fleet.add("slow", slow_dump, backup={"database": "slow"}, expect={"suite": str(suite)})
     drill = start(fleet.path)
     drill_id = drill.restores()
     before = set(drill.pids("postgres")[:1] + drill.pids("pg_restore"))

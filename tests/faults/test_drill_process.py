@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import flows.drill
+import tasks.validate
 from tasks.drill.limits import MEMORY_VARIABLE
-from tests.fix_drill import Fleet, Here, rules_of, validate
-from tests.misbehaving import open_badly
+from tests.fix_drill import Fleet, Here, rules_of, validate, write_suite
+from tests.misbehaving import open_badly, read_ahead_badly
 
 
 @pytest.fixture
@@ -56,3 +57,15 @@ def test_a_drill_that_bloats_dies_or_crashes_is_named_so_and_leaves_nothing(
         assert (document["verdict"], rules_of(document)) == ("inconclusive", {rule})
         assert document["sandbox"]["left_behind"] == []
     assert sorted(document["database"] for document in fleet.recorded()) == ["bloat", "crash", "die", "good"]
+
+
+def test_a_process_that_dies_while_it_reads_ahead_costs_the_drill_nothing(
+    here: Here, fleet: Fleet, orders_dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.validate, "read_ahead", read_ahead_badly)
+    suite = write_suite(fleet, orders=[("expect_table_row_count_to_be_between", {"min_value": 3000})])
+    fleet.add("die", orders_dump, expect={"suite": str(suite)})
+    document = here("run", fleet.path, "--json").document
+    assert (document["verdict"], rules_of(document)) == ("verified", set())
+    (judged,) = [check for check in document["checks"] if check["name"].startswith("suite.shop")]
+    assert judged["outcome"] == "passed"
