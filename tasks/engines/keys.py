@@ -15,6 +15,8 @@ PostgreSQL proves a key when it is added and keeps it by triggers from then on. 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from psycopg import sql
 
@@ -25,7 +27,18 @@ from tasks.model.backup import Toc
 UNTRUSTED_SETTINGS = ("session_replication_role", "track_counts")
 """What a backup may set only if every foreign key is joined afterwards."""
 _SWITCHES = re.compile(rb"session_replication_role|track_counts|\bDISABLE\s{1,100}TRIGGER\b", re.IGNORECASE)
+_SETS_ROLE = re.compile(
+    rb"(?i)(?:RESET|SET(?:\s{1,9}(?:SESSION|(?P<local>LOCAL)))?)\s{1,9}session_replication_role"
+    rb"(?:\s{0,9}(?:=|TO\b)\s{0,9}'?(?P<value>replica|origin|local|default)'?)?\s{0,9};?\s{0,9}"
+)
 _PARAMETER_GRANTS_SINCE = 15
+_FUNCTION = "pg_catalog.drill_session_replication_role()"
+_LEND_FUNCTION = """
+CREATE FUNCTION {function} RETURNS text LANGUAGE sql SECURITY DEFINER AS
+    $$ SELECT pg_catalog.set_config('session_replication_role', '{value}', {local}) $$;
+REVOKE ALL ON FUNCTION {function} FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {function} TO {owner}
+"""
 _COUNTS_WITHOUT_NETWORK_SINCE = 15
 """Before, a server counts through a socket of the network, which the sandbox has not: asking waits 10 s."""
 _WRITES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|EXECUTE|DO|CALL)\b", re.IGNORECASE)
@@ -63,6 +76,26 @@ def lend_if_spoken_of(job: Job, session: Connection, text: bytes) -> None:
                     sql.Identifier(name), sql.Identifier(job.sandbox.owner)
                 )
             )
+
+
+@contextmanager
+def lent_call(job: Job, session: Connection, statement: bytes) -> Iterator[bytes]:
+    """Give what to run in the place of *statement*: itself, unless it sets what PostgreSQL 14 cannot grant.
+
+    A function of our superuser's, which is there for this one call, then sets `session_replication_role`.
+    """
+    match = _SETS_ROLE.fullmatch(statement)
+    if match is None or not job.is_owner or job.sandbox.postgres.major >= _PARAMETER_GRANTS_SINCE:
+        yield statement
+        return
+    value = (match["value"] or b"default").decode().lower().replace("default", "origin")
+    local = "false" if match["local"] is None else "true"
+    owner = sql.Identifier(job.sandbox.owner).as_string(session)
+    session.execute(_LEND_FUNCTION.format(function=_FUNCTION, value=value, local=local, owner=owner).encode())
+    try:
+        yield f"SELECT {_FUNCTION}".encode()
+    finally:
+        session.execute(f"DROP FUNCTION {_FUNCTION}".encode())
 
 
 def lend_for(job: Job, session: Connection, toc: Toc) -> None:

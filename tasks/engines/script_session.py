@@ -23,7 +23,7 @@ from tasks.engines.database import (
 )
 from tasks.engines.errors.failure import Failure
 from tasks.engines.extensions import create_extensions, is_trusted, is_untouched, note_members
-from tasks.engines.keys import lend_if_spoken_of
+from tasks.engines.keys import lend_if_spoken_of, lent_call
 from tasks.engines.libpq_session import Expired, Feeder
 from tasks.engines.privileged import create_wrapper, lend_extension_objects, prepare
 from tasks.engines.roles import Role, create_roles
@@ -146,7 +146,8 @@ class ScriptSession:
         if b"COLLATE pg_catalog." in statement:
             names = collations_named([statement.decode("utf-8", "replace")])
             supply_collations(self._job, names, self.superuser)
-        return self._script.statement(statement)
+        with lent_call(self._job, self.superuser, statement) as text:
+            return self._script.statement(text)
 
     def rows(self, data: bytes) -> None:
         """Send rows; those of a COPY that was refused are passed over."""

@@ -54,6 +54,31 @@ def test_rows_that_came_while_the_triggers_slept_are_joined(
             assert "1 of them by anti-join" in str(seen.checks[0].observed)
 
 
+AWAKE = TABLES + "{before} {last} {after} INSERT INTO public.child VALUES (77, 77);"
+BY_STATEMENT = [
+    ("SET session_replication_role = replica;", "RESET session_replication_role;"),
+    ("BEGIN; SET LOCAL session_replication_role TO 'replica';", "COMMIT;"),
+    ("SET SESSION Session_Replication_Role = 'replica';", "SET session_replication_role = DEFAULT;"),
+    ("SET session_replication_role = replica;", "RESET ALL;"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), BY_STATEMENT)
+def test_on_14_triggers_sleep_by_statement_and_wake_again(
+    restore_dump: Restore, tmp_path: Path, before: str, after: str
+) -> None:
+    path = tmp_path / "x.sql"
+    for last, orphans in ((20, ORPHANS), (10, set())):
+        path.write_text(AWAKE.format(before=before, last=ROWS.format(last=last), after=after))
+        outcome = restore_dump(14, path)
+        assert outcome.failures == {"foreign-key-violated"}, "the key is kept again behind it"
+        assert "public.child" in outcome.message("foreign-key-violated")
+        assert failures(checked(outcome)) == orphans
+        with outcome.sandbox_session() as session:
+            assert session.execute("SELECT count(*) FROM public.child").fetchone() == (last,)
+            assert session.execute("SELECT FROM pg_proc WHERE proname ~ '^drill_'").fetchall() == []
+
+
 UNSEEN = "DO $$ BEGIN EXECUTE 'SET session_repli' || 'cation_role = replica'; {rows} END $$;"
 
 
