@@ -20,7 +20,7 @@ from tests.fix_physical import failed_rules, to_the_end
 from tests.fix_wal import rewrite
 
 LAIN_S = 1200
-FORMS = {15: ("lz4", "gz"), 17: ("zst", "br")}
+FORMS = {15: ("lz4",), 17: ("zst", "br")}
 """The compressions that each major's backup is written in."""
 Drill = Callable[[], tuple[list[str], list[str]]]
 

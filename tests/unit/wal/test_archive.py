@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 
 from tasks.model.backup import StoredObject
@@ -113,6 +114,16 @@ def test_what_came_after_the_listing_is_found(folder: Path, tmp_path: Path) -> N
     assert isinstance(archive.open(NAME, tmp_path / "into"), Present)
 
 
+def test_brotli_which_only_a_name_tells_is_unpacked(folder: Path, tmp_path: Path) -> None:
+    path = put(folder, f"{NAME}.br", brotli.compress(BODY, quality=1))
+    assert isinstance(wal(folder).open(NAME, tmp_path / "into"), Present)
+    assert (tmp_path / "into").read_bytes() == BODY
+    path.write_bytes(path.read_bytes()[:-9])
+    answer = wal(folder).open(NAME, tmp_path / "again")
+    assert isinstance(answer, Broken)
+    assert "ends at byte" in answer.why
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -137,7 +148,7 @@ def test_what_is_broken_says_why(folder: Path, tmp_path: Path, body: bytes, why:
 @pytest.mark.parametrize(
     ("key", "body"),
     [
-        (f"{NAME}.br", b"\x0b\x02" + BODY),
+        (f"{NAME}.br", bytes.fromhex("85020c03") + BODY),  # encrypted after it was compressed
         (f"{NAME}.lzo", BODY),
         (f"{NAME}.gpg", BODY),
         (NAME, b"age-encryption.org/v1\n" + BODY),
