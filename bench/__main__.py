@@ -1,6 +1,7 @@
 """Measure what a drill costs, as ratios within one run: machines are shared and noisy.
 
     python -m bench [--mib 1024] [--rounds 3] [--only whole,tiny,shell,discovery,validate,selftest,scripts]
+                    [--only physical --physical-mib 256]
 
 Prints one line per figure: the median of each side, the ratio, the goal.
 """
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import discovery, scripts, selftest, shell, tiny, validate, whole
+from bench import discovery, physical, scripts, selftest, shell, tiny, validate, whole
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "whole": whole.measure,
@@ -23,6 +24,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "validate": validate.measure,
     "selftest": selftest.measure,
     "scripts": scripts.measure,
+    "physical": physical.measure,
 }
 
 
@@ -30,6 +32,7 @@ def main() -> int:
     """Run the wanted parts."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--mib", type=int, default=1024, help="size of the large database, MiB")
+    parser.add_argument("--physical-mib", type=int, default=256, help="size of the copied cluster, MiB")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side, in turn")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
     options = parser.parse_args()

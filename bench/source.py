@@ -17,7 +17,7 @@ ORDERS_PER_MIB = 1000
 """Rows of `orders`, with lines and events, that make about one MiB of database (by pg_database_size)."""
 HOUR_S = 3600.0
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL,
     email text NOT NULL UNIQUE, created_at timestamptz NOT NULL);
 CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -100,14 +100,18 @@ def make_backup(folder: Path, mib: int) -> Path:
     try:
         make_database(sandbox)
         with connect(sandbox, "shop", sandbox.owner) as shop:
-            orders = mib * ORDERS_PER_MIB
-            shop.execute(_SCHEMA)
-            shop.execute(_ROWS.format(customers=max(10, orders // 20), orders=orders, events=orders))
+            shop.execute(SCHEMA)
+            fill(shop, mib * ORDERS_PER_MIB)
             shop.execute("ANALYZE")
             print(f"database: {_bytes(shop) >> 20} MiB", flush=True)
         return _dump(sandbox, folder, datetime.now(UTC))
     finally:
         destroy(sandbox.workspace)
+
+
+def fill(shop: psycopg.Connection[tuple[object, ...]], orders: int) -> None:
+    """Write *orders* orders with all that belongs to them, and the indexes."""
+    shop.execute(_ROWS.format(customers=max(10, orders // 20), orders=orders, events=orders))
 
 
 def write_fleet(dumps: Path) -> Path:
