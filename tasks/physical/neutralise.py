@@ -36,6 +36,8 @@ _DANGEROUS = re.compile(
 )
 """Settings that start something, reach somewhere, or ask for what is not here. Others change nothing."""
 LEAST_PREPARED = 1000
+_MIN_WAL_MB, _MAX_WAL_MB = 80, 1024
+"""What PostgreSQL keeps and allows of WAL where nothing is said."""
 
 
 def neutralise(sandbox: Sandbox) -> tuple[str, ...]:
@@ -81,7 +83,17 @@ def own_settings(control: ControlFile, memory: str = "128MB") -> dict[str, str]:
         "lc_messages": "C",
         "log_min_messages": "log",
         "external_pid_file": "",
+        **_wal_settings(control.segment_bytes),
     }
+
+
+def _wal_settings(segment_bytes: int) -> dict[str, str]:
+    """Return what segments of another size than usual need: a server wants room for two at the least."""
+    least_mb = 2 * segment_bytes >> 20
+    settings = {"min_wal_size": least_mb} if least_mb > _MIN_WAL_MB else {}
+    if least_mb > _MAX_WAL_MB:
+        settings["max_wal_size"] = least_mb
+    return {name: f"{size_mb}MB" for name, size_mb in settings.items()}
 
 
 def own_settings_of_major(major: int) -> dict[str, str]:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tasks.model.sandbox import Sandbox
-from tasks.physical.neutralise import neutralise, own_settings_of_major, write_owned
+from tasks.physical.control import parse_control
+from tasks.physical.neutralise import neutralise, own_settings, own_settings_of_major, write_owned
 from tests.fix_checks import NOWHERE
+from tests.unit.physical.test_control import TEXT
 
 
 @pytest.fixture
@@ -108,3 +110,15 @@ def test_a_setting_is_only_given_to_a_server_that_knows_it() -> None:
     assert set(own_settings_of_major(15)) == {"archive_library"}
     assert "event_triggers" in own_settings_of_major(17)
     assert own_settings_of_major(18)["extension_control_path"] == "$system"
+
+
+@pytest.mark.parametrize(
+    ("segment_mb", "least", "most"),
+    [(1, None, None), (16, None, None), (64, "128MB", None), (1024, "2048MB", "2048MB")],
+)
+def test_large_segments_get_the_room_that_a_server_wants(
+    segment_mb: int, least: str | None, most: str | None
+) -> None:
+    control = parse_control(TEXT.replace("16777216", str(segment_mb << 20)), (), 0)
+    settings = own_settings(control)
+    assert (settings.get("min_wal_size"), settings.get("max_wal_size")) == (least, most)
