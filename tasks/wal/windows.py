@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tasks.model.backup import StoredObject
-from tasks.wal.history import History
+from tasks.wal.history import History, Switch
 from tasks.wal.names import (
     Segment,
     history_name,
@@ -320,8 +320,8 @@ def _forks(archive: Archive, history: History, base: BaseBackup) -> Iterator[For
     for switch, child in zip(history.switches, history.timelines[1:], strict=True):
         if switch.timeline < base.timeline:
             continue
-        switched = segment_of(switch.lsn, archive.segment_bytes)
-        behind = [run for run in archive.runs.get(switch.timeline, ()) if run.last > switched]
+        first = _first_left(archive, switch, child)
+        behind = [run for run in archive.runs.get(switch.timeline, ()) if run.last >= first]
         newest = archive.name(switch.timeline, behind[-1].last) if behind else None
         born_at = archive.archived_at(history_name(child))
         newest_at = None if newest is None else archive.archived_at(newest)
@@ -329,10 +329,23 @@ def _forks(archive: Archive, history: History, base: BaseBackup) -> Iterator[For
             parent=switch.timeline,
             child=child,
             switch_lsn=switch.lsn,
-            left_behind=sum(run.last - max(run.first, switched + 1) + 1 for run in behind),
+            left_behind=sum(run.last - max(run.first, first) + 1 for run in behind),
             newest_left=newest,
             alive=born_at is not None and newest_at is not None and newest_at > born_at,
         )
+
+
+def _first_left(archive: Archive, switch: Switch, child: int) -> int:
+    """Return the first of the parent's segments that holds what the child does not.
+
+    The segment in which they part is one if they part at its very start, or if the parent finished it after
+    the child was born; else a failover's old primary had written little more into it than the child has.
+    """
+    number, offset = divmod(switch.lsn, archive.segment_bytes)
+    born_at = archive.archived_at(history_name(child))
+    finished_at = archive.archived_at(archive.name(switch.timeline, number))
+    went_on = born_at is not None and finished_at is not None and finished_at > born_at
+    return number if offset == 0 or went_on else number + 1
 
 
 def _unusable(base: BaseBackup, timeline: int, why: str) -> Window:

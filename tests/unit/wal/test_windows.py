@@ -96,6 +96,20 @@ class TestTimelines:
         assert window(listing, base(5, 5), "current").last == name(1, 14)
         assert window(listing, base(5, 5), 1).forks == ()
 
+    @pytest.mark.parametrize(
+        ("offset", "finished_h", "left_behind", "alive"),
+        [(0, 9, 1, True), (1, 9, 1, True), (0, 7, 1, False), (1, 7, 0, False)],
+    )
+    def test_the_segment_in_which_they_part_is_left_behind_if_it_is_the_parents_own(
+        self, offset: int, finished_h: int, left_behind: int, alive: bool
+    ) -> None:
+        times = {name(1, 8): LONG_AGO + timedelta(hours=finished_h)}
+        times["00000002.history"] = LONG_AGO + timedelta(hours=8)
+        parted = History(2, (Switch(1, 8 * SIZE + offset),))
+        listing = archive({1: range(3, 9), 2: [8]}, [parted], times)
+        (fork,) = window(listing, base(5, 5)).forks
+        assert (fork.left_behind, fork.alive) == (left_behind, alive)
+
     def test_what_the_old_primary_archived_before_a_failover_is_not_alive(self) -> None:
         times = {"00000002.history": LONG_AGO + timedelta(hours=1)}
         listing = archive({1: range(3, 11), 2: range(8, 15)}, [branch(2, (1, 8))], times)
