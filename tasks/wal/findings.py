@@ -85,7 +85,7 @@ def _trouble(trouble: Trouble) -> Finding:
         return finding("wal-corrupt", message, where=trouble.uri or trouble.name)
     if known.klass is FindingClass.PATH:
         message = f"{trouble.message} The database comes back as of {trouble.name} at most."
-        return finding("wal-denied", message, where=trouble.uri or trouble.name)
+        return finding("wal-denied", message, where=trouble.uri or trouble.name, hint=known.hint)
     return finding(trouble.rule, trouble.message, where=trouble.uri or trouble.name)
 
 
