@@ -28,7 +28,7 @@ _DAY_S = 86400.0
 _SAY_NOTHING = frozenset({"base", "full", "basebackup", "physical", "repository", "repo"})
 _BARMAN_ID = re.compile(r"/(?:base|meta)/(\d{8}T\d{6})[/-]")
 _WALG_SENTINEL = "_backup_stop_sentinel.json"
-_WHICH_DATABASE = "# database: NAME    # which of the cluster's is verified, where there are several"
+_WHICH_DATABASE = "# databases: all   # where the cluster has several; or database: NAME for one of them"
 _JUDGED_BY_WAL = "judged by the WAL: write what was promised"
 _INSIDE = 20_000  # files of one data folder; more are not read for a first look
 
