@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +34,8 @@ def wal_harms(
     last: str | None,
     segment_bytes: int,
     now: datetime,
+    *,
+    as_stored: bool = False,
 ) -> Iterator[Harmed]:
     """Yield the damages to archived WAL, those that matter most first.
 
@@ -41,6 +44,7 @@ def wal_harms(
         first, last: the segments that the healthy recovery began and ended with.
         segment_bytes: of the cluster.
         now: an archiver may be out of order for minutes, so that young WAL shows no gap.
+        as_stored: files are damaged in the form that their tool wrote, since it alone reads them.
     """
     name = _in_the_middle(listing, first, last, now)
     if name is None:
@@ -52,10 +56,14 @@ def wal_harms(
     yield Harmed(
         damage_to("wal-segment-missing", f"segment {name} is gone"), Harm(stored.uri, stored.modified_at)
     )
-    yield _spoilt_wal("wal-byte-turned", f"bytes of a record in {name} turned", plain, _turn_a_record, name)
-    yield _spoilt_wal("wal-of-another-cluster", f"{name} is another cluster's", plain, _another_cluster, name)
     cut = Harm(stored.uri, stored.modified_at, halve)
     yield Harmed(damage_to("wal-segment-cut", f"segment {name} cut in half"), cut)
+    if as_stored:
+        turned = Harm(stored.uri, stored.modified_at, partial(turn, at=stored.bytes // 2))
+        yield Harmed(damage_to("wal-byte-turned", f"bytes of {name} as it is stored turned"), turned)
+        return
+    yield _spoilt_wal("wal-byte-turned", f"bytes of a record in {name} turned", plain, _turn_a_record, name)
+    yield _spoilt_wal("wal-of-another-cluster", f"{name} is another cluster's", plain, _another_cluster, name)
     yield _bogus_history(listing, name, segment_bytes)
 
 
