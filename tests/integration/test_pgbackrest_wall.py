@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,15 @@ def ran(program: Program, repository: Path, workspace: Workspace, seconds: float
 
 
 @pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A folder for the tool, with a path as short as an installed one's: longer ones have no doorkeeper."""
+    with tempfile.TemporaryDirectory(prefix="rd-tool-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -42,7 +53,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_it_reads_its_repository_and_writes_the_drills_folder_alone(
-    tmp_path: Path, repository: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shelf: Path, repository: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the worker's own")
     (tmp_path / "private").write_text("the worker's own\n")
@@ -54,7 +65,7 @@ def test_it_reads_its_repository_and_writes_the_drills_folder_alone(
         Path.home() / "made",
     ]
     program = tool(
-        tmp_path,
+        shelf,
         f'read -r line < {repository}/file && echo "$line"',
         f'read -r line < {tmp_path}/private && echo "$line"',
         *(f"echo x > {path}" for path in outside),
@@ -69,16 +80,16 @@ def test_it_reads_its_repository_and_writes_the_drills_folder_alone(
 
 
 def test_what_it_says_is_kept_without_the_secrets(
-    tmp_path: Path, repository: Path, workspace: Workspace
+    shelf: Path, repository: Path, workspace: Workspace
 ) -> None:
-    program = tool(tmp_path, 'printf "WARN: \\377 $PGBACKREST_REPO1_CIPHER_PASS\\n" >&2', "exit 75")
+    program = tool(shelf, 'printf "WARN: \\377 $PGBACKREST_REPO1_CIPHER_PASS\\n" >&2', "exit 75")
     done = ran(program, repository, workspace)
     assert (done.exit_code, done.lines) == (75, ("WARN: \ufffd ***",))
 
 
-def test_it_starts_itself_and_nothing_else(tmp_path: Path, repository: Path, workspace: Workspace) -> None:
+def test_it_starts_itself_and_nothing_else(shelf: Path, repository: Path, workspace: Workspace) -> None:
     program = tool(
-        tmp_path,
+        shelf,
         '[ "$1" = again ] && echo again && exit',
         "/bin/ls / > /dev/null && echo others",
         '( exec "$0" again )',
@@ -86,16 +97,16 @@ def test_it_starts_itself_and_nothing_else(tmp_path: Path, repository: Path, wor
     assert ran(program, repository, workspace).output == b"again\n"
 
 
-def test_it_ends_with_its_deadline(tmp_path: Path, repository: Path, workspace: Workspace) -> None:
-    program, begun = tool(tmp_path, "trap '' TERM; while :; do :; done"), time.monotonic()
+def test_it_ends_with_its_deadline(shelf: Path, repository: Path, workspace: Workspace) -> None:
+    program, begun = tool(shelf, "trap '' TERM; while :; do :; done"), time.monotonic()
     with pytest.raises(PermanentError) as ended:
         ran(program, repository, workspace, seconds=1)
     assert ended.value.rule == "stage-deadline"
     assert time.monotonic() - begun < 20
 
 
-def test_what_only_tells_leaves_nothing_behind(tmp_path: Path, repository: Path) -> None:
-    program = tool(tmp_path, "echo told; echo x > made")
+def test_what_only_tells_leaves_nothing_behind(shelf: Path, repository: Path) -> None:
+    program = tool(shelf, "echo told; echo x > made")
     with temporary_workspace() as workspace:
         assert ran(program, repository, workspace).output == b"told\n"
         assert (workspace.scratch_dir / "made").exists()
