@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,10 +41,24 @@ def stanza(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Stanza]:
         if program is None:
             pytest.skip(f"no pgBackRest for PostgreSQL {major} is here: `make setup` fetches it with apt")
         if major not in made:
-            made[major] = make_stanza(tmp_path_factory.mktemp(f"stanza{major}") / "repo", program, major)
+            made[major] = _shared(tmp_path_factory, program, major)
         return made[major]
 
     return get
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory, program: Path, major: int) -> Stanza:
+    """Return the repository that all workers of a run share; whoever needs it first makes it."""
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = run / f"stanza{major}.pickle"
+    with (run / f"stanza{major}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            made.write_bytes(pickle.dumps(make_stanza(run / f"stanza{major}" / "repo", program, major)))
+        stanza = pickle.loads(made.read_bytes())  # noqa: S301  our own
+    assert isinstance(stanza, Stanza)
+    return stanza
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def make_stanza(folder: Path, program: Path, major: int) -> Stanza:
         marked["m3"] = maker.mark("m3")
         maker.backup("incr")
         marked |= {name: maker.mark(name) for name in _BEHIND}
+        folder.parent.mkdir(exist_ok=True)
         control = _control_of(folder)
         (control / "global").mkdir(parents=True)
         shutil.copy(source.data_dir / "global" / "pg_control", control / "global")
