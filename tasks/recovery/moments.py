@@ -17,6 +17,7 @@ from itertools import accumulate
 
 from tasks.model.backup import Candidate, Discovery
 from tasks.model.base_point import BasePoint
+from tasks.model.findings import Finding, Severity
 from tasks.model.printable import printable
 from tasks.model.reach import RecoverableWindow
 from tasks.model.rules import finding
@@ -60,7 +61,27 @@ def aim(
         return discovery
     if selection.kind in {"newest", "at"}:
         discovery = _from_newest_by(discovery, moment)
-    return replace(discovery, points=tuple(replace(point, recover_to=moment) for point in discovery.points))
+    return _with_moment(discovery, moment)
+
+
+def beyond(
+    findings: Iterable[Finding], moment: datetime | None, end_at: datetime | None
+) -> tuple[Finding, ...]:
+    """Return *findings* as they weigh for a recovery to *moment*: a gap behind it is a warning there.
+
+    Args:
+        findings: of a listing of the WAL.
+        moment: None: the recovery goes as far as it can.
+        end_at: how far it can go; None where that is not known.
+    """
+    if moment is None or end_at is None or moment > end_at:
+        return tuple(findings)
+    return tuple(
+        replace(item, severity=Severity.WARNING)
+        if item.rule == "wal-gap" and item.severity is Severity.FAILURE
+        else item
+        for item in findings
+    )
 
 
 def draw(spans: Iterable[Span], seed: int) -> datetime | None:
@@ -96,7 +117,7 @@ def _at_random(discovery: Discovery[BasePoint], drawn: RandomMoment, now: dateti
         return _nothing_to_draw(discovery, drawn, seed)
     bases = {point.uri: point for point in (*discovery.eligible, *discovery.points)}
     base = next(bases[window.uri] for window in windows if window.holds(moment))
-    return replace(_chosen(discovery, base), points=(replace(base, recover_to=moment),), seed=seed)
+    return replace(_with_moment(_chosen(discovery, base), moment), seed=seed)
 
 
 def _from_newest_by(discovery: Discovery[BasePoint], moment: datetime) -> Discovery[BasePoint]:
@@ -105,6 +126,17 @@ def _from_newest_by(discovery: Discovery[BasePoint], moment: datetime) -> Discov
     consistent = (window for window in discovery.windows if window.start_at <= moment)
     window = max(consistent, key=_begun, default=None)
     return discovery if window is None else _chosen(discovery, bases[window.uri])
+
+
+def _with_moment(discovery: Discovery[BasePoint], moment: datetime) -> Discovery[BasePoint]:
+    """Return *discovery* with its points to be recovered to *moment*."""
+    ends = {window.uri: window.end_at for window in discovery.windows}
+    points = []
+    for point in discovery.points:
+        standing = beyond(point.foreseen.standing, moment, ends.get(point.uri))
+        foreseen = replace(point.foreseen, standing=standing)
+        points.append(replace(point, recover_to=moment, foreseen=foreseen))
+    return replace(discovery, points=tuple(points))
 
 
 def _begun(window: RecoverableWindow) -> datetime:

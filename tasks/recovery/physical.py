@@ -38,7 +38,7 @@ from tasks.physical.target import Aim, RecoveryTarget
 from tasks.recovery.facts import recoverable_to, recovery_facts
 from tasks.recovery.foresight import foresee
 from tasks.recovery.handover_copy import hand_over_copy
-from tasks.recovery.moments import aim, catalogue_selection
+from tasks.recovery.moments import aim, beyond, catalogue_selection
 from tasks.recovery.repository import Repository
 from tasks.sandbox.removal import empty_folder
 from tasks.stores import Store
@@ -259,7 +259,9 @@ class PhysicalRecovery:
 def _unforeseen(reached: Reach | None, point: BasePoint) -> tuple[Finding, ...]:
     """Return what the archive shows now and did not before the download."""
     foreseen = {(item.rule, item.where) for item in point.foreseen.standing}
-    findings = () if reached is None else reached.findings
+    if reached is None:
+        return ()
+    findings = beyond(reached.findings, point.recover_to, reached.window.last_at)
     return tuple(item for item in findings if (item.rule, item.where) not in foreseen)
 
 

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.model.errors import ConfigInvalid
+from tasks.model.findings import Severity
 from tasks.model.target import BaseBackup, Recover
 from tasks.recovery.moments import draw
 from tests.unit.config.fleets import target_of
@@ -37,6 +38,13 @@ def test_a_time_asked_for_is_the_moment_and_takes_the_newest_base_that_was_consi
         (point,) = discovery.points
         assert (point.recover_to, point.label) == (moment, f"{shelf.at(first - 0.5):%Y%m%dT%H%M%SZ}")
         assert [item.at for item in discovery.candidates if item.taken] == [point.at]
+
+
+def test_a_gap_behind_the_moment_is_a_warning_and_before_it_a_failure(tmp_path: Path) -> None:
+    shelf = shelf_of(tmp_path)
+    for number, severity in ((15, Severity.WARNING), (30, Severity.FAILURE)):
+        (gap,) = shelf.points(kind="at", at=shelf.at(number)).points[0].foreseen.standing
+        assert (gap.rule, gap.severity) == ("wal-gap", severity)
 
 
 def test_a_base_that_had_begun_and_was_not_consistent_yet_is_not_taken(tmp_path: Path) -> None:
