@@ -21,7 +21,7 @@ from tasks.model.rules import RULES, finding
 from tasks.model.sandbox import Workspace
 from tasks.model.target import PgBackRestBackup, Selection, Target
 from tasks.physical.bring_up import Copy
-from tasks.physical.pgbackrest.access import Access, access_to, verification
+from tasks.physical.pgbackrest.access import Access, access_to, options_by_hand, verification
 from tasks.physical.pgbackrest.catalogue import StanzaPoint, read_catalogue
 from tasks.physical.pgbackrest.failures import chain_broken
 from tasks.physical.pgbackrest.program import Program, find_program, require_knows
@@ -119,10 +119,10 @@ class PgBackRestRepository:
 
     def commands(self, point: BasePoint, target: Target, aim: RecoveryTarget) -> tuple[str, ...]:
         """Return what a person would type."""
-        stanza = shlex.quote(target.backup_as(PgBackRestBackup).stanza)
-        get = f"pgbackrest --stanza={stanza} archive-get %f %p; code=$?; {_LOUDLY}"
+        tool = shlex.join(("pgbackrest", *options_by_hand(target.backup_as(PgBackRestBackup), target.store)))
+        get = f"{tool} --pg1-path=DATA archive-get %f %p; code=$?; {_LOUDLY}"
         return (
-            f"pgbackrest --stanza={stanza} --pg1-path=DATA --set={point.label} --type=none restore",
+            f"{tool} --pg1-path=DATA --tablespace-map-all=SPACES --set={point.label} --type=none restore",
             *start_commands(aim, get),
         )
 

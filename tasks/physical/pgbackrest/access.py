@@ -70,6 +70,20 @@ def access_to(
     return Access((*options, *more), env | rights, ca_file=ca_file_of(backup))
 
 
+def options_by_hand(backup: PgBackRestBackup, store: StoreConfig) -> tuple[str, ...]:
+    """Return what a person types to reach the same repository; secrets are in his environment."""
+    options = [f"--stanza={backup.stanza}"]
+    if backup.cipher is not None:
+        options.append(f"--repo1-cipher-type={_CIPHER}")
+    if not is_s3(backup.at):
+        return (*options, f"--repo1-path={local_path(backup.at)}")
+    at, endpoint = s3_location(backup.at), urlsplit(store.endpoint_url or "")
+    options += ["--repo1-type=s3", f"--repo1-s3-bucket={at.bucket}", f"--repo1-path=/{at.key.strip('/')}"]
+    options += [f"--repo1-s3-region={store.region}"] if store.region else []
+    options += [f"--repo1-s3-endpoint={endpoint.netloc}"] if endpoint.netloc else []
+    return tuple(options)
+
+
 def passphrase_of(backup: PgBackRestBackup) -> str | None:
     """Return the repository's passphrase; None where the fleet file names none.
 
