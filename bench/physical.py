@@ -35,7 +35,7 @@ from tasks.sandbox.settings import server_settings
 GOAL, RELAY_GOAL = 1.2, 1.1
 _PIECES = 8
 _ANSWER_S = 0.02
-_NOT_YET = ("starting up", "not yet accepting", "No such file", "refused")
+_NOT_YET = ("starting up", "accepting connections", "No such file", "refused")
 _MORE = """
 INSERT INTO events (at, body) SELECT at, body FROM events WHERE id <= {rows};
 INSERT INTO orders (customer_id, status, amount, tax, currency, note, address, paid_at, placed_at)
@@ -74,6 +74,7 @@ def _make_repository(root: Path, mib: int) -> None:
         with connect(source) as server:
             server.execute("CREATE DATABASE shop")
         with connect(source, "shop") as shop:
+            shop.execute("SET search_path = public")
             shop.execute(SCHEMA)
             fill(shop, mib * ORDERS_PER_MIB // 2)
             _take_base(source, root / f"{utc_now():base/%Y%m%dT%H%M%SZ}")
