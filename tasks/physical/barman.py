@@ -41,7 +41,7 @@ def parts_of(
         PermanentError: `not-a-backup`, `tablespace-missing`, `archive-truncated`, `format-unsupported`.
     """
     tars = {match: objects[match.string] for match in map(_TAR.fullmatch, objects) if match}
-    if any(match["stem"] == _BASE for match in tars):
+    if tars:
         _require_spaces({match["stem"] for match in tars}, info, where)
         return _of_tars(tars, where)
     backup = _of_folders(objects, where)
@@ -51,12 +51,12 @@ def parts_of(
 
 def _of_tars(tars: Mapping[re.Match[str], StoredObject], where: str) -> BaseBackup:
     """Return barman-cloud's: each tar with the folder that it fills, parts in their order."""
-    stems: dict[str, dict[int, StoredTar]] = {}
+    stems: dict[str, dict[int, StoredTar]] = {_BASE: {}}
     for match, stored in tars.items():
         tar = StoredTar(stored, _wrapper(match["suffix"], stored.uri))
         stems.setdefault(match["stem"], {})[int(match["part"] or 0)] = tar
     for stem, parts in stems.items():
-        missing = next((number for number in range(max(parts)) if number not in parts), None)
+        missing = next((number for number in range(max(parts, default=0) + 1) if number not in parts), None)
         if missing is not None:
             raise _part_missing(stem, missing, where)
     base = stems.pop(_BASE)

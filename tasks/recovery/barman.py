@@ -52,7 +52,9 @@ class BarmanRepository:
     ) -> Discovery[BasePoint]:
         """Read Barman's records and choose."""
         points, passed_by = catalogue(target, store, now, selection)
-        return from_catalogue(points, target, store, now, selection, passed_by)
+        discovery = from_catalogue(points, target, store, now, selection, passed_by)
+        chosen = (replace(point, members=tuple(store.list(point.uri))) for point in discovery.points)
+        return replace(discovery, points=tuple(chosen))
 
     def look_closer(self, point: BasePoint, store: Store, target: Target) -> BasePoint:  # noqa: ARG002
         """Return *point*: Barman's record has told all."""

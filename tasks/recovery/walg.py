@@ -90,7 +90,7 @@ class WalgRepository:
         points: list[BasePoint] = []
         others: list[Candidate] = []
         for listed in _in_window(target, store, now, selection):
-            point = _point(listed, store)
+            point = replace(_point(listed, store), members=tuple(listed.objects.values()))
             if listed.sentinel is None and still_written(listed.written_at, now):
                 others.append(passed_by(point, listed.written_at))
             else:

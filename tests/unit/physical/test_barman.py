@@ -86,6 +86,7 @@ def test_an_empty_folder_is_a_tablespace_too() -> None:
 def test_a_part_that_is_missing_between_others_is_named() -> None:
     assert "data_0001.tar" in refused("archive-truncated", "data.tar", "data_0002.tar").what
     assert "data.tar" in refused("archive-truncated", "data_0001.tar").what
+    assert "data.tar" in refused("archive-truncated", "16400.tar", spaces=("16400",)).what
 
 
 @pytest.mark.parametrize("suffix", [".snappy", ".gz.gpg", ".gpg"])

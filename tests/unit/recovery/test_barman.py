@@ -77,6 +77,7 @@ def test_the_newest_is_drilled_and_is_what_its_record_says(put: Callable[..., Pa
     (point,) = found(tmp_path).points
     assert (point.label, point.at) == (NEWEST, datetime(2026, 12, 2, 1, 9, tzinfo=UTC))
     assert (point.major, point.type, point.dated_by) == (17, "full", "catalogue")
+    assert [member.uri.rpartition("/")[2] for member in point.members] == ["pg_control"]
     assert (point.start_lsn, point.stop_lsn, point.bytes) == (0x2000028, 0x2000158, 4134721)
     target = target_of(tmp_path)
     assert REPOSITORY.preflight(point, REPOSITORY.reach(target), target) == ()

@@ -85,6 +85,7 @@ def test_the_newest_is_drilled_and_is_what_its_sentinel_says(put: Put) -> None:
     (point,) = found(folder).points
     assert (point.label, point.at, point.dated_by) == (NEWEST, NOW - timedelta(hours=6), "catalogue")
     assert (point.major, point.type, point.start_lsn) == (17, "full", 0x4000028)
+    assert len(point.members) == 2
     target = target_of(folder)
     assert REPOSITORY.preflight(point, REPOSITORY.reach(target), target) == ()
 
