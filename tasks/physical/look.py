@@ -142,10 +142,15 @@ def settings_finding(neutralised: tuple[str, ...]) -> tuple[Finding, ...]:
     """Return what was switched off, as one info; nothing where nothing was."""
     if not neutralised:
         return ()
+    what = (
+        "1 setting of the copy was"
+        if len(neutralised) == 1
+        else f"{len(neutralised)} settings of the copy were"
+    )
     return (
         finding(
             "settings-neutralised",
-            f"{len(neutralised)} settings of the copy were switched off before it started: "
+            f"{what} switched off before it started: "
             f"{listing(neutralised)}. Started by hand, it would obey them.",
             names=beyond(neutralised),
         ),
