@@ -82,9 +82,11 @@ def needs_superuser(desc: str, statement: str, settings: frozenset[str]) -> bool
     if desc == "TYPE":
         return _is_base_type(statement)
     if desc == "AGGREGATE":
-        words = [part.upper() for part in tokens(statement[:_LONGEST])]
-        states = zip(words, words[1:], words[2:], strict=False)
-        return any(name in ("STYPE", "MSTYPE") and value == "INTERNAL" for name, _, value in states)
+        parts = list(tokens(statement[:_LONGEST]))
+        states = zip(parts, parts[2:], strict=False)
+        return any(
+            word.upper() in ("STYPE", "MSTYPE") and name_of(value) == "internal" for word, value in states
+        )
     if desc not in ("FUNCTION", "PROCEDURE"):
         return False
     return language_of(statement) in _BY_LIBRARY or soften(statement, settings) is not None

@@ -84,6 +84,8 @@ def test_an_ordinary_function_is_left_as_it_is() -> None:
         ("TYPE", "CREATE TYPE s.n AS (a integer)", False),
         ("TYPE", "CREATE TYPE s.n AS ENUM ('a')", False),
         ("AGGREGATE", "CREATE AGGREGATE a(text) (SFUNC = f, STYPE = internal)", True),
+        ("AGGREGATE", 'CREATE AGGREGATE "a"("text") (SFUNC = "f", STYPE = "internal")', True),
+        ("AGGREGATE", 'CREATE AGGREGATE "a"("text") (SFUNC = "f", STYPE = "Internal")', False),
         ("AGGREGATE", "CREATE AGGREGATE a(integer) (SFUNC = int4pl, STYPE = integer)", False),
         ("FUNCTION", "CREATE FUNCTION f() RETURNS x LANGUAGE C AS '$libdir/a'", True),
         ("FUNCTION", "CREATE FUNCTION f() RETURNS x LANGUAGE 'internal' AS 'now'", True),
