@@ -21,7 +21,7 @@ BUCKET = "pgbackrest-repo"
 AT = f"s3://{BUCKET}/prod"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a module may be entered twice by one worker
 def stored(stanza: Callable[[int], Stanza], weed_server: str) -> Stanza:
     """The repository, its files in a bucket too."""
     repository = stanza(MAJOR)
