@@ -2,8 +2,10 @@
 
 Its exit code is one bit: 1 both for a missing role and for a lost table. The stream holds the error and the
 command that met it; only pg_restore 14 names the entry too. So an error belongs to the entry whose
-definition the command is, which also holds where the lines of parallel workers interleave. The command's
-text is used for that and never kept.
+definition the command is, which also holds where the lines of parallel workers interleave. They do so within
+a line too: its beginning (`pg_restore:`, a blank, `error:`) is written piece by piece, what follows at once.
+So an error begins with its first words, whoever's beginnings stand before them. The command's text is used
+for the entry and never kept.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from tasks.model.server_words import WORDS_CHARS, Refusal, was_raised
 
 _OURS = "pg_restore: "
 _ERROR = re.compile(r"pg_restore: (?:error|fatal): ")
+_FAILED = re.compile(r"(?:pg_restore:|error:|fatal:| )*(?=could not execute query: |COPY failed for table )")
 _ENTRY = re.compile(r"pg_restore: from TOC entry (\d{1,18}); ")
 _IGNORED = re.compile(r"pg_restore: warning: errors ignored on restore: (\d{1,18})\b")
 # Of what follows `pg_restore: error: `: patterns with that in them would try each of its occurrences anew.
@@ -109,7 +112,10 @@ class Reader:
 
     def feed(self, line: str) -> None:
         """Take the next line of the stream, without its line end."""
-        if _OURS in line:
+        if begun := _FAILED.match(line):
+            self._close()
+            self._error(line[begun.end() :])
+        elif _OURS in line:
             self._close()
             self._own_line(line)
         elif self._open is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
+
 import pytest
 
 from tasks.engines.errors.classes import Meaning
@@ -220,3 +223,36 @@ def test_a_copy_that_never_began_is_its_tables_though_no_table_is_listed() -> No
     )
     (failure,) = read_transcript(lines, Toc((rows,))).failures
     assert failure.entry is rows
+
+
+def shuffles(one: list[str], other: list[str]) -> Iterator[str]:
+    """Yield what one reads where two processes write their pieces into one pipe, in every order."""
+    for places in combinations(range(len(one) + len(other)), len(one)):
+        ours, theirs = iter(one), iter(other)
+        yield "".join(next(ours if at in places else theirs) for at in range(len(one) + len(other)))
+
+
+def pieces(column: str) -> list[str]:
+    """Return an error as a worker of pg_restore writes it: its beginning in pieces, the rest at once."""
+    words = f'could not execute query: ERROR:  column "{column}" of relation "orders" does not exist\n'
+    return [
+        "pg_restore:",
+        " ",
+        "error: ",
+        f"{words}Command was: ALTER TABLE public.orders\n    ADD {column};\n\n\n",
+    ]
+
+
+def test_no_error_of_two_workers_is_lost_however_their_writes_mix() -> None:
+    for text in shuffles(pieces("a"), pieces("b")):
+        failures = read_transcript(text.split("\n"), TABLES).failures
+        seen = sorted((item.entry.tag if item.entry else "", item.words[:10]) for item in failures)
+        assert seen == [("orders a", 'column "a"'), ("orders b", 'column "b"')], text
+
+
+def test_an_error_beside_the_rows_of_another_is_told_from_it() -> None:
+    copy = 'COPY failed for table "orders": ERROR:  invalid input\nCONTEXT:  COPY orders, line 7, column id\n'
+    for text in shuffles(["pg_restore:", " ", "error: ", copy], pieces("b")):
+        failures = read_transcript(text.split("\n"), TABLES).failures
+        seen = sorted((item.entry.tag if item.entry else "", item.line) for item in failures)
+        assert seen == [("orders", 7), ("orders b", None)], text
