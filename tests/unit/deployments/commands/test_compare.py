@@ -26,7 +26,8 @@ def test_one_backup_of_each_is_compared(tmp_path: Path, select: str) -> None:
 
 def side(database: str, *failures: str) -> dict[str, Any]:
     at = "2026-11-25T01:00:00Z"
-    return {"database": database, "uri": f"s3://b/{database}", "at": at, "failures": failures}
+    uri = f"s3://b/{database}"
+    return {"database": database, "uri": uri, "at": at, "failures": failures, "recovery": None}
 
 
 def document(**changed: Any) -> dict[str, Any]:
