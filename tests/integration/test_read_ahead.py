@@ -186,7 +186,8 @@ def test_finished_tables_answer_during_the_restore_and_the_whole_is_the_same(rea
 
 def test_of_a_broken_backup_nothing_bad_is_kept_and_the_restore_fails_as_before(read: Reading) -> None:
     seen = read("broken", {"public.orders", "public.child"})
-    assert set(seen.ahead.answered) == {"public.child"}
+    assert "public.child" in seen.ahead.answered
+    assert not {"public.orders", "public.twice"} & set(seen.ahead.answered)
     assert seen.outcome.failures == {"duplicate-keys"}
     assert outcomes(seen.run(seen.ahead)) == outcomes(seen.run())
 
