@@ -142,11 +142,18 @@ def _others(point: BasePoint, store: Store, target: Target) -> Iterator[NamedBac
 
 
 def _fetching(wal: str) -> str:
-    """Return a restore_command; in a folder nothing but an absent file is taken for the end of the WAL."""
+    """Return a restore_command; in a folder nothing but an absent file is taken for the end of the WAL.
+
+    Plain and gzipped files are had; one that lies there in any other way stops the recovery.
+    """
     if is_s3(wal):
         return f"aws s3 cp {shlex.quote(wal.rstrip('/'))}/%f %p"
     folder = shlex.quote(str(local_path(wal)))
-    return f"test -e {folder}/%f || exit 1; cp {folder}/%f %p || exit 255"
+    return (
+        f"test -e {folder}/%f && {{ cp {folder}/%f %p && exit 0; exit 255; }}; "
+        f"test -e {folder}/%f.gz && {{ gzip -dc {folder}/%f.gz > %p && exit 0; exit 255; }}; "
+        f'find {folder} -name "%f*" | grep -q . && exit 255; exit 1'
+    )
 
 
 def _unpacking(point: BasePoint) -> tuple[str, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,44 @@ def test_what_is_printed_recovers(source: Production, options: tuple[str, ...]) 
     source.execute(f"INSERT INTO shop.marks VALUES ('{name}')", "shop")
     archive_all(source)
     commands = printed(stored.parent, source.archive)
-    shutil.copytree(stored, stored.parent / "work", copy_function=shutil.copyfile)
-    work = stored.parent / "work"
-    subprocess.run(["/bin/chown", "-R", "--reference", str(source.archive), str(work)], check=True)
+    work = to_work(source, stored)
     assert typed(source, work, commands, name) == [(7, 1)]
     (link,) = (work / "DATA" / "pg_tblspc").iterdir()
     assert link.resolve().is_relative_to(work.resolve())
+
+
+def test_a_gzipped_archive_is_unpacked(source: Production) -> None:
+    work, commands = packed(source, "gz", gzip.compress)
+    assert typed(source, work, commands, "packed-gz") == [(7, 1)]
+
+
+def test_files_of_another_packing_stop_the_recovery_and_never_end_it(source: Production) -> None:
+    work, commands = packed(source, "bz2", bz2.compress)
+    with pytest.raises(AssertionError, match="exit code 255"):
+        typed(source, work, commands, "packed-bz2")
+
+
+def packed(
+    source: Production, suffix: str, compress: Callable[[bytes], bytes]
+) -> tuple[Path, tuple[str, ...]]:
+    """Return a copied base backup, and the commands that recover it through an archive packed so."""
+    name = f"packed-{suffix}"
+    stored = source.new_folder(name) / f"{hours_ago(1):%Y%m%dT%H%M%SZ}"
+    shutil.move(source.base_backup(f"{name}-base", "-Ft", "-X", "stream"), stored)
+    source.execute(f"INSERT INTO shop.marks VALUES ('{name}')", "shop")
+    archive_all(source)
+    archive = source.new_folder(f"{name}-wal")
+    for file in source.archive.iterdir():
+        (archive / f"{file.name}.{suffix}").write_bytes(compress(file.read_bytes()))
+    return to_work(source, stored), printed(stored.parent, archive)
+
+
+def to_work(source: Production, stored: Path) -> Path:
+    """Return a copy of *stored* that the server's user may write to."""
+    work = stored.parent / "work"
+    shutil.copytree(stored, work, copy_function=shutil.copyfile)
+    subprocess.run(["/bin/chown", "-R", "--reference", str(source.archive), str(work)], check=True)
+    return work
 
 
 def printed(at: Path, archive: Path) -> tuple[str, ...]:
@@ -89,4 +123,6 @@ def asked(work: Path, mark: str) -> list[Any]:
         except psycopg.OperationalError:
             pass
         time.sleep(0.1)
+        if "child process exited with exit code 255" in (work / "log").read_text():
+            break
     raise AssertionError((work / "log").read_text())
