@@ -25,9 +25,6 @@ from tasks.model.clock import utc_now
 from tasks.model.findings import Finding, Severity
 from tasks.model.target import Target
 
-_AT_ONCE = 8
-_NAMED = 3
-_ORDER = tuple(State)
 _STYLES = {State.VERIFIED: "green", State.DUE: "yellow", State.UNTOLD: "yellow", State.EXEMPT: "dim"}
 
 

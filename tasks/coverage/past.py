@@ -16,7 +16,7 @@ from tasks.coverage.figures import NO_FIGURES, Figures, figures_of
 from tasks.evidence.document import Evidence
 from tasks.evidence.drilled import took_newest
 from tasks.evidence.sentence import cause
-from tasks.evidence.store import EvidenceName, list_evidence, read_evidence
+from tasks.evidence.store import EvidenceName, newest_evidence, read_evidence
 from tasks.model.errors import ConfigInvalid
 from tasks.model.findings import Verdict
 from tasks.model.target import Target
@@ -106,15 +106,10 @@ def read_past(target: Target, now: datetime) -> Past:
         DrillError: rule `history-unreadable`; the evidence cannot be listed or reached.
     """
     store = own_rights(target.store)
-    names = [
-        name
-        for name in list_evidence(target.evidence, store, target.fleet, target.name)
-        if name.kind == "evidence"
-    ]
     drills: list[PastDrill] = []
     ahead: list[PastDrill] = []
     unreadable: list[str] = []
-    for name in names[: -MOST_READ - 1 : -1]:
+    for name in newest_evidence(target.evidence, store, target.fleet, target.name, MOST_READ):
         try:
             drill = _drill(read_evidence(name.uri, store), name)
             (ahead if drill.started_at > now + CLOCKS_APART else drills).append(drill)

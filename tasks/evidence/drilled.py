@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.config.rights import own_rights
-from tasks.evidence.store import EvidenceName, list_evidence, read_evidence
+from tasks.evidence.store import EvidenceName, newest_evidence, read_evidence
 from tasks.model.errors import ConfigInvalid, PermanentError
 from tasks.model.findings import FindingClass, Outcome, Severity, Verdict
 from tasks.model.target import Target
@@ -65,13 +65,8 @@ def drilled_backups(target: Target, least: int = LEAST_READ) -> tuple[DrilledBac
         DrillError: rule `history-unreadable`; the evidence cannot be listed or reached.
     """
     store = own_rights(target.store)
-    names = [
-        name
-        for name in list_evidence(target.evidence, store, target.fleet, target.name)
-        if name.kind == "evidence"
-    ]
     drills: list[DrilledBackup] = []
-    for name in names[: -MOST_READ - 1 : -1]:
+    for name in newest_evidence(target.evidence, store, target.fleet, target.name, MOST_READ):
         drill = _read(name, target)
         if drill is not None:
             drills.append(drill)

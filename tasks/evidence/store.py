@@ -130,6 +130,18 @@ def list_evidence(
     return sorted((name for name in names if name), key=lambda name: (name.stem, name.uri))
 
 
+def newest_evidence(
+    location: str, store: StoreConfig, fleet: str, database: str, most: int
+) -> list[EvidenceName]:
+    """Return the names of the newest *most* documents of a database's drills, newest first.
+
+    Raises:
+        DrillError: rule `history-unreadable`; the listing itself failed.
+    """
+    names = [name for name in list_evidence(location, store, fleet, database) if name.kind == "evidence"]
+    return names[: -most - 1 : -1]
+
+
 def parse_name(uri: str) -> EvidenceName | None:
     """Return what the name *uri* tells; None if it is none of ours."""
     match = _NAME.fullmatch(uri)
