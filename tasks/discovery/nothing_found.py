@@ -156,8 +156,8 @@ def _repository(look: Look) -> list[Finding]:
     return [
         finding(
             "physical-layout-found",
-            f"No dump matches the pattern, and what lies there was written by {tool}: a physical backup, "
-            "which this drill cannot restore.",
+            f"No dump matches the pattern, and what lies there was written by {tool}: it is no dump and is "
+            "not judged as one.",
             where=place,
         )
     ]

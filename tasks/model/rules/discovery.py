@@ -52,7 +52,8 @@ RULES = (
         Severity.FAILURE,
         Stage.DISCOVER,
         "A repository of a physical backup tool lies where a dump was expected.",
-        "Point `at` at the dumps, or wait for the engine of that tool; this drill restores logical dumps.",
+        "Point `at` at the dumps, or drill the repository by its own `kind`: `restore-drill init` on its "
+        "place writes the entry where the tool is known.",
     ),
     Rule(
         "backup-in-future",

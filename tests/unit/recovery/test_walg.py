@@ -31,6 +31,7 @@ Put = Callable[..., Path]
 @pytest.fixture
 def put(tmp_path: Path) -> Put:
     """Put a backup that ended some hours ago into the repository; without *sentinel*, one unfinished."""
+    folder = tmp_path / "walg"  # not where tests of empty folders look around: beside them
 
     def one(
         name: str,
@@ -41,7 +42,7 @@ def put(tmp_path: Path) -> Put:
         suffix: str = "lz4",
     ) -> Path:
         at = NOW - timedelta(hours=hours)
-        parts = tmp_path / "basebackups_005" / name / "tar_partitions"
+        parts = folder / "basebackups_005" / name / "tar_partitions"
         parts.mkdir(parents=True)
         tar = (
             lz4.frame.compress(tar_of({"/global/pg_control": Path(__file__)})) if control is None else control
@@ -55,7 +56,7 @@ def put(tmp_path: Path) -> Put:
             os.utime(path, (at.timestamp(), at.timestamp()))
         for path in parts.iterdir():
             os.utime(path, (at.timestamp(), at.timestamp()))
-        return tmp_path
+        return folder
 
     return one
 
